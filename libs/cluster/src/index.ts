@@ -1,0 +1,4 @@
+export * from './definition.js';
+export * from './patch.js';
+export * from './predicates.js';
+export * from './snapshot.js';
