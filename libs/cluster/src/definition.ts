@@ -52,3 +52,6 @@ export function hostOf(definition: ClusterDefinition, node: string): HostDefinit
   const slug = definition.nodes.find((candidate) => candidate.slug === node)?.host;
   return definition.hosts.find((host) => host.slug === slug);
 }
+
+/** What a platform driver can be asked to bring about; each is a goal, never a command to repeat blindly. */
+export type Verb = 'drain' | 'join' | 'release' | 'switchover' | 'stop' | 'start';

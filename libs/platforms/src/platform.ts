@@ -1,4 +1,4 @@
-import type { CheckResult, ClusterDefinition, ClusterSnapshot, HaLayer } from '@understudy/cluster';
+import type { CheckResult, ClusterDefinition, ClusterSnapshot, HaLayer, Verb } from '@understudy/cluster';
 import type { Fence, Host } from '@understudy/hosts';
 
 /** What a driver needs to speak to one cluster. Secrets are resolved values; they never leave the driver. */
@@ -16,8 +16,6 @@ export interface Secret {
   readonly user: string;
   readonly password: string;
 }
-
-export type Verb = 'drain' | 'join' | 'release' | 'switchover' | 'stop' | 'start';
 
 /** A verb is a goal; calling `perform` again with the same key resumes where reality is. */
 export interface VerbRequest {

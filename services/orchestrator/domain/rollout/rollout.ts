@@ -1,0 +1,247 @@
+/**
+ * The rollout: events, commands and state. Read this first. Branches are in `decide.ts`, facts into state in
+ * `evolve.ts`, what comes next in `runner.ts`, the steps in `steps/`.
+ */
+import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
+import type { Evidence, MeasuredInterruption } from './observation.js';
+import type { Ask, DowntimePlan, GateName, Plan, PlannedStep, Playbook, Requirement, RolloutKind } from './plan.js';
+
+export type RolloutResult = 'succeeded' | 'rolled-back' | 'aborted' | 'failed' | 'refused' | 'needs-attention';
+
+/** Who asked, as the door authenticated them. `system` for our own reactions. */
+export interface Person {
+  readonly subject: string;
+  readonly role: 'viewer' | 'operator' | 'approver' | 'admin' | 'system';
+}
+
+// ---------------------------------------------------------------- events
+
+export type RolloutEvent =
+  | { readonly type: 'RolloutPlanned'; readonly data: RolloutPlanned }
+  | { readonly type: 'PlanRevised'; readonly data: { readonly plan: Plan; readonly reason: string; readonly binding: string } }
+  | { readonly type: 'DowntimePlanOffered'; readonly data: DowntimePlan }
+  /** `binding` says what exactly was approved; another binding in force = the approval has lapsed. */
+  | { readonly type: 'RolloutApproved'; readonly data: { readonly by: string; readonly binding: string; readonly at: string } }
+  | { readonly type: 'TicketRecorded'; readonly data: TicketSeen }
+  | { readonly type: 'DriftAssessmentRequested'; readonly data: { readonly requestId: string; readonly deadlineAt: string; readonly expectedItems: readonly string[] } }
+  | { readonly type: 'DriftAssessmentReceived'; readonly data: DriftSeen }
+  | { readonly type: 'GateEvaluated'; readonly data: GateEvaluated }
+  | { readonly type: 'RolloutAdmitted'; readonly data: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } }
+  | { readonly type: 'RolloutAdopted'; readonly data: { readonly instance: string; readonly incarnation: string; readonly at: string } }
+  | { readonly type: 'StepRequested'; readonly data: StepRequested }
+  | { readonly type: 'StepSucceeded'; readonly data: StepOutcome & { readonly adopted: boolean } }
+  | { readonly type: 'StepFailed'; readonly data: StepOutcome & { readonly reason: string } }
+  | { readonly type: 'StepUnknown'; readonly data: StepOutcome & { readonly reason: string } }
+  | { readonly type: 'StepSkipped'; readonly data: { readonly stepId: string; readonly reason: string; readonly at: string } }
+  | { readonly type: 'DeadlineMissed'; readonly data: { readonly what: string; readonly stepId?: string; readonly deadlineAt: string; readonly at: string } }
+  | { readonly type: 'DeviationRecorded'; readonly data: { readonly what: string; readonly evidence: Evidence; readonly at: string } }
+  | { readonly type: 'PointOfNoReturnPassed'; readonly data: { readonly stepId: string; readonly meaning: string; readonly at: string } }
+  | { readonly type: 'HoldRequested'; readonly data: { readonly by: string; readonly reason: string; readonly at: string } }
+  | { readonly type: 'RolloutHeld'; readonly data: { readonly reason: string; readonly whoCanChangeIt: string; readonly afterStep: string | null; readonly at: string } }
+  | { readonly type: 'RolloutResumed'; readonly data: { readonly by: string; readonly at: string } }
+  | { readonly type: 'RolloutFrozen'; readonly data: { readonly by: string; readonly reason: string; readonly at: string; readonly inFlight: readonly string[] } }
+  | { readonly type: 'AbortRequested'; readonly data: { readonly by: string; readonly reason: string; readonly at: string } }
+  | { readonly type: 'InvariantBreached'; readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence } }
+  | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
+
+export interface RolloutPlanned {
+  readonly rolloutId: string;
+  readonly windowId: string;
+  readonly kind: RolloutKind;
+  readonly cluster: ClusterDefinition;
+  readonly workload: string;
+  readonly playbook: Playbook;
+  readonly playbookHash: string;
+  readonly patchSet: PatchSet;
+  readonly patchSetHash: string;
+  readonly plan: Plan | null;
+  /** Why there is no plan; a rollout without a plan can only be refused. */
+  readonly noPlanBecause: string | null;
+  /** What the approval binds to: hash over plan, playbook, patch set, topology and window. */
+  readonly binding: string;
+  readonly topologyFingerprint: string;
+  readonly opensAt: string;
+  readonly closesAt: string;
+  readonly plannedBy: string;
+  readonly at: string;
+  /** An unexpired switchover result for the same fingerprint, if there is one. */
+  readonly switchoverResult: SwitchoverResult | null;
+}
+
+export interface SwitchoverResult {
+  readonly rolloutId: string;
+  readonly fingerprint: string;
+  readonly at: string;
+  readonly expiresAt: string;
+  readonly longestInterruptionMs: number;
+}
+
+export interface TicketSeen {
+  readonly ticketId: string;
+  readonly number: string;
+  readonly approver: string;
+  readonly approved: boolean;
+  readonly expiresAt: string | null;
+  readonly reason: string | null;
+}
+
+export interface DriftSeen {
+  readonly requestId: string;
+  readonly assessedAt: string;
+  readonly blocking: readonly { readonly findingId: string; readonly node: string; readonly area: string; readonly name: string; readonly value: string; readonly expected: string; readonly detail: string }[];
+  readonly warnings: number;
+  readonly waived: number;
+  readonly incomplete: readonly string[];
+}
+
+export interface GateEvaluated {
+  readonly gate: GateName;
+  readonly requirement: Requirement;
+  readonly status: 'pending' | 'open' | 'closed';
+  /** What was seen, in words. */
+  readonly reason: string;
+  /** `pending`/`open`: until then. */
+  readonly until: string | null;
+  readonly since: string;
+  readonly whoCanChangeIt: string;
+  /** A closed gate that nothing within this window can open (no application-level HA): the rollout is refused at once. */
+  readonly final: boolean;
+  readonly evidence: Evidence;
+}
+
+export interface StepRequested {
+  readonly stepId: string;
+  /** From 1; a new attempt only after an observation proved that the one before did not happen. */
+  readonly attempt: number;
+  /** `<rollout id>/<step id>/<attempt>`: the idempotency key of every act of this step. */
+  readonly key: string;
+  readonly ask: Ask;
+  readonly deadlineAt: string;
+  readonly at: string;
+  /** What was seen just before, for steps that are irreversible. */
+  readonly evidence: Evidence;
+}
+
+export interface StepOutcome {
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly at: string;
+  readonly evidence: Evidence;
+  readonly interruption?: MeasuredInterruption;
+}
+
+export interface RolloutClosed {
+  readonly result: RolloutResult;
+  readonly reason: string;
+  readonly at: string;
+  /** What is left behind and the commands to mend it; empty unless `needs-attention`. */
+  readonly remains: readonly { readonly what: string; readonly mend: string }[];
+  readonly interruption: MeasuredInterruption;
+  readonly versions: Readonly<Record<string, Readonly<Record<string, string | null>>>>;
+  /** Gates and phases that were not required or not run, in words. */
+  readonly notRequired: readonly string[];
+  /** Claims given back with this event. */
+  readonly hosts: readonly string[];
+}
+
+// ---------------------------------------------------------------- commands
+
+export type RolloutCommand =
+  | { readonly type: 'PlanRollout'; readonly planned: RolloutPlanned; readonly downtimePlan: DowntimePlan | null }
+  | { readonly type: 'RevisePlan'; readonly plan: Plan; readonly reason: string; readonly binding: string; readonly topologyFingerprint: string; readonly at: string }
+  | { readonly type: 'RecordApproval'; readonly by: string; readonly binding: string; readonly at: string }
+  | { readonly type: 'RecordTicket'; readonly ticket: TicketSeen; readonly at: string }
+  | { readonly type: 'RequestDriftAssessment'; readonly requestId: string; readonly deadlineAt: string; readonly at: string }
+  | { readonly type: 'RecordDriftAssessment'; readonly assessment: DriftSeen; readonly at: string }
+  /** Judges every gate on what was seen now; admits when all required ones are open, refuses when one is finally closed or time ran out. */
+  | { readonly type: 'EvaluateGates'; readonly inputs: GateInputs; readonly at: string }
+  | { readonly type: 'Adopt'; readonly instance: string; readonly incarnation: string; readonly at: string }
+  /** The runner's own orders; refused when an invariant would be violated. */
+  | { readonly type: 'RequestStep'; readonly stepId: string; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; readonly at: string }
+  | { readonly type: 'RecordOutcome'; readonly stepId: string; readonly attempt: number; readonly outcome: 'succeeded' | 'failed' | 'unknown'; readonly adopted: boolean; readonly reason: string; readonly evidence: Evidence; readonly interruption?: MeasuredInterruption; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'SkipStep'; readonly stepId: string; readonly reason: string; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'RecordDeviation'; readonly what: string; readonly evidence: Evidence; readonly incarnation: string; readonly at: string }
+  /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
+  | { readonly type: 'Conclude'; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; readonly interruption: MeasuredInterruption | null; readonly at: string }
+  | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
+  | { readonly type: 'Resume'; readonly by: Person; readonly at: string }
+  | { readonly type: 'Abort'; readonly by: Person; readonly reason: string; readonly at: string }
+  | { readonly type: 'Freeze'; readonly by: Person; readonly reason: string; readonly at: string };
+
+/** Everything that gates look at besides the rollout's own state. Observed or re-read just now by the caller. */
+export interface GateInputs {
+  readonly snapshot: ClusterSnapshot | null;
+  /** The HA layer as inventory classified it, re-read now; null = could not be told. */
+  readonly haLayer: { readonly haLayer: 'application' | 'hypervisor' | 'none'; readonly rolling: boolean; readonly reason: string } | null;
+  /** The drift assessment re-read now from its owner; null = could not be told. */
+  readonly drift: DriftSeen | null;
+  readonly ticket: TicketSeen | null;
+  readonly rehearsal: { readonly passed: boolean; readonly fidelity: number; readonly at: string } | null;
+  /** Whether the way back was proven on every node: patch source checks. */
+  readonly wayBack: readonly { readonly node: string; readonly proven: boolean; readonly applicable: boolean; readonly detail: string }[];
+  readonly probe: { readonly available: boolean; readonly detail: string };
+  readonly topologyFingerprint: string | null;
+  /** Identities of our own store, bus and machine, to refuse patching ourselves. */
+  readonly own: { readonly systemIdentifiers: readonly string[]; readonly machineIds: readonly string[] };
+  /** Machine ids seen on the cluster's hosts. */
+  readonly machineIds: Readonly<Record<string, string>>;
+  /** Hosts of this rollout that another rollout has claimed: host -> rollout id. */
+  readonly claimed: Readonly<Record<string, string>>;
+  /** Other clusters with nodes on this rollout's hosts, as observed now: all their invariants hold too. */
+  readonly neighbours: readonly { readonly host: string; readonly cluster: string; readonly node: string; readonly serving: boolean; readonly lastFitStandby: boolean }[];
+}
+
+// ---------------------------------------------------------------- state
+
+export type StepStatus = 'planned' | 'requested' | 'succeeded' | 'failed' | 'unknown' | 'skipped';
+
+export interface StepState {
+  readonly step: PlannedStep;
+  readonly status: StepStatus;
+  readonly attempt: number;
+  readonly requested: StepRequested | null;
+  readonly reason: string | null;
+  readonly endedAt: string | null;
+  readonly interruption: MeasuredInterruption | null;
+  readonly adopted: boolean;
+}
+
+export type RolloutStatus = 'absent' | 'planned' | 'running' | 'recovering' | 'held' | 'frozen' | 'closed';
+
+export interface RolloutState {
+  readonly status: RolloutStatus;
+  readonly planned: RolloutPlanned | null;
+  readonly plan: Plan | null;
+  readonly binding: string | null;
+  readonly topologyFingerprint: string | null;
+  readonly downtimePlan: DowntimePlan | null;
+  readonly approval: { readonly by: string; readonly binding: string; readonly at: string } | null;
+  readonly ticket: TicketSeen | null;
+  readonly driftRequest: { readonly requestId: string; readonly deadlineAt: string } | null;
+  readonly drift: DriftSeen | null;
+  readonly gates: Readonly<Partial<Record<GateName, GateEvaluated>>>;
+  readonly admitted: { readonly hosts: readonly string[]; readonly at: string } | null;
+  readonly owner: { readonly instance: string; readonly incarnation: string; readonly at: string } | null;
+  /** In plan order; revised plans keep the states of steps that ended. */
+  readonly steps: readonly StepState[];
+  /** Nodes out of service by our hand now: drained (or being drained) and not yet joined; and joined but not yet released. */
+  readonly out: readonly { readonly node: string; readonly stage: 'draining' | 'drained' | 'joined' | 'validated' }[];
+  readonly patched: readonly string[];
+  readonly unpatched: readonly string[];
+  readonly validated: readonly string[];
+  /** The node that serves as far as our own acts and observations tell. */
+  readonly serving: string | null;
+  /** The node that served when phase `original` began (or will). */
+  readonly originalActive: string | null;
+  readonly probeRunning: boolean;
+  readonly pointOfNoReturnPassed: boolean;
+  readonly deviations: readonly string[];
+  readonly holdRequested: { readonly by: string; readonly reason: string } | null;
+  readonly abortRequested: { readonly by: string; readonly reason: string } | null;
+  readonly held: { readonly reason: string; readonly since: string; readonly whoCanChangeIt: string } | null;
+  readonly frozen: { readonly by: string; readonly reason: string; readonly since: string } | null;
+  readonly breaches: readonly number[];
+  /** What a recovery is for, once one began. */
+  readonly recovery: { readonly because: string; readonly failedStep: string; readonly result: RolloutResult } | null;
+  readonly closed: RolloutClosed | null;
+}
