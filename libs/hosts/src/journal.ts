@@ -27,6 +27,23 @@ export type ActResult =
   /** The host has seen a higher epoch, or another log: this orchestrator is no longer the owner. Nothing was done. */
   | { readonly status: 'fenced'; readonly seen: Fence };
 
+/** An act that is performed over another channel than the host's access (SQL, a platform's API) and entered here around it. */
+export interface OutsideAct {
+  readonly key: string;
+  readonly fence: Fence;
+  readonly deadlineMs: number;
+}
+
+export type BeginResult =
+  /** Entered and synced now: the caller performs the act once, then calls `end`. */
+  | { readonly status: 'begun' }
+  /** The key was begun and ended before: do not perform it again. */
+  | { readonly status: 'known'; readonly code: number }
+  /** Begun before and no end recorded, or the link was lost: observe before anything else, perform nothing. */
+  | { readonly status: 'unknown'; readonly reason: string }
+  /** As for `ActResult`. Nothing was entered. */
+  | { readonly status: 'fenced'; readonly seen: Fence };
+
 export interface JournalEntry {
   readonly key: string;
   readonly epoch: number;
@@ -38,6 +55,10 @@ export interface HostJournal {
   /** Lets `fence` in and every lower epoch out. Idempotent. `fenced` when a higher one was seen before. */
   raise(fence: Fence, deadlineMs: number): Promise<{ status: 'raised' } | { status: 'fenced'; seen: Fence } | { status: 'unknown'; reason: string }>;
   act(request: ActRequest): Promise<ActResult>;
+  /** Enters an outside act before it is sent, under the same rules of key and epoch as `act`. */
+  begin(act: OutsideAct): Promise<BeginResult>;
+  /** Records how an outside act ended (0 = it said so itself). A late or repeated end changes nothing that is recorded. */
+  end(act: OutsideAct, code: number): Promise<{ status: 'recorded' } | { status: 'unknown'; reason: string }>;
   /** Entries whose key starts with `prefix`, oldest first. */
   entries(prefix: string, deadlineMs: number): Promise<{ status: 'read'; entries: readonly JournalEntry[] } | { status: 'unknown'; reason: string }>;
 }
