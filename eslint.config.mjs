@@ -76,7 +76,7 @@ const COMMAND_LINES = [
 ];
 
 const KAFKA = { name: 'kafkajs', message: 'Kafka is spoken by libs/messaging alone; use its port.' };
-const builtins = builtinModules.filter((name) => !name.startsWith('_')).flatMap((name) => [name, `${name}/*`]);
+const BUILTINS = `^(node:.*|(${builtinModules.filter((name) => /^[a-z]/.test(name)).join('|')})(/.*)?)$`;
 
 const SYNTAX = [
   { selector: 'ExportDefaultDeclaration', message: 'Name what you export: a default export has as many names as importers.' },
@@ -133,7 +133,7 @@ export default tseslint.config(
         'error',
         {
           paths: [KAFKA],
-          patterns: [{ group: ['node:*', ...builtins], message: 'A domain imports nothing of the machine it runs on.' }],
+          patterns: [{ regex: BUILTINS, message: 'A domain imports nothing of the machine it runs on.' }],
         },
       ],
       'no-restricted-globals': [

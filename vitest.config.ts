@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
+// Specs import our packages from source: every project's `exports` has a `source` condition.
 const conditions = ['source', 'module', 'node', 'development|production'];
 
 export default defineConfig({
@@ -12,5 +13,15 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    coverage: {
+      provider: 'custom',
+      customProviderModule: './tools/domain-coverage.mjs',
+      include: ['services/*/domain/**/*.ts'],
+      exclude: ['**/*.spec.ts', '**/dist/**', '**/samples/**'],
+      reporter: [['text', { skipFull: true }]],
+      reportsDirectory: '.cache/coverage',
+      // Lines too: a file that no spec loads has no branches to miss.
+      thresholds: { branches: 100, functions: 100, lines: 100 },
+    },
   },
 });
