@@ -23,13 +23,21 @@ export type JobState =
   | { readonly status: 'lost'; readonly startedAt: string }
   | { readonly status: 'unknown'; readonly reason: string };
 
-export type JobStart = { readonly status: 'started' | 'known' } | { readonly status: 'fenced'; readonly seen: Fence } | { readonly status: 'unknown'; readonly reason: string };
+export type JobStart =
+  | { readonly status: 'started' | 'known' }
+  | { readonly status: 'fenced'; readonly seen: Fence }
+  | { readonly status: 'unknown'; readonly reason: string };
 
 export interface HostJobs {
   start(request: JobRequest): Promise<JobStart>;
   state(jobId: string, deadlineMs: number): Promise<JobState>;
   /** At most `maxBytes` of the job's output from a byte offset. */
-  output(jobId: string, fromByte: number, maxBytes: number, deadlineMs: number): Promise<{ status: 'read'; text: string; nextByte: number } | { status: 'unknown'; reason: string }>;
+  output(
+    jobId: string,
+    fromByte: number,
+    maxBytes: number,
+    deadlineMs: number,
+  ): Promise<{ status: 'read'; text: string; nextByte: number } | { status: 'unknown'; reason: string }>;
   /** Asks the job to end (TERM, KILL after `graceMs`). Ending an ended job is fine. */
   stop(jobId: string, graceMs: number, deadlineMs: number): Promise<JobState>;
 }

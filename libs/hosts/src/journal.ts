@@ -21,7 +21,13 @@ export interface ActRequest {
 
 export type ActResult =
   /** The act ran to its end now, or earlier under this key (`repeated`): its recorded exit code and output. */
-  | { readonly status: 'ended'; readonly code: number; readonly stdout: string; readonly stderr: string; readonly repeated: boolean }
+  | {
+      readonly status: 'ended';
+      readonly code: number;
+      readonly stdout: string;
+      readonly stderr: string;
+      readonly repeated: boolean;
+    }
   /** Begun and no end recorded, or the link was lost: observe before anything else. */
   | { readonly status: 'unknown'; readonly reason: string }
   /** The host has seen a higher epoch, or another log: this orchestrator is no longer the owner. Nothing was done. */
@@ -53,12 +59,18 @@ export interface JournalEntry {
 
 export interface HostJournal {
   /** Lets `fence` in and every lower epoch out. Idempotent. `fenced` when a higher one was seen before. */
-  raise(fence: Fence, deadlineMs: number): Promise<{ status: 'raised' } | { status: 'fenced'; seen: Fence } | { status: 'unknown'; reason: string }>;
+  raise(
+    fence: Fence,
+    deadlineMs: number,
+  ): Promise<{ status: 'raised' } | { status: 'fenced'; seen: Fence } | { status: 'unknown'; reason: string }>;
   act(request: ActRequest): Promise<ActResult>;
   /** Enters an outside act before it is sent, under the same rules of key and epoch as `act`. */
   begin(act: OutsideAct): Promise<BeginResult>;
   /** Records how an outside act ended (0 = it said so itself). A late or repeated end changes nothing that is recorded. */
   end(act: OutsideAct, code: number): Promise<{ status: 'recorded' } | { status: 'unknown'; reason: string }>;
   /** Entries whose key starts with `prefix`, oldest first. */
-  entries(prefix: string, deadlineMs: number): Promise<{ status: 'read'; entries: readonly JournalEntry[] } | { status: 'unknown'; reason: string }>;
+  entries(
+    prefix: string,
+    deadlineMs: number,
+  ): Promise<{ status: 'read'; entries: readonly JournalEntry[] } | { status: 'unknown'; reason: string }>;
 }

@@ -1,0 +1,57 @@
+import type { HostDefinition } from '@understudy/cluster';
+import { openAccess } from './access/index.js';
+import { HostAgent } from './agent/agent.js';
+import { AgentJobs } from './agent/jobs.js';
+import { AgentJournal } from './agent/journal.js';
+import type { Host } from './host.js';
+import { HostError } from './host-error.js';
+import { bootIdFile } from './power.js';
+
+/**
+ * Opens one host; nothing is sent to it yet. Close its `access` when done.
+ * @throws HostError when the definition cannot be used.
+ */
+export function openHost(definition: HostDefinition): Host {
+  const access = openAccess(definition);
+  const agent = new HostAgent(access, bootIdFile(definition));
+  return { definition, access, journal: new AgentJournal(agent), jobs: new AgentJobs(agent) };
+}
+
+/**
+ * Opens hosts by slug. A host that several clusters share is given once.
+ * @throws HostError when two definitions claim one slug, or two slugs one access target: each would think it is alone there.
+ */
+export function openHosts(definitions: readonly HostDefinition[]): Readonly<Record<string, Host>> {
+  const hosts: Record<string, Host> = {};
+  const targets = new Map<string, string>();
+  for (const definition of definitions) {
+    const target = targetOf(definition);
+    const other = targets.get(target);
+    if (hosts[definition.slug])
+      throw new HostError(
+        'host-slug-twice',
+        `Host ${definition.slug} is defined twice. Define it once and name it where needed.`,
+      );
+    if (other !== undefined) {
+      throw new HostError(
+        'host-target-shared',
+        `Hosts ${other} and ${definition.slug} are both ${target}. Register it once, or give each its own root folder.`,
+      );
+    }
+    targets.set(target, definition.slug);
+    hosts[definition.slug] = openHost(definition);
+  }
+  return hosts;
+}
+
+export async function closeHosts(hosts: Readonly<Record<string, Host>>): Promise<void> {
+  await Promise.all(Object.values(hosts).map((host) => host.access.close()));
+}
+
+function targetOf(definition: HostDefinition): string {
+  const access = definition.access;
+  switch (access.kind) {
+    case 'local':
+      return `local:${access.root.replace(/\/+$/, '')}`;
+  }
+}
