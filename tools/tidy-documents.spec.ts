@@ -1,0 +1,80 @@
+/** What the documents say about the tree is true. */
+import { describe, expect, it } from 'vitest';
+import { listFiles, read } from './workspace.js';
+
+const files = listFiles();
+const DOCUMENTS = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...files.filter((path) => path.startsWith('docs/') && path.endsWith('.md')),
+];
+
+/** Paths that come to be by running something. */
+const MADE = [/(^|\/)dist\//, /^node_modules\//, /^understudy-(report|data)/, /^\.nx\//, /^\.cache\//];
+
+/** Words in backticks that are paths of this repository: they hold a slash and begin with a name of the root. */
+function namedPaths(document: string): string[] {
+  const roots = new Set(files.map((path) => path.split('/')[0]!));
+  const quoted = [...read(document).matchAll(/`([^`\s]+)`/g)].map(([, word]) => word!);
+  return quoted.filter((word) => word.includes('/') && roots.has(word.split('/')[0]!) && !MADE.some((made) => made.test(word)));
+}
+
+/** `services/<service>/domain/` and `libs/*` name what fits; a final slash names a folder. */
+function exists(path: string): boolean {
+  const pattern = path
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/<[^>]+>|\*+/g, '[^/]+')
+    .replace(/\/$/, '');
+  const matcher = new RegExp(`^${pattern}(/|$)`);
+  return files.some((file) => matcher.test(file));
+}
+
+describe('documents', () => {
+  it.each(DOCUMENTS)('%s names only paths that exist', (document) => {
+    expect(namedPaths(document).filter((path) => !exists(path))).toEqual([]);
+  });
+
+  it('ARCHITECTURE.md names every project', () => {
+    const map = read('ARCHITECTURE.md');
+    const folders = files
+      .filter((path) => /^(libs|services)\/[^/]+\/package\.json$/.test(path))
+      .map((path) => path.replace('/package.json', ''));
+    expect(folders.filter((folder) => !map.includes(folder.split('/')[1]!))).toEqual([]);
+  });
+
+  it('docs/adr is numbered without a gap', () => {
+    const numbers = files
+      .filter((path) => /^docs\/adr\/\d{4}-/.test(path))
+      .map((path) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+  });
+});
+
+describe('docs/refusals.md', () => {
+  const rows = read('docs/refusals.md')
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|[\s:|-]+\|$/.test(line))
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+    .filter(([clause]) => clause !== 'clause');
+
+  it('has rows of clause, test and message', () => {
+    expect(rows.length).toBeGreaterThan(40);
+    expect(rows.filter((row) => row.length !== 3 || row.some((cell) => cell === ''))).toEqual([]);
+  });
+
+  it.each(rows)('%s: the test exists', (_clause, test) => {
+    expect(test, 'a test, as `file` "name"').toMatch(/^`[^`]+` ".+"/);
+    const named = [...test!.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
+    for (const { file, name } of named) {
+      expect(files, `${file} of this row`).toContain(file);
+      expect(read(file), `${file} holds the test "${name}"`).toContain(name);
+    }
+  });
+});

@@ -1,0 +1,207 @@
+/**
+ * What lint cannot see: promises about the tree as a whole. Each check says what to do about a finding; none has a list of
+ * exceptions that could grow unseen, except the entry points below.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { readFacts, resolveRelative } from './source-facts.js';
+import { ROOT, listFiles, listProjects, read } from './workspace.js';
+
+const MAX_FILE_LINES = 400;
+const MAX_FUNCTION_LINES = 70;
+
+const files = listFiles();
+const projects = listProjects(files);
+const isGenerated = (path: string): boolean => path.startsWith('libs/contracts/src/gen/');
+const isSpec = (path: string): boolean => path.endsWith('.spec.ts') || basename(path) === 'contract.ts';
+const sources = files.filter((path) => path.endsWith('.ts') && !isGenerated(path));
+const facts = new Map(sources.map((path) => [path, readFacts(path, read(path), MAX_FUNCTION_LINES)]));
+
+/** Folders that grow by extension: a port and a table above, one folder per member below, one contract suite for all. */
+const EXTENSIONS = [
+  'libs/platforms/src',
+  'libs/hosts/src/access',
+  'libs/hosts/src/patching',
+  'services/notification/src/channels',
+  'services/notification/src/tickets',
+].filter((folder) => files.some((path) => path.startsWith(`${folder}/`)));
+
+/** The extension that a file belongs to: `libs/platforms/src/simulated`. */
+function memberOf(path: string): string | undefined {
+  const home = EXTENSIONS.find((folder) => path.startsWith(`${folder}/`));
+  const member = home === undefined ? undefined : path.slice(home.length + 1).split('/');
+  return member === undefined || member.length < 2 ? undefined : `${home}/${member[0]}`;
+}
+
+const members = [...new Set(files.map(memberOf))].filter((member) => member !== undefined);
+
+describe('sizes', () => {
+  it(`keeps every file within ${MAX_FILE_LINES} lines`, () => {
+    const written = files.filter((path) => /\.(ts|mjs|sql|sh|md|proto)$/.test(path) && !isGenerated(path));
+    const long = written
+      .map((path) => ({ path, lines: read(path).trimEnd().split('\n').length }))
+      .filter(({ lines }) => lines > MAX_FILE_LINES)
+      .map(({ path, lines }) => `${path}: ${lines} lines; one idea each`);
+    expect(long).toEqual([]);
+  });
+
+  it(`keeps every function within ${MAX_FUNCTION_LINES} lines, in specs too`, () => {
+    const long = sources.flatMap((path) =>
+      facts.get(path)!.longFunctions.map(({ line, lines }) => `${path}:${line}: ${lines} lines`),
+    );
+    expect(long).toEqual([]);
+  });
+});
+
+describe('extensions', () => {
+  it.each(members)('%s runs its port’s contract suite', (member) => {
+    const suite = `${dirname(member)}/contract.ts`;
+    const running = sources.filter(
+      (path) =>
+        path.startsWith(`${member}/`) &&
+        path.endsWith('.spec.ts') &&
+        facts.get(path)!.imports.some((module) => resolveRelative(path, module) === suite),
+    );
+    expect(running, `a spec in ${member}/ imports ${suite} and runs it`).not.toEqual([]);
+  });
+
+  it.each(members)('%s stands in its port’s table', (member) => {
+    const table = `${dirname(member)}/index.ts`;
+    const listed = facts.get(table)?.imports.map((module) => resolveRelative(table, module)) ?? [];
+    expect(
+      listed.some((path) => path?.startsWith(`${member}/`) || path === `${member}.ts`),
+      `${table} names ${member}`,
+    ).toBe(true);
+  });
+
+  it('keeps siblings apart: what two members need lives above them', () => {
+    const crossing = sources.flatMap((path) =>
+      facts
+        .get(path)!
+        .imports.map((module) => memberOf(resolveRelative(path, module) ?? ''))
+        .filter((target) => memberOf(path) !== undefined && target !== undefined && target !== memberOf(path))
+        .filter((target) => dirname(target!) === dirname(memberOf(path)!))
+        .map((target) => `${path} imports from ${target}`),
+    );
+    expect(crossing).toEqual([]);
+  });
+});
+
+describe('events', () => {
+  const services = projects.filter((project) => project.tags.includes('type:domain')).map((project) => project.folder);
+
+  it.each(services)('%s keeps a stored sample of every version of every event, and reads each', async (domain) => {
+    const tables = sources.filter((path) => path.startsWith(`${domain}/`) && basename(path) === 'upcast.ts');
+    expect(tables, `${domain} has an upcast.ts with { schemaVersions, upcast }`).not.toEqual([]);
+    for (const table of tables) await holdSamples(domain, table);
+  });
+
+  async function holdSamples(domain: string, table: string): Promise<void> {
+    const { schemaVersions, upcast } = (await import(pathToFileURL(join(ROOT, table)).href)) as {
+      schemaVersions: Readonly<Record<string, number>>;
+      upcast: (stored: { type: string; schemaVersion: number; body: unknown }) => unknown;
+    };
+    const missing: string[] = [];
+    for (const [type, latest] of Object.entries(schemaVersions)) {
+      for (let version = 1; version <= latest; version += 1) {
+        const sample = `${domain}/samples/${type}.v${version}.json`;
+        if (!existsSync(join(ROOT, sample))) missing.push(sample);
+        else expect(upcast({ type, schemaVersion: version, body: JSON.parse(read(sample)) }), sample).toMatchObject({ type });
+      }
+    }
+    expect(missing, 'the body of a real stored event, one file per type and version').toEqual([]);
+  }
+});
+
+describe('sources', () => {
+  /** Files that a person, npm or a host starts; everything else is reached from one of these. */
+  const isEntry = (path: string): boolean => {
+    const project = projects.find(
+      (candidate) => path === `${candidate.folder}/src/index.ts` || path === `${candidate.folder}/index.ts`,
+    );
+    return project !== undefined || isSpec(path) || STARTED.has(path) || path === 'vitest.config.ts';
+  };
+  /** What the root's npm scripts start, by its source. */
+  const STARTED = new Set(
+    [...read('package.json').matchAll(/node ([\w/-]+)\/dist\/([\w/-]+)\.js/g)].map(
+      ([, project, file]) => `${project}/src/${file}.ts`,
+    ),
+  );
+
+  it('imports every source file from another one, specs apart', () => {
+    const reached = new Set<string>();
+    const queue = sources.filter((path) => isEntry(path));
+    const fromSpecs = new Set<string>();
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+      if (reached.has(path)) continue;
+      reached.add(path);
+      const { imports, mentioned } = facts.get(path)!;
+      const next = [...imports, ...mentioned]
+        .map((module) => resolveRelative(path, module))
+        .filter((target) => target !== undefined);
+      for (const target of next.filter((target) => facts.has(target))) {
+        if (isSpec(path) && !path.startsWith('e2e/') && !path.startsWith('tools/')) fromSpecs.add(target);
+        else queue.push(target);
+      }
+    }
+    const orphans = sources.filter((path) => !reached.has(path));
+    const hint = (path: string): string =>
+      `${path}${fromSpecs.has(path) ? ' (only a spec uses it: libs/testing is the place)' : ''}`;
+    expect(orphans.map(hint)).toEqual([]);
+  });
+
+  it('suppresses no check', () => {
+    const words = [
+      'eslint-disable',
+      '@ts-ignore',
+      '@ts-expect-error',
+      '@ts-nocheck',
+      'v8 ignore',
+      'c8 ignore',
+      'istanbul ignore',
+    ];
+    const focused = /\b(describe|it|test)\.(only|todo)\b/;
+    const guilty = sources
+      .filter((path) => path !== 'tools/tidy.spec.ts')
+      .filter((path) => focused.test(read(path)) || words.some((word) => read(path).includes(word)));
+    expect(guilty).toEqual([]);
+  });
+
+  it('speaks to Kafka in libs/messaging alone', () => {
+    const speakers = sources.filter(
+      (path) => facts.get(path)!.imports.includes('kafkajs') && !path.startsWith('libs/messaging/'),
+    );
+    expect(speakers).toEqual([]);
+  });
+});
+
+describe('migrations', () => {
+  const folders = [...new Set(files.filter((path) => /\/migrations\/[^/]+\.sql$/.test(path)).map((path) => dirname(path)))];
+
+  it.each(folders)('%s is numbered from 0001 without a gap', (folder) => {
+    const names = files.filter((path) => dirname(path) === folder && path.endsWith('.sql')).map((path) => basename(path));
+    const numbers = names.map((name) => /^(\d{4})_[a-z0-9_]+\.sql$/.exec(name)?.[1] ?? name);
+    expect(numbers).toEqual(names.map((_, index) => String(index + 1).padStart(4, '0')));
+  });
+
+  it('only grows: what a release shipped is neither changed nor taken away', () => {
+    const release = lastRelease();
+    if (release === undefined) return expect(folders.length).toBeGreaterThan(0);
+    const shipped = git('ls-tree', '-r', '--name-only', release).filter((path) => /\/migrations\/[^/]+\.sql$/.test(path));
+    const changed = shipped.filter(
+      (path) => !files.includes(path) || git('show', `${release}:${path}`).join('\n') !== read(path),
+    );
+    expect(changed, `as they were in ${release}; add a new number instead`).toEqual([]);
+  });
+
+  function lastRelease(): string | undefined {
+    return git('tag', '--list', 'v*', '--sort=-version:refname')[0] || undefined;
+  }
+
+  function git(...args: string[]): string[] {
+    return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\n');
+  }
+});
