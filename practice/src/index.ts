@@ -1,1 +1,1 @@
-export {};
+export * from './pair/index.js';
