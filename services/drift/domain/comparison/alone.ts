@@ -1,0 +1,80 @@
+import type { Fact, NodeFacts, Severity } from './facts.js';
+
+/**
+ * Faults that one node shows by itself: an expired certificate, archiving that is dead, an edit that waits for a
+ * reload. On a standby the first two block; on the active node clients live with them already, so they warn.
+ */
+export interface Fault {
+  readonly fact: Fact;
+  readonly expected: string;
+  readonly severity: Severity;
+  readonly detail: string;
+}
+
+const WARN_BEFORE_EXPIRY_MS = 30 * 86_400_000;
+
+/** @param isStandby the node would have to serve after a switchover. */
+export function faultsOf(node: NodeFacts, isStandby: boolean): readonly Fault[] {
+  return node.facts.flatMap((fact) => {
+    const fault = faultOf(fact, node, isStandby);
+    return fault === undefined ? [] : [fault];
+  });
+}
+
+function faultOf(fact: Fact, node: NodeFacts, isStandby: boolean): Fault | undefined {
+  const gravity: Severity = isStandby ? 'blocking' : 'warning';
+  switch (fact.area) {
+    case 'certificate':
+      return certificate(fact, Date.parse(node.collectedAt), gravity);
+    case 'archiving':
+      return archiving(fact, gravity);
+    case 'setting':
+      return pending(fact);
+    default:
+      return undefined;
+  }
+}
+
+/** A certificate fact's value is the moment (RFC 3339) when it ends, or holds one after `notAfter=`. */
+function certificate(fact: Fact, nowMs: number, gravity: Severity): Fault | undefined {
+  const endsMs = Date.parse(/notAfter=(\S+)/.exec(fact.value)?.[1] ?? fact.value);
+  if (Number.isNaN(endsMs) || endsMs - nowMs > WARN_BEFORE_EXPIRY_MS) return undefined;
+  if (endsMs <= nowMs) {
+    return {
+      fact,
+      expected: 'a certificate that is valid',
+      severity: gravity,
+      detail: 'The certificate has expired: clients that verify it refuse this node. Renew it and reload.',
+    };
+  }
+  return {
+    fact,
+    expected: 'a certificate that is valid for more than 30 days',
+    severity: 'warning',
+    detail: 'The certificate ends within 30 days. Renew it and reload.',
+  };
+}
+
+/** An archiving fact's value begins with `dead`, `failing` or `broken` where the collector saw that WAL is not archived. */
+function archiving(fact: Fact, gravity: Severity): Fault | undefined {
+  if (!/^(dead|failing|broken)\b/i.test(fact.value)) return undefined;
+  return {
+    fact,
+    expected: 'working',
+    severity: gravity,
+    detail:
+      'WAL archiving does not work on this node: once it serves, WAL piles up until the disk is full and there is no point-in-time recovery. ' +
+      'Mend the archive command or its target, then look again.',
+  };
+}
+
+function pending(fact: Fact): Fault | undefined {
+  if (fact.runningValue === undefined || fact.runningValue === fact.value) return undefined;
+  return {
+    fact,
+    expected: fact.secret === true ? '(hidden)' : fact.runningValue,
+    severity: 'info',
+    detail:
+      'The file was edited and the node still runs with the old value; the edited value is the one that is compared. Reload or restart on purpose, or take the edit back.',
+  };
+}
