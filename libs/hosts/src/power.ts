@@ -49,7 +49,11 @@ export async function requestReboot(host: Host, jobId: string, fence: Fence): Pr
   }
 }
 
-async function rebootPracticeHost(host: Host, jobId: string, fence: Fence): Promise<RebootStart> {
+/** Why this host may not be rebooted by us, in a sentence; null when it may. Looks only, so that it can be known beforehand. */
+export async function rebootRefusal(
+  host: Host,
+  deadlineMs: number,
+): Promise<{ status: 'allowed' } | { status: 'refused'; reason: string } | { status: 'unknown'; reason: string }> {
   const { slug, patching } = host.definition;
   const command = patching['reboot']?.['command'];
   if (command === undefined || bootIdFile(host.definition) === null) {
@@ -59,10 +63,16 @@ async function rebootPracticeHost(host: Host, jobId: string, fence: Fence): Prom
     );
   }
   const path = checkedBelowRoot(slug, 'command', command);
-  const look = await host.access.run({ argv: ['sh', '-c', BELOW_ROOT, 'look', path], deadlineMs: LOOK_DEADLINE_MS });
+  const look = await host.access.run({ argv: ['sh', '-c', BELOW_ROOT, 'look', path], deadlineMs });
   if (look.status === 'unknown') return look;
-  if (look.code !== 0) return refused(`Host ${slug} cannot be rebooted: ${reasonOf(look)}`);
-  return host.jobs.start({ jobId, fence, argv: [path.includes('/') ? path : `./${path}`], limitMs: REBOOT_LIMIT_MS });
+  return look.code === 0 ? { status: 'allowed' } : refused(`Host ${slug} cannot be rebooted: ${reasonOf(look)}`);
+}
+
+async function rebootPracticeHost(host: Host, jobId: string, fence: Fence): Promise<RebootStart> {
+  const answer = await rebootRefusal(host, LOOK_DEADLINE_MS);
+  if (answer.status !== 'allowed') return answer;
+  const path = host.definition.patching['reboot']?.['command'] ?? '';
+  return host.jobs.start({ jobId, fence, argv: [`./${path}`], limitMs: REBOOT_LIMIT_MS });
 }
 
 /** The script is a real file below the root, not a link out of it. */
