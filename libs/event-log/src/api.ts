@@ -47,7 +47,14 @@ export interface AppendRequest {
 
 export type AppendResult =
   | { readonly appended: true; readonly events: readonly StoredEvent[] }
-  | { readonly appended: false; readonly conflicts: readonly { readonly stream: string; readonly expectedVersion: number; readonly actualVersion: number }[] };
+  | {
+      readonly appended: false;
+      readonly conflicts: readonly {
+        readonly stream: string;
+        readonly expectedVersion: number;
+        readonly actualVersion: number;
+      }[];
+    };
 
 export interface StoredEvent<B = unknown> {
   /** From 1, gap-free, in commit order. */
@@ -94,7 +101,32 @@ export interface Store {
   readonly pool: import('pg').Pool;
   /** UUIDv7 of this process's start: who holds duties and rollouts. */
   readonly incarnation: string;
+  /** Stable across restarts (pod name or data folder). */
+  readonly instance: string;
   /** Local clock plus the offset measured against the database at each lease renewal; milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds for which this process's lease is certain to last, by the monotonic clock; 0 = it has ended. */
+  leaseRemainingMs(): number;
+  /** Who is alive, and until when, as the database sees it. */
+  leases(): Promise<readonly Lease[]>;
+  /** Takes a duty if nobody alive has it; undefined = somebody else does it. Ours already: answered again. */
+  takeDuty(name: string): Promise<Duty | undefined>;
+  /** Gives the lease back and ends every connection. What is waiting to be appended is refused. */
   close(): Promise<void>;
+}
+
+/** A process's sign of life. */
+export interface Lease {
+  readonly incarnation: string;
+  readonly instance: string;
+  /** Milliseconds since the epoch, the database's clock. */
+  readonly endsAt: number;
+  readonly alive: boolean;
+}
+
+/** A duty that this process holds. */
+export interface Duty {
+  readonly name: string;
+  /** The last position that is done. */
+  readonly checkpoint: number;
 }

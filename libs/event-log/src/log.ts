@@ -1,0 +1,106 @@
+import pg from 'pg';
+import type { AppendRequest, AppendResult, EventLog, EventMetadata, StoredEvent, Verification } from './api.js';
+import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
+import { EVENT_COLUMNS, type EventRow, storedEvent } from './row.js';
+import { verifyLog } from './verify.js';
+import { Writer } from './writer.js';
+
+const DEFAULT_PAGE = 500;
+const LARGEST_PAGE = 5_000;
+/** A replay runs in statements of this many positions, so that none meets the role's statement timeout. */
+const REPLAY_SPAN = 100_000;
+
+export interface LogOptions {
+  readonly pool: pg.Pool;
+  readonly connection: pg.ClientConfig;
+  readonly schema: string;
+  readonly logId: string;
+  readonly appendDeadlineMs?: number;
+}
+
+/** The log of one schema. Reads go through the pool, appends through the process's one writer. */
+export class PgEventLog implements EventLog {
+  readonly logId: string;
+  private readonly writer: Writer;
+  private readonly listeners = new Set<(headPosition: number) => void>();
+
+  constructor(private readonly options: LogOptions) {
+    this.logId = options.logId;
+    this.writer = new Writer({
+      connection: options.connection,
+      schema: options.schema,
+      ...(options.appendDeadlineMs === undefined ? {} : { deadlineMs: options.appendDeadlineMs }),
+      readStream: (stream, fromVersion) => this.readStream(stream, fromVersion),
+      onAppend: (head) => {
+        for (const listener of this.listeners) listener(head);
+      },
+    });
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.writer.append(request);
+  }
+
+  async readStream(stream: string, fromVersion = 1): Promise<readonly StoredEvent[]> {
+    const text = `select ${EVENT_COLUMNS} from ${this.options.schema}.event where stream = $1 and version >= $2 order by version`;
+    const { rows } = await this.options.pool.query<EventRow>({ name: 'read-stream', text, values: [stream, fromVersion] });
+    return rows.map(storedEvent);
+  }
+
+  async readAll(afterPosition: number, limit = DEFAULT_PAGE): Promise<readonly StoredEvent[]> {
+    const text = `select ${EVENT_COLUMNS} from ${this.options.schema}.event where position > $1 order by position limit $2`;
+    const values = [afterPosition, Math.min(limit, LARGEST_PAGE)];
+    const { rows } = await this.options.pool.query<EventRow>({ name: 'read-all', text, values });
+    return rows.map(storedEvent);
+  }
+
+  async replay(afterPosition: number, onEvent: (event: StoredEvent) => void): Promise<void> {
+    await this.withClient(async (client) => {
+      for (let after = afterPosition; ;) {
+        let last = after;
+        const span = `position > ${after} order by position limit ${REPLAY_SPAN}`;
+        const rows = await copyOut(client, `select ${EVENT_COPY} from ${this.options.schema}.event where ${span}`, (row) => {
+          const raw = rawEvent(row);
+          last = raw.position;
+          onEvent({ ...raw, metadata: JSON.parse(raw.metadata) as EventMetadata, body: JSON.parse(raw.body) as unknown });
+        });
+        if (rows < REPLAY_SPAN) return;
+        after = last;
+      }
+    });
+  }
+
+  async headPosition(): Promise<number> {
+    const { rows } = await this.options.pool.query<{ head: string }>(
+      `select coalesce(max(position), 0) as head from ${this.options.schema}.event`,
+    );
+    return Number(rows[0]?.head ?? 0);
+  }
+
+  verify(stream?: string): Promise<Verification> {
+    return this.withClient((client) => verifyLog(client, this.options.schema, stream));
+  }
+
+  onAppend(listener: (headPosition: number) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Ends the writer. Reads end with the pool. */
+  close(): Promise<void> {
+    return this.writer.close();
+  }
+
+  /** A connection of its own for long reads: one that broke off in the middle is not given back for reuse. */
+  private async withClient<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+    const client = await this.options.pool.connect();
+    try {
+      const result = await work(client);
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+}

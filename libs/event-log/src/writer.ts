@@ -1,0 +1,231 @@
+/**
+ * The one writer of a process. It packs concurrent appends into one flush and never splits one; at most one append per stream
+ * in a flush; one flush in flight. So a commit is shared, and the lock that orders positions is taken once for many.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import type { AppendRequest, AppendResult, StoredEvent } from './api.js';
+import { type BatchAnswer, type EncodedAppend, decodeAnswer, encodeAppend, encodeBatch } from './batch.js';
+import { StoreUnavailable, isTransient } from './errors.js';
+
+const MAX_WAITING_APPENDS = 20_000;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const MAX_FLUSH_EVENTS = 1_000;
+const MAX_FLUSH_BYTES = 4 * 1024 * 1024;
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 500;
+const CONNECT_LIMIT_MS = 5_000;
+const QUERY_LIMIT_MS = 15_000;
+const DEFAULT_DEADLINE_MS = 30_000;
+
+interface Waiting {
+  readonly append: EncodedAppend;
+  readonly deadline: number;
+  /** Sent once and not answered: it may be in the log. */
+  uncertain: boolean;
+  settled: boolean;
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export interface WriterOptions {
+  readonly connection: pg.ClientConfig;
+  readonly schema: string;
+  /** How long an append may wait for a store that is away. Default 30 s. */
+  readonly deadlineMs?: number;
+  readonly readStream: (stream: string, fromVersion: number) => Promise<readonly StoredEvent[]>;
+  readonly onAppend: (headPosition: number) => void;
+}
+
+export class Writer {
+  private waiting: Waiting[] = [];
+  private waitingBytes = 0;
+  private running: Promise<void> | undefined;
+  private client: pg.Client | undefined;
+  private closed = false;
+
+  constructor(private readonly options: WriterOptions) {}
+
+  /** Throws `StoreUnavailable` past the deadline, `InvalidAppend` for what no log could take. */
+  async append(request: AppendRequest): Promise<AppendResult> {
+    const append = encodeAppend(request);
+    if (this.closed) throw new StoreUnavailable('STORE_CLOSED', 'The store is closed. This process is shutting down.');
+    if (this.waiting.length >= MAX_WAITING_APPENDS || this.waitingBytes + append.bytes > MAX_WAITING_BYTES) {
+      throw new StoreUnavailable(
+        'STORE_OVERLOADED',
+        `${this.waiting.length} appends (${this.waitingBytes} bytes) wait for the store already. Try again when it has caught up.`,
+      );
+    }
+    return await new Promise<AppendResult>((resolve, reject) => {
+      const deadline = performance.now() + (this.options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+      this.waiting.push({ append, deadline, uncertain: false, settled: false, resolve, reject });
+      this.waitingBytes += append.bytes;
+      // Not at once but after this tick's callers: they share the flush.
+      this.running ??= Promise.resolve().then(() => this.run());
+    });
+  }
+
+  /** Refuses what waits, lets the flush in flight end. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.running;
+    await this.disconnect();
+  }
+
+  private async run(): Promise<void> {
+    while (this.waiting.length > 0) {
+      if (this.closed) this.refuse(this.takeAll(), 'STORE_CLOSED', 'The store was closed before this was appended.');
+      else await this.flush(this.takeFlush());
+    }
+    this.running = undefined;
+  }
+
+  private takeAll(): Waiting[] {
+    const all = this.waiting;
+    this.waiting = [];
+    this.waitingBytes = 0;
+    return all;
+  }
+
+  /** The longest run of what waits, in its order, without a second append to a stream. */
+  private takeFlush(): Waiting[] {
+    const taken: Waiting[] = [];
+    const kept: Waiting[] = [];
+    const streams = new Set<string>();
+    let events = 0;
+    let bytes = 0;
+    for (const item of this.takeAll()) {
+      const names = item.append.streams.map((part) => part.stream);
+      const full =
+        taken.length > 0 && (events + item.append.eventCount > MAX_FLUSH_EVENTS || bytes + item.append.bytes > MAX_FLUSH_BYTES);
+      if (full || names.some((name) => streams.has(name))) {
+        kept.push(item);
+        this.waitingBytes += item.append.bytes;
+      } else {
+        taken.push(item);
+        events += item.append.eventCount;
+        bytes += item.append.bytes;
+      }
+      // Also the streams of what is left for later: nothing overtakes it.
+      for (const name of names) streams.add(name);
+    }
+    this.waiting = kept;
+    return taken;
+  }
+
+  /** Sends a batch until it is answered or its deadlines have passed. */
+  private async flush(batch: readonly Waiting[]): Promise<void> {
+    let due = batch;
+    for (let pauseMs = FIRST_PAUSE_MS; due.length > 0; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      try {
+        await this.send(due);
+        return;
+      } catch (error) {
+        if (!isTransient(error)) {
+          await this.isolate(
+            due.filter((item) => !item.settled),
+            error,
+          );
+          return;
+        }
+        await this.disconnect();
+        due = this.refuseExpired(
+          due.filter((item) => !item.settled),
+          error,
+        );
+        if (due.length > 0) await delay(pauseMs);
+      }
+    }
+  }
+
+  /** One append that the database refuses must not take the others with it. */
+  private async isolate(batch: readonly Waiting[], error: unknown): Promise<void> {
+    if (batch.length === 1) batch[0]?.reject(error);
+    else for (const item of batch) await this.flush([item]);
+  }
+
+  private async send(batch: readonly Waiting[]): Promise<void> {
+    const client = await this.connect();
+    const appends = batch.map((item) => item.append);
+    const { heads, events } = encodeBatch(appends);
+    try {
+      const text = `select base, at, hashes, lost from ${this.options.schema}.append($1, $2)`;
+      const { rows } = await client.query<BatchAnswer>({ name: 'append', text, values: [heads, events] });
+      if (!rows[0]) throw new Error('The append function answered no row.');
+      await this.answer(batch, decodeAnswer(appends, rows[0]));
+    } catch (error) {
+      for (const item of batch) item.uncertain = true;
+      throw error;
+    }
+  }
+
+  private async answer(batch: readonly Waiting[], results: readonly AppendResult[]): Promise<void> {
+    let head = 0;
+    for (const [index, item] of batch.entries()) {
+      let result = results[index] as AppendResult;
+      if (!result.appended && item.uncertain) result = (await this.landedBefore(item.append)) ?? result;
+      item.settled = true;
+      item.resolve(result);
+      if (result.appended) head = Math.max(head, result.events.at(-1)?.position ?? 0);
+    }
+    if (head > 0) this.options.onAppend(head);
+  }
+
+  /** After a connection lost at COMMIT the version check may have met our own events: found by command id and text. */
+  private async landedBefore(append: EncodedAppend): Promise<AppendResult | undefined> {
+    const found: StoredEvent[] = [];
+    const metadata = JSON.stringify(JSON.parse(append.metadataText));
+    for (const part of append.streams) {
+      if (part.events.length === 0) continue;
+      const stored = await this.options.readStream(part.stream, part.expectedVersion + 1);
+      for (const [offset, event] of part.events.entries()) {
+        const candidate = stored[offset];
+        const same =
+          candidate?.type === event.type &&
+          JSON.stringify(candidate.metadata) === metadata &&
+          JSON.stringify(candidate.body) === JSON.stringify(JSON.parse(event.bodyText));
+        if (!candidate || !same) return undefined;
+        found.push(candidate);
+      }
+    }
+    return found.length > 0 ? { appended: true, events: found } : undefined;
+  }
+
+  private refuseExpired(batch: readonly Waiting[], cause: unknown): Waiting[] {
+    const now = performance.now();
+    const expired = this.closed ? [...batch] : batch.filter((item) => item.deadline <= now);
+    this.refuse(
+      expired,
+      'STORE_UNAVAILABLE',
+      'The store did not answer before the deadline. Look for the command id before trying again.',
+      cause,
+    );
+    return batch.filter((item) => !expired.includes(item));
+  }
+
+  private refuse(batch: readonly Waiting[], code: StoreUnavailable['code'], message: string, cause?: unknown): void {
+    for (const item of batch) item.reject(new StoreUnavailable(code, message, { cause }));
+  }
+
+  private async connect(): Promise<pg.Client> {
+    if (this.client) return this.client;
+    const client = new pg.Client({
+      ...this.options.connection,
+      connectionTimeoutMillis: CONNECT_LIMIT_MS,
+      query_timeout: QUERY_LIMIT_MS,
+    });
+    // An idle connection that dies is noticed by the next flush.
+    client.on('error', () => {
+      if (this.client === client) this.client = undefined;
+    });
+    await client.connect();
+    this.client = client;
+    return client;
+  }
+
+  private async disconnect(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+}
