@@ -44,6 +44,18 @@ describe('documents', () => {
     expect(folders.filter((folder) => !map.includes(folder.split('/')[1]!))).toEqual([]);
   });
 
+  it('README.md shows the first steps as they are tested, and the output of a demo', () => {
+    const steps = read('docs/first-steps/first-steps.sh');
+    expect(read('README.md'), 'run node tools/readme-demo.mjs').toContain(steps.slice(steps.indexOf('# 1. ')).trimEnd());
+    const lastLine = /\n(\{"scenario".*\})\n```/.exec(read('README.md'))?.[1];
+    expect(JSON.parse(lastLine ?? '{}')).toMatchObject({
+      scenario: 'happy',
+      result: 'succeeded',
+      lostWrites: 0,
+      chain: 'intact',
+    });
+  });
+
   it('docs/adr is numbered without a gap', () => {
     const numbers = files
       .filter((path) => /^docs\/adr\/\d{4}-/.test(path))
