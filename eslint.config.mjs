@@ -119,7 +119,8 @@ export default tseslint.config(
       'no-restricted-syntax': ['error', ...SYNTAX],
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 70 }],
-      complexity: ['error', 10],
+      // A switch over a union is one decision, however many members it has.
+      complexity: ['error', { max: 10, variant: 'modified' }],
       'no-console': 'error',
       'no-eval': 'error',
       eqeqeq: ['error', 'always'],
@@ -185,7 +186,7 @@ export default tseslint.config(
     rules: {
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 70 }],
-      complexity: ['error', 10],
+      complexity: ['error', { max: 10, variant: 'modified' }],
       'no-unused-vars': 'error',
     },
   },

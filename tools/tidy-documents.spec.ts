@@ -83,7 +83,7 @@ describe('docs/refusals.md', () => {
 
   it.each(rows)('%s: the test exists', (_clause, test) => {
     expect(test, 'a test, as `file` "name"').toMatch(/^`[^`]+` ".+"/);
-    const named = [...test!.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
+    const named = [...test.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
     for (const { file, name } of named) {
       expect(files, `${file} of this row`).toContain(file);
       expect(read(file), `${file} holds the test "${name}"`).toContain(name);
