@@ -106,8 +106,9 @@ export interface PlatformSettings {
 
 export interface KnownCredential {
   readonly name: string;
-  /** `*` stands for any run of characters; compared with a node's address and with its host's slug. */
   readonly hostPatterns: readonly string[];
+  /** Those of this document's secret targets that the patterns do not cover; judged by the store that keeps the secrets. */
+  readonly refuses: readonly string[];
 }
 
 export type ClusterState =

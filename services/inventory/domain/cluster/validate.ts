@@ -1,4 +1,4 @@
-import type { ClusterDefinition } from '@understudy/cluster';
+import type { ClusterDefinition, NodeDefinition } from '@understudy/cluster';
 import type { Refusal } from '@understudy/decider';
 import type { Known, KnownCredential } from './cluster.js';
 
@@ -118,7 +118,7 @@ function references(definition: ClusterDefinition): readonly Refusal[] {
           refusal(
             '/probeHost',
             'UNKNOWN_HOST',
-            `probeHost "${definition.probeHost}" is not among the hosts of this document: ${listed(hosts)}.`,
+            `The probeHost "${definition.probeHost}" is not among the hosts of this document: ${listed(hosts)}.`,
           ),
         ]),
   ];
@@ -191,31 +191,20 @@ function credentials(definition: ClusterDefinition, known: Known): readonly Refu
       refusal(
         pointer,
         'CREDENTIAL_NOT_FOR_HOST',
-        `Credential "${name}" is bound to ${listed(credential.hostPatterns)}; node "${node}" is not among them, so its secret is not sent there. An admin may widen the patterns.`,
+        `Credential "${name}" is bound to ${listed(credential.hostPatterns)}; node "${node.slug}" is reached at ${secretTarget(node)}, so its secret is not sent there. An admin may widen the patterns.`,
       ),
     );
   });
 }
 
-/** Nodes that a credential may not be used for: neither their address (where given) nor else their host's slug matches. */
-function outsidePatterns(definition: ClusterDefinition, credential: KnownCredential): readonly string[] {
-  return definition.nodes
-    .filter((node) => !credential.hostPatterns.some((pattern) => matchesPattern(pattern, node.settings['address'] ?? node.host)))
-    .map((node) => node.slug);
+/**
+ * Where the secrets of a node's credentials are shown: the address that its driver connects to, or its host where the
+ * driver works on the host itself. A name that the document's author chooses (a node's slug) proves nothing here.
+ */
+export function secretTarget(node: NodeDefinition): string {
+  return node.settings['address'] ?? node.host;
 }
 
-/** `*` stands for any run of characters; everything else stands for itself. */
-export function matchesPattern(pattern: string, text: string): boolean {
-  const parts = pattern.split('*');
-  const first = parts[0] as string;
-  const last = parts[parts.length - 1] as string;
-  if (parts.length === 1) return pattern === text;
-  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false;
-  let from = first.length;
-  for (const part of parts.slice(1, -1)) {
-    const at = text.indexOf(part, from);
-    if (at < 0 || at + part.length > text.length - last.length) return false;
-    from = at + part.length;
-  }
-  return true;
+function outsidePatterns(definition: ClusterDefinition, credential: KnownCredential): readonly NodeDefinition[] {
+  return definition.nodes.filter((node) => credential.refuses.includes(secretTarget(node)));
 }
