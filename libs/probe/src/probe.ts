@@ -31,7 +31,11 @@ export interface ProbeReading {
   readonly toMs: number;
   readonly operations: number;
   readonly failedOperations: number;
-  /** Each gap between successful operations that exceeds the resolution. */
+  /**
+   * Each gap between the ends of two successful operations that exceeds the resolution and in which an operation
+   * failed, or that exceeds twice the resolution (below that nobody can tell it from a busy moment). A gap that touches
+   * the asked range is given whole; one that has not ended runs to the last moment that is known.
+   */
   readonly interruptions: readonly Interruption[];
   readonly longestMs: number;
   readonly sumMs: number;
@@ -40,13 +44,20 @@ export interface ProbeReading {
   readonly acknowledgedWrites: number;
   /** Acknowledged writes that could not be found again; null until looked up (only `stop` looks up). */
   readonly lostWrites: number | null;
+  /** Why `lostWrites` is null. */
+  readonly lostWritesReason?: string;
 }
 
 export type ProbeResult = ProbeReading | { readonly status: 'not-measured'; readonly reason: string; readonly sinceMs: number };
 
 /** A detached job on the probe host. Lost = not measured from then on. */
 export interface Probe {
-  start(host: Host, jobId: string, fence: Fence, spec: ProbeSpec): Promise<{ status: 'started' | 'known' } | { status: 'unknown'; reason: string }>;
+  start(
+    host: Host,
+    jobId: string,
+    fence: Fence,
+    spec: ProbeSpec,
+  ): Promise<{ status: 'started' | 'known' } | { status: 'unknown'; reason: string }>;
   /** What was measured between two moments (default: everything). */
   read(host: Host, jobId: string, between?: { readonly fromMs: number; readonly toMs: number }): Promise<ProbeResult>;
   /** Ends the probe and looks up every acknowledged write. Idempotent. */
