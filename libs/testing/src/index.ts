@@ -1,2 +1,3 @@
 export * from './postgres.js';
 export * from './store.js';
+export * from './http.js';

@@ -1,0 +1,53 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { v7 } from 'uuid';
+
+/** A fresh id, ordered by time: UUIDv7 (RFC 9562). */
+export function newId(): string {
+  return v7();
+}
+
+/**
+ * The same id for the same parts, always: UUIDv8 (RFC 9562, section 5.8) from the SHA-256 of the parts, each with its length
+ * before it so that ('a', 'bc') and ('ab', 'c') differ.
+ */
+export function derivedId(...parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  const bytes = hash.digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+/** SHA-256 in hex over a JSON value with its keys sorted: equal for documents that mean the same. */
+export function fingerprintOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex');
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`;
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** A valid W3C `traceparent` of the caller, or a new one (an invalid header starts a new trace). */
+export function traceparentOf(header: string | undefined): string {
+  const [, version, trace, parent, , more] = TRACEPARENT.exec(header ?? '') ?? [];
+  const valid =
+    version !== undefined &&
+    version !== 'ff' &&
+    !/^0+$/.test(trace ?? '0') &&
+    !/^0+$/.test(parent ?? '0') &&
+    (version !== '00' || more === undefined);
+  if (valid && header !== undefined) return header;
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+}
+
+/** The 32 hex digits of the trace. */
+export function traceIdOf(traceparent: string): string {
+  return traceparent.slice(3, 35);
+}
