@@ -5,3 +5,7 @@ export * from './roles.js';
 export * from './store.js';
 export { LEASE_TERM_MS } from './lease.js';
 export { OWNER_ROLE, serviceRole } from './identifiers.js';
+export * from './execute.js';
+export * from './projection.js';
+export * from './relay.js';
+export type { FollowerState, FollowerStatus } from './follower.js';
