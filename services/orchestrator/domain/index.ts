@@ -1,1 +1,1 @@
-export {};
+export * from './rollout/index.js';

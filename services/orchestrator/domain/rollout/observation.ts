@@ -13,8 +13,19 @@ export interface Observation {
   /** The probe's measurement over the step so far (or the whole rollout, for `stop-probe`). */
   readonly interruption?: MeasuredInterruption;
   readonly probe?: 'running' | 'ended' | 'absent' | 'unknown';
+  /** Other clusters' nodes on this step's host, for steps that touch a shared host. */
+  readonly neighbours?: readonly Neighbour[];
   /** What the performer's attempt itself said, when there was one in this process. */
   readonly performed?: Performed;
+}
+
+/** A node of another cluster on a host of ours, as observed now: its cluster's invariants hold too. */
+export interface Neighbour {
+  readonly host: string;
+  readonly cluster: string;
+  readonly node: string;
+  readonly serving: boolean;
+  readonly lastFitStandby: boolean;
 }
 
 export interface JobSeen {

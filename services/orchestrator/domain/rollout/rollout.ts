@@ -3,7 +3,7 @@
  * `evolve.ts`, what comes next in `runner.ts`, the steps in `steps/`.
  */
 import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
-import type { Evidence, MeasuredInterruption } from './observation.js';
+import type { Evidence, MeasuredInterruption, Neighbour } from './observation.js';
 import type { Ask, DowntimePlan, GateName, Plan, PlannedStep, Playbook, Requirement, RolloutKind } from './plan.js';
 
 export type RolloutResult = 'succeeded' | 'rolled-back' | 'aborted' | 'failed' | 'refused' | 'needs-attention';
@@ -18,23 +18,23 @@ export interface Person {
 
 export type RolloutEvent =
   | { readonly type: 'RolloutPlanned'; readonly data: RolloutPlanned }
-  | { readonly type: 'PlanRevised'; readonly data: { readonly plan: Plan; readonly reason: string; readonly binding: string } }
+  | { readonly type: 'PlanRevised'; readonly data: PlanRevised }
   | { readonly type: 'DowntimePlanOffered'; readonly data: DowntimePlan }
   /** `binding` says what exactly was approved; another binding in force = the approval has lapsed. */
   | { readonly type: 'RolloutApproved'; readonly data: { readonly by: string; readonly binding: string; readonly at: string } }
   | { readonly type: 'TicketRecorded'; readonly data: TicketSeen }
-  | { readonly type: 'DriftAssessmentRequested'; readonly data: { readonly requestId: string; readonly deadlineAt: string; readonly expectedItems: readonly string[] } }
+  | { readonly type: 'DriftAssessmentRequested'; readonly data: { readonly requestId: string; readonly deadlineAt: string; readonly expectedItems: readonly string[]; readonly at: string } }
   | { readonly type: 'DriftAssessmentReceived'; readonly data: DriftSeen }
   | { readonly type: 'GateEvaluated'; readonly data: GateEvaluated }
   | { readonly type: 'RolloutAdmitted'; readonly data: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } }
   | { readonly type: 'RolloutAdopted'; readonly data: { readonly instance: string; readonly incarnation: string; readonly at: string } }
   | { readonly type: 'StepRequested'; readonly data: StepRequested }
   | { readonly type: 'StepSucceeded'; readonly data: StepOutcome & { readonly adopted: boolean } }
-  | { readonly type: 'StepFailed'; readonly data: StepOutcome & { readonly reason: string } }
+  | { readonly type: 'StepFailed'; readonly data: StepOutcome & { readonly reason: string; /** Seen not to have happened: a new attempt follows by itself. */ readonly mayRepeat: boolean } }
   | { readonly type: 'StepUnknown'; readonly data: StepOutcome & { readonly reason: string } }
   | { readonly type: 'StepSkipped'; readonly data: { readonly stepId: string; readonly reason: string; readonly at: string } }
   | { readonly type: 'DeadlineMissed'; readonly data: { readonly what: string; readonly stepId?: string; readonly deadlineAt: string; readonly at: string } }
-  | { readonly type: 'DeviationRecorded'; readonly data: { readonly what: string; readonly evidence: Evidence; readonly at: string } }
+  | { readonly type: 'DeviationRecorded'; readonly data: { readonly what: string; readonly evidence: Evidence; readonly at: string; /** Who serves, where the look could tell. */ readonly serving?: string | null } }
   | { readonly type: 'PointOfNoReturnPassed'; readonly data: { readonly stepId: string; readonly meaning: string; readonly at: string } }
   | { readonly type: 'HoldRequested'; readonly data: { readonly by: string; readonly reason: string; readonly at: string } }
   | { readonly type: 'RolloutHeld'; readonly data: { readonly reason: string; readonly whoCanChangeIt: string; readonly afterStep: string | null; readonly at: string } }
@@ -66,6 +66,26 @@ export interface RolloutPlanned {
   readonly at: string;
   /** An unexpired switchover result for the same fingerprint, if there is one. */
   readonly switchoverResult: SwitchoverResult | null;
+}
+
+export interface PlanRevised {
+  readonly plan: Plan;
+  readonly reason: string;
+  readonly binding: string;
+  readonly topologyFingerprint: string;
+  /**
+   * Set when the failure policy or an abort put the way back in place of what was left of the plan. Hash and binding stay
+   * those of the approved plan: the playbook that was approved says what happens on failure.
+   */
+  readonly recovery: Recovery | null;
+  readonly at: string;
+}
+
+/** What a way back is for, and the result it leads to if every one of its steps succeeds. */
+export interface Recovery {
+  readonly because: string;
+  readonly failedStep: string;
+  readonly result: RolloutResult;
 }
 
 export interface SwitchoverResult {
@@ -118,6 +138,8 @@ export interface StepRequested {
   readonly ask: Ask;
   readonly deadlineAt: string;
   readonly at: string;
+  /** The incarnation that asked: only it may perform without looking first. */
+  readonly incarnation: string;
   /** What was seen just before, for steps that are irreversible. */
   readonly evidence: Evidence;
 }
@@ -128,6 +150,8 @@ export interface StepOutcome {
   readonly at: string;
   readonly evidence: Evidence;
   readonly interruption?: MeasuredInterruption;
+  /** The node that serves as the look told; absent = the look could not tell. */
+  readonly serving?: string | null;
 }
 
 export interface RolloutClosed {
@@ -157,10 +181,10 @@ export type RolloutCommand =
   | { readonly type: 'EvaluateGates'; readonly inputs: GateInputs; readonly at: string }
   | { readonly type: 'Adopt'; readonly instance: string; readonly incarnation: string; readonly at: string }
   /** The runner's own orders; refused when an invariant would be violated. */
-  | { readonly type: 'RequestStep'; readonly stepId: string; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; readonly at: string }
-  | { readonly type: 'RecordOutcome'; readonly stepId: string; readonly attempt: number; readonly outcome: 'succeeded' | 'failed' | 'unknown'; readonly adopted: boolean; readonly reason: string; readonly evidence: Evidence; readonly interruption?: MeasuredInterruption; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'RequestStep'; readonly stepId: string; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; /** Other clusters on the step's host; needed where a host is shared. */ readonly neighbours?: readonly Neighbour[]; readonly at: string }
+  | { readonly type: 'RecordOutcome'; readonly stepId: string; readonly attempt: number; readonly outcome: 'succeeded' | 'failed' | 'unknown'; readonly adopted: boolean; readonly reason: string; readonly evidence: Evidence; readonly interruption?: MeasuredInterruption; readonly mayRepeat?: boolean; readonly serving?: string | null; readonly incarnation: string; readonly at: string }
   | { readonly type: 'SkipStep'; readonly stepId: string; readonly reason: string; readonly incarnation: string; readonly at: string }
-  | { readonly type: 'RecordDeviation'; readonly what: string; readonly evidence: Evidence; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'RecordDeviation'; readonly what: string; readonly evidence: Evidence; /** The invariant that the fact breaks, if any. */ readonly invariant?: number; readonly serving?: string | null; readonly incarnation: string; readonly at: string }
   /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
   | { readonly type: 'Conclude'; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; readonly interruption: MeasuredInterruption | null; readonly at: string }
   | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
@@ -188,7 +212,7 @@ export interface GateInputs {
   /** Hosts of this rollout that another rollout has claimed: host -> rollout id. */
   readonly claimed: Readonly<Record<string, string>>;
   /** Other clusters with nodes on this rollout's hosts, as observed now: all their invariants hold too. */
-  readonly neighbours: readonly { readonly host: string; readonly cluster: string; readonly node: string; readonly serving: boolean; readonly lastFitStandby: boolean }[];
+  readonly neighbours: readonly Neighbour[];
 }
 
 // ---------------------------------------------------------------- state
@@ -217,10 +241,10 @@ export interface RolloutState {
   readonly downtimePlan: DowntimePlan | null;
   readonly approval: { readonly by: string; readonly binding: string; readonly at: string } | null;
   readonly ticket: TicketSeen | null;
-  readonly driftRequest: { readonly requestId: string; readonly deadlineAt: string } | null;
+  readonly driftRequest: { readonly requestId: string; readonly deadlineAt: string; readonly requestedAt: string } | null;
   readonly drift: DriftSeen | null;
   readonly gates: Readonly<Partial<Record<GateName, GateEvaluated>>>;
-  readonly admitted: { readonly hosts: readonly string[]; readonly at: string } | null;
+  readonly admitted: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } | null;
   readonly owner: { readonly instance: string; readonly incarnation: string; readonly at: string } | null;
   /** In plan order; revised plans keep the states of steps that ended. */
   readonly steps: readonly StepState[];
@@ -242,6 +266,8 @@ export interface RolloutState {
   readonly frozen: { readonly by: string; readonly reason: string; readonly since: string } | null;
   readonly breaches: readonly number[];
   /** What a recovery is for, once one began. */
-  readonly recovery: { readonly because: string; readonly failedStep: string; readonly result: RolloutResult } | null;
+  readonly recovery: Recovery | null;
+  /** An order is decided on a look that is not older than this: the last outcome, resume, adoption or deviation. */
+  readonly lookAfter: string | null;
   readonly closed: RolloutClosed | null;
 }

@@ -1,0 +1,55 @@
+import type { PlannedStep, Playbook, StepKind } from './plan.js';
+
+/**
+ * First durations in milliseconds, by step kind, for playbooks that name none: what a careful operator would expect of a
+ * database of moderate size. `soak` is not among them, its length is the playbook's `soakMs`.
+ */
+export const DEFAULT_DURATIONS_MS: Readonly<Record<StepKind, number>> = {
+  preflight: 5_000,
+  'start-probe': 2_000,
+  switchover: 5_000,
+  validate: 3_000,
+  drain: 10_000,
+  patch: 60_000,
+  reboot: 60_000,
+  join: 20_000,
+  soak: 0,
+  release: 3_000,
+  check: 3_000,
+  pause: 0,
+  postflight: 5_000,
+  'stop-probe': 5_000,
+  unpatch: 60_000,
+};
+
+/** A step may take this many times its expected duration before its deadline is missed ... */
+export const DEADLINE_FACTOR = 4;
+/** ... and never less than this, in milliseconds. */
+export const DEADLINE_FLOOR_MS = 15_000;
+
+/** Expected duration in milliseconds. */
+export function expectedMs(kind: StepKind, playbook: Playbook): number {
+  if (kind === 'soak') return playbook.phases.soakMs;
+  return playbook.durations[kind] ?? DEFAULT_DURATIONS_MS[kind];
+}
+
+/** From the request of the step to its deadline, in milliseconds. */
+export function deadlineMsOf(kind: StepKind, playbook: Playbook): number {
+  const expected = expectedMs(kind, playbook);
+  return kind === 'soak' ? expected + DEADLINE_FLOOR_MS : Math.max(expected * DEADLINE_FACTOR, DEADLINE_FLOOR_MS);
+}
+
+/** Expected duration of these steps one after the other, in milliseconds. */
+export function totalMs(steps: readonly Pick<PlannedStep, 'kind'>[], playbook: Playbook): number {
+  return steps.reduce((sum, step) => sum + expectedMs(step.kind, playbook), 0);
+}
+
+/** Last moment (milliseconds since the epoch) at which the whole rollout may start and still get back inside the window. */
+export function lastSafeStartMs(plan: { readonly forwardMs: number; readonly wayBackMs: number }, closesAtMs: number): number {
+  return closesAtMs - plan.forwardMs - plan.wayBackMs;
+}
+
+/** Last moment at which this step may start so that it, and after it the whole way back, fit into the window. */
+export function lastSafeStepMs(step: PlannedStep, wayBackMs: number, playbook: Playbook, closesAtMs: number): number {
+  return closesAtMs - wayBackMs - expectedMs(step.kind, playbook);
+}

@@ -1,0 +1,91 @@
+import type { MeasuredInterruption } from './observation.js';
+import { afterFailure, givingUp, remains, type Way } from './recovery.js';
+import { orderRefusal, outOfTime, type StepOrder } from './request.js';
+import type { RolloutResult, RolloutState, StepState } from './rollout.js';
+import { atSafePoint, inFlight, nextPlanned, openFailure, unknownStep, type Going } from './state.js';
+import { testVerdict } from './switchover-test.js';
+import { msOf } from './time.js';
+
+/** What is due where a rollout stands. Decide acts on it, the runner asks for it: one function, so that they agree. */
+export type Conclusion =
+  | { readonly due: 'nothing' }
+  | { readonly due: 'hold'; readonly reason: string; readonly whoCanChangeIt: string }
+  | { readonly due: 'recover'; readonly way: Way }
+  | { readonly due: 'close'; readonly result: RolloutResult; readonly reason: string };
+
+const OPERATOR = 'an operator: resume after a look, or abort';
+
+/** What is due whatever the cluster looks like now. `nothing`: go on with the next step. */
+export function dueNow(state: Going, nowMs: number): Conclusion {
+  if (inFlight(state) !== undefined) return { due: 'nothing' };
+  return afterUnknown(state) ?? afterFailed(state) ?? onWayBack(state) ?? afterWish(state) ?? beforeNext(state, nowMs);
+}
+
+/** What is due with this look: also that the next step would break a rule. */
+export function dueWithLook(state: Going, order: StepOrder): Conclusion {
+  const due = dueNow(state, msOf(order.at));
+  const next = nextPlanned(state);
+  if (due.due !== 'nothing' || next === undefined || inFlight(state) !== undefined) return due;
+  const refusal = orderRefusal(state, next, order);
+  if (refusal === null || refusal.accepted) return due;
+  const reasons = refusal.refusals.map((reason) => `${reason.detail} (${reason.code})`);
+  return { due: 'hold', reason: `${next.step.stepId} may not begin: ${reasons.join(' ')}`, whoCanChangeIt: OPERATOR };
+}
+
+function afterUnknown(state: Going): Conclusion | null {
+  const unknown = unknownStep(state);
+  if (unknown === undefined) return null;
+  if (state.abortRequested === null) return { due: 'nothing' };
+  return { due: 'close', result: 'needs-attention', reason: `Aborted, and what became of ${unknown.step.stepId} could not be told.` };
+}
+
+function afterFailed(state: Going): Conclusion | null {
+  const failed = openFailure(state);
+  if (failed === undefined) return null;
+  if (state.abortRequested !== null) return abortAfter(state, failed);
+  const way = afterFailure(state, failed);
+  return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt: OPERATOR };
+}
+
+function abortAfter(state: Going, failed: StepState): Conclusion {
+  const reason = `Aborted after ${failed.step.stepId} had failed: ${failed.reason ?? ''}`;
+  if (state.recovery !== null || state.serving === null) return { due: 'close', result: 'needs-attention', reason };
+  return { due: 'recover', way: givingUp(state, reason, failed.step.stepId, 'aborted') };
+}
+
+function onWayBack(state: Going): Conclusion | null {
+  if (state.recovery === null) return null;
+  if (nextPlanned(state) !== undefined) return { due: 'nothing' };
+  return { due: 'close', result: state.recovery.result, reason: state.recovery.because };
+}
+
+function afterWish(state: Going): Conclusion | null {
+  const verdict = testVerdict(state);
+  if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
+  if (!atSafePoint(state)) return null;
+  const { abortRequested, holdRequested } = state;
+  if (abortRequested !== null) {
+    const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
+    return { due: 'recover', way: givingUp(state, because, nextPlanned(state)?.step.stepId ?? '', 'aborted') };
+  }
+  return holdRequested === null ? null : { due: 'hold', reason: holdRequested.reason, whoCanChangeIt: OPERATOR };
+}
+
+function beforeNext(state: Going, nowMs: number): Conclusion {
+  const next = nextPlanned(state);
+  if (next === undefined) return { due: 'close', result: 'succeeded', reason: 'Every step succeeded.' };
+  const late = outOfTime(state, next, nowMs);
+  return late === null ? { due: 'nothing' } : { due: 'recover', way: givingUp(state, late.detail, next.step.stepId, 'aborted') };
+}
+
+/** Whatever closes with something left behind says so. */
+export function honestResult(state: RolloutState, result: RolloutResult): { readonly result: RolloutResult; readonly remains: ReturnType<typeof remains> } {
+  const left = remains(state);
+  return left.length > 0 ? { result: 'needs-attention', remains: left } : { result, remains: left };
+}
+
+/** The whole measurement, as the probe gave it when it was stopped; never anything else. */
+export function measurementOf(state: RolloutState): MeasuredInterruption {
+  const stopped = state.steps.find((step) => step.step.kind === 'stop-probe' && step.status === 'succeeded');
+  return stopped?.interruption ?? { measured: false, reason: 'The probe gave no measurement.' };
+}

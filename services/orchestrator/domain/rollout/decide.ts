@@ -1,0 +1,91 @@
+import { accept, refuse, type Decider, type Decision } from '@understudy/decider';
+import { evaluateAll, recordApproval, recordTicket, requestDrift, receiveDrift, revisePlan } from './decide-gates.js';
+import { abort, freeze, hold, resume } from './decide-people.js';
+import { conclude, recordDeviation, recordOutcome, requestStep, skipStep } from './decide-steps.js';
+import { evolve } from './evolve.js';
+import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
+import { INITIAL, isGoing, isKnown, type Going } from './state.js';
+
+type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
+export type Decided = Decision<RolloutEvent>;
+
+/** Orders and reports become facts, or are refused with reasons. Pure: time, ids and looks arrive in the command. */
+export function decide(command: RolloutCommand, state: RolloutState): Decided {
+  if (command.type === 'PlanRollout') return plan(command, state);
+  if (!isKnown(state)) return refuse('not-found', { pointer: '', code: 'ROLLOUT_UNKNOWN', detail: 'There is no such rollout.' });
+  if (state.status === 'closed') return afterClose(command);
+  switch (command.type) {
+    case 'RevisePlan':
+      return revisePlan(command, state);
+    case 'RecordApproval':
+      return recordApproval(command, state);
+    case 'RecordTicket':
+      return recordTicket(command);
+    case 'RequestDriftAssessment':
+      return requestDrift(command, state);
+    case 'RecordDriftAssessment':
+      return receiveDrift(command, state);
+    case 'EvaluateGates':
+      return evaluateAll(command, state);
+    case 'Hold':
+      return hold(command, state);
+    case 'Resume':
+      return resume(command, state);
+    case 'Abort':
+      return abort(command, state);
+    case 'Freeze':
+      return freeze(command, state);
+    case 'Adopt':
+      return adopt(command, state);
+    default:
+      return ofOwner(command, state);
+  }
+}
+
+export const rolloutDecider: Decider<RolloutState, RolloutCommand, RolloutEvent> = { initial: INITIAL, decide, evolve };
+
+function plan(command: Command<'PlanRollout'>, state: RolloutState): Decided {
+  if (state.planned?.rolloutId === command.planned.rolloutId) return accept();
+  if (state.planned !== null) return refuse('conflict', { pointer: '', code: 'ALREADY_PLANNED', detail: 'This stream holds another rollout.' });
+  const planned: RolloutEvent = { type: 'RolloutPlanned', data: command.planned };
+  return command.downtimePlan === null ? accept(planned) : accept<RolloutEvent>(planned, { type: 'DowntimePlanOffered', data: command.downtimePlan });
+}
+
+/** Late messages after the end change nothing; late orders are told so. */
+function afterClose(command: RolloutCommand): Decided {
+  if (command.type === 'RecordDriftAssessment' || command.type === 'RecordTicket') return accept();
+  return refuse('conflict', { pointer: '', code: 'ROLLOUT_CLOSED', detail: 'The rollout has ended; plan another one.' });
+}
+
+function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
+  if (state.owner?.incarnation === command.incarnation) return accept();
+  const { instance, incarnation, at } = command;
+  return accept<RolloutEvent>({ type: 'RolloutAdopted', data: { instance, incarnation, at } });
+}
+
+type OwnersCommand = Command<'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'Conclude'>;
+
+/** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
+function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
+  if (!isGoing(state)) return refuse('conflict', { pointer: '', code: 'NO_PLAN', detail: 'The rollout has no plan to move along.' });
+  if (state.owner?.incarnation !== command.incarnation) {
+    const owner = state.owner?.incarnation ?? 'nobody';
+    return refuse('conflict', { pointer: '/incarnation', code: 'NOT_OWNER', detail: `The rollout is owned by ${owner}: drop it.` });
+  }
+  return owned(command, state);
+}
+
+function owned(command: OwnersCommand, state: Going): Decided {
+  switch (command.type) {
+    case 'RequestStep':
+      return requestStep(command, state);
+    case 'RecordOutcome':
+      return recordOutcome(command, state);
+    case 'SkipStep':
+      return skipStep(command, state);
+    case 'RecordDeviation':
+      return recordDeviation(command, state);
+    case 'Conclude':
+      return conclude(command, state);
+  }
+}

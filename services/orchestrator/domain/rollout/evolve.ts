@@ -1,0 +1,190 @@
+import type { PlannedStep } from './plan.js';
+import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
+import { INITIAL } from './state.js';
+
+type Data<T extends RolloutEvent['type']> = Extract<RolloutEvent, { type: T }>['data'];
+type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => RolloutState };
+
+/** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
+export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
+  const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
+  return handler(state, event.data);
+}
+
+const HANDLERS: Handlers = {
+  RolloutPlanned: (_state, data) => ({
+    ...INITIAL,
+    status: 'planned',
+    planned: data,
+    plan: data.plan,
+    binding: data.binding,
+    topologyFingerprint: data.topologyFingerprint,
+    steps: (data.plan?.steps ?? []).map(untouched),
+    serving: data.plan?.originalActive ?? null,
+    originalActive: data.plan?.originalActive ?? null,
+  }),
+  PlanRevised: revised,
+  DowntimePlanOffered: (state, data) => ({ ...state, downtimePlan: data }),
+  RolloutApproved: (state, data) => ({ ...state, approval: data }),
+  TicketRecorded: (state, data) => ({ ...state, ticket: data }),
+  DriftAssessmentRequested: (state, data) => ({
+    ...state,
+    driftRequest: { requestId: data.requestId, deadlineAt: data.deadlineAt, requestedAt: data.at },
+  }),
+  DriftAssessmentReceived: (state, data) => ({ ...state, drift: data }),
+  GateEvaluated: (state, data) => ({ ...state, gates: { ...state.gates, [data.gate]: data } }),
+  RolloutAdmitted: (state, data) => ({ ...state, status: 'running', admitted: data, lookAfter: data.at }),
+  RolloutAdopted: (state, data) => ({ ...state, owner: data, lookAfter: data.at }),
+  StepRequested: requested,
+  StepSucceeded: (state, data) => succeeded(ended(state, data, 'succeeded', { adopted: data.adopted }), data),
+  StepFailed: (state, data) => ended(state, data, data.mayRepeat ? 'planned' : 'failed', { reason: data.reason }),
+  StepUnknown: (state, data) => ended(state, data, 'unknown', { reason: data.reason }),
+  StepSkipped: (state, data) =>
+    withStep(state, data.stepId, (step) => ({ ...step, status: 'skipped', reason: data.reason, endedAt: data.at })),
+  DeadlineMissed: (state) => state,
+  DeviationRecorded: (state, data) => ({
+    ...state,
+    deviations: [...state.deviations, data.what],
+    serving: data.serving === undefined ? state.serving : data.serving,
+    lookAfter: data.at,
+  }),
+  PointOfNoReturnPassed: (state) => ({ ...state, pointOfNoReturnPassed: true }),
+  HoldRequested: (state, data) => ({ ...state, holdRequested: { by: data.by, reason: data.reason } }),
+  RolloutHeld: (state, data) => ({
+    ...state,
+    status: state.status === 'frozen' || state.status === 'closed' ? state.status : 'held',
+    held: { reason: data.reason, since: data.at, whoCanChangeIt: data.whoCanChangeIt },
+    holdRequested: null,
+  }),
+  RolloutResumed: (state, data) => ({
+    ...state,
+    status: moving(state),
+    held: null,
+    frozen: null,
+    holdRequested: null,
+    steps: state.steps.map((step) => (isOpenFailure(state, step) ? { ...step, status: 'planned' } : step)),
+    lookAfter: data.at,
+  }),
+  RolloutFrozen: (state, data) => ({
+    ...state,
+    status: 'frozen',
+    frozen: { by: data.by, reason: data.reason, since: data.at },
+  }),
+  AbortRequested: (state, data) => ({
+    ...state,
+    status: state.status === 'held' ? moving(state) : state.status,
+    held: null,
+    holdRequested: null,
+    abortRequested: { by: data.by, reason: data.reason },
+    lookAfter: data.at,
+  }),
+  InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
+  RolloutClosed: (state, data) => ({ ...state, status: 'closed', held: null, closed: data }),
+};
+
+function untouched(step: PlannedStep): StepState {
+  return { step, status: 'planned', attempt: 0, requested: null, reason: null, endedAt: null, interruption: null, adopted: false };
+}
+
+/** Where a rollout goes on after a hold: to where it was. */
+function moving(state: RolloutState): RolloutState['status'] {
+  if (state.admitted === null) return 'planned';
+  return state.recovery === null ? 'running' : 'recovering';
+}
+
+function isOpenFailure(state: RolloutState, step: StepState): boolean {
+  return step.status === 'failed' && (state.recovery === null || step.step.phase === 'recovery');
+}
+
+/** Steps that have begun keep what is known of them; the others are as the new plan says. */
+function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
+  const begun = new Map(state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => [step.step.stepId, step]));
+  return {
+    ...state,
+    plan: data.plan,
+    binding: data.binding,
+    topologyFingerprint: data.topologyFingerprint,
+    steps: data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step)),
+    recovery: data.recovery ?? state.recovery,
+    status: data.recovery === null ? state.status : 'recovering',
+    serving: state.admitted === null ? data.plan.originalActive : state.serving,
+    originalActive: state.admitted === null ? data.plan.originalActive : state.originalActive,
+  };
+}
+
+function withStep(state: RolloutState, stepId: string, change: (step: StepState) => StepState): RolloutState {
+  return { ...state, steps: state.steps.map((step) => (step.step.stepId === stepId ? change(step) : step)) };
+}
+
+function stepOf(state: RolloutState, stepId: string): PlannedStep | undefined {
+  return state.steps.find((step) => step.step.stepId === stepId)?.step;
+}
+
+function ended(state: RolloutState, data: StepOutcome, status: StepStatus, more: Partial<StepState>): RolloutState {
+  const next = withStep(state, data.stepId, (step) => ({
+    ...step,
+    ...more,
+    status,
+    endedAt: data.at,
+    interruption: data.interruption ?? step.interruption,
+  }));
+  return { ...next, serving: data.serving === undefined ? state.serving : data.serving, lookAfter: data.at };
+}
+
+type Out = RolloutState['out'];
+
+function atStage(out: Out, node: string, stage: Out[number]['stage']): Out {
+  return [...out.filter((entry) => entry.node !== node), { node, stage }];
+}
+
+function without(nodes: readonly string[], node: string): readonly string[] {
+  return nodes.filter((candidate) => candidate !== node);
+}
+
+/** From the moment we ask, the effect may be there: a node that is being drained counts as out. */
+function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutState {
+  const next = withStep(state, data.stepId, (step) => ({ ...step, status: 'requested', attempt: data.attempt, requested: data }));
+  const step = stepOf(state, data.stepId);
+  if (step?.kind === 'start-probe') return { ...next, probeRunning: true };
+  const begun = { ...next, originalActive: step?.phase === 'standby' && !hasBegun(state) ? state.serving : state.originalActive };
+  if (step?.node === undefined) return begun;
+  if (step.kind === 'drain') return { ...begun, out: atStage(state.out, step.node, 'draining') };
+  if (step.kind === 'patch' || step.kind === 'unpatch') return { ...begun, validated: without(state.validated, step.node) };
+  return begun;
+}
+
+/** Has the standby phase begun? Its first request fixes who the original active is. */
+function hasBegun(state: RolloutState): boolean {
+  return state.steps.some((step) => step.step.phase === 'standby' && step.attempt > 0);
+}
+
+function succeeded(state: RolloutState, data: StepOutcome): RolloutState {
+  const step = stepOf(state, data.stepId);
+  if (step?.kind === 'stop-probe') return { ...state, probeRunning: false };
+  return step?.node === undefined ? state : nodeStepSucceeded(state, step, step.node);
+}
+
+function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string): RolloutState {
+  switch (step.kind) {
+    case 'drain':
+      return { ...state, out: atStage(state.out, node, 'drained') };
+    case 'patch':
+      return { ...state, patched: [...without(state.patched, node), node], unpatched: without(state.unpatched, node) };
+    case 'unpatch':
+      return { ...state, patched: without(state.patched, node), unpatched: [...without(state.unpatched, node), node] };
+    case 'join':
+      return { ...state, out: atStage(state.out, node, 'joined') };
+    case 'validate':
+      return {
+        ...state,
+        validated: [...without(state.validated, node), node],
+        out: state.out.map((entry) => (entry.node === node ? { node, stage: 'validated' } : entry)),
+      };
+    case 'release':
+      return { ...state, out: state.out.filter((entry) => entry.node !== node) };
+    case 'switchover':
+      return { ...state, serving: node };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Environment } from '@understudy/cluster';
+import type { GateName, GateTable, Playbook, Requirement } from './plan.js';
+import { GATES } from './plan.js';
+import type { RolloutState } from './rollout.js';
+import { msOf } from './time.js';
+
+const EVERYWHERE = {
+  'ha-layer': 'required',
+  topology: 'required',
+  drift: 'required',
+  'switchover-test': 'required',
+  probe: 'required',
+  window: 'required',
+  'way-back': 'advisory',
+} as const;
+
+/** Which gates bind where. Whatever is not required is listed in the report. */
+export const GATE_TABLE: GateTable = {
+  production: { ...EVERYWHERE, 'change-ticket': 'required', approval: 'required', rehearsal: 'advisory' },
+  lab: { ...EVERYWHERE, 'change-ticket': 'off', approval: 'off', rehearsal: 'off' },
+  practice: { ...EVERYWHERE, 'change-ticket': 'off', approval: 'off', rehearsal: 'off' },
+};
+
+export function requirementOf(gate: GateName, environment: Environment): Requirement {
+  return GATE_TABLE[environment][gate];
+}
+
+/** How long, in milliseconds, the evidence of a gate may be used where the playbook does not say. */
+export const DEFAULT_MAX_AGE_MS = 3_600_000;
+
+export function maxAgeMs(gate: GateName, playbook: Playbook): number {
+  return playbook.gates.find((entry) => entry.gate === gate)?.maxAgeMs ?? DEFAULT_MAX_AGE_MS;
+}
+
+/** How long, in milliseconds, a closed or pending gate rests before it is looked at again. */
+export const RECHECK_MS: Readonly<Record<Environment, number>> = { production: 30_000, lab: 10_000, practice: 1_000 };
+
+/** How long, in milliseconds, drift may take to answer before the question is asked again. */
+export const DRIFT_ANSWER_MS: Readonly<Record<Environment, number>> = { production: 300_000, lab: 120_000, practice: 30_000 };
+
+/**
+ * Gates whose evidence ages by itself while a rollout moves, and is checked again before each irreversible step. Of the
+ * others, the topology is seen anew with every order, the window is the time budget, the rest cannot change under way.
+ */
+export const AGEING_GATES: readonly GateName[] = ['drift', 'switchover-test', 'change-ticket', 'approval'];
+
+export function requiredGates(state: RolloutState): readonly GateName[] {
+  const environment = state.planned?.cluster.environment ?? 'production';
+  return GATES.filter((gate) => requirementOf(gate, environment) === 'required');
+}
+
+/** Required gates that are not open at that time (milliseconds since the epoch): one that was never evaluated is closed. */
+export function notOpen(state: RolloutState, nowMs: number, among: readonly GateName[] = requiredGates(state)): readonly GateName[] {
+  return among.filter((gate) => {
+    const seen = state.gates[gate];
+    return seen?.status !== 'open' || (seen.until !== null && msOf(seen.until) <= nowMs);
+  });
+}
+
+/** Ageing gates of this rollout that are required and not open any more. */
+export function lapsedGates(state: RolloutState, nowMs: number): readonly GateName[] {
+  const required = requiredGates(state);
+  return notOpen(state, nowMs, AGEING_GATES.filter((gate) => required.includes(gate)));
+}

@@ -1,0 +1,225 @@
+import { activeNodes, fitStandbys, fitToServe, hostOf, nodeNamed, quorumSurvives, type ClusterSnapshot } from '@understudy/cluster';
+import { lapsedGates, notOpen } from './gate-table.js';
+import type { Neighbour } from './observation.js';
+import type { Plan, PlannedStep, StepKind } from './plan.js';
+import { atTarget } from './plan-steps.js';
+import type { RolloutClosed, RolloutEvent, StepRequested } from './rollout.js';
+import { stepNamed, type Going } from './state.js';
+import { testVerdict } from './switchover-test.js';
+import { msOf } from './time.js';
+
+/** A rule that an order would break. Numbers are those of ARCHITECTURE.md, "Invariants". */
+export interface Violation {
+  readonly number: number;
+  /** For a person: what is wrong and what was seen. */
+  readonly detail: string;
+}
+
+/** The fresh look that an order is judged on. */
+export interface OrderLook {
+  readonly snapshot: ClusterSnapshot | null;
+  readonly neighbours: readonly Neighbour[] | null;
+}
+
+/** A look older than this, in milliseconds, is no ground for an irreversible step. */
+export const SNAPSHOT_MAX_AGE_MS = 15_000;
+
+/** Steps that touch what a node serves with. The acts inside a switchover are the driver's own. */
+const HOST_STEPS: readonly StepKind[] = ['drain', 'patch', 'unpatch', 'reboot'];
+
+/**
+ * What an order of ours would break, judged on the state before it and on one fresh look; empty = nothing. Only orders are
+ * judged (admission, request of a step, revision, closing); a fact is never refused.
+ */
+export function violations(before: Going, order: RolloutEvent, look: OrderLook): readonly Violation[] {
+  switch (order.type) {
+    case 'RolloutAdmitted':
+      return admission(before, order.data.at);
+    case 'StepRequested':
+      return request(before, order.data, look);
+    case 'PlanRevised':
+      return order.data.recovery === null ? planViolations(order.data.plan, before) : [];
+    case 'RolloutClosed':
+      return closing(before, order.data, look);
+    default:
+      return [];
+  }
+}
+
+function when(broken: boolean, number: number, detail: string): readonly Violation[] {
+  return broken ? [{ number, detail }] : [];
+}
+
+function admission(state: Going, at: string): readonly Violation[] {
+  const closed = notOpen(state, msOf(at));
+  return [
+    ...when(state.admitted !== null, 5, 'The rollout was admitted before.'),
+    ...when(closed.length > 0, 10, `Not open: ${closed.join(', ')}.`),
+    ...when(state.approval?.by === state.planned.plannedBy, 15, 'The approval is by the one who planned the rollout.'),
+    ...planViolations(state.plan, state),
+  ];
+}
+
+function request(state: Going, order: StepRequested, look: OrderLook): readonly Violation[] {
+  const found = stepNamed(state, order.stepId);
+  if (found === undefined) return [{ number: 6, detail: `${order.stepId} is no step of the plan.` }];
+  const { step } = found;
+  return [
+    ...when(found.status !== 'planned', 6, `${order.stepId} is ${found.status}: only what was seen not to have happened is asked for again.`),
+    ...when(order.attempt !== found.attempt + 1, 6, `Attempt ${order.attempt} does not follow attempt ${found.attempt}.`),
+    ...when(msOf(order.deadlineAt) <= msOf(order.at), 7, 'The step has no deadline ahead of it.'),
+    ...afterTest(state, step),
+    ...original(state, step),
+    ...gates(state, step, order.at),
+    ...(HOST_STEPS.includes(step.kind) ? hostStep(state, step, order, look) : []),
+    ...(step.kind === 'switchover' ? switchover(state, step, order, look) : []),
+  ];
+}
+
+function gates(state: Going, step: PlannedStep, at: string): readonly Violation[] {
+  if (step.phase === 'recovery' || !(HOST_STEPS.includes(step.kind) || step.kind === 'switchover')) return [];
+  const lapsed = lapsedGates(state, msOf(at));
+  return when(lapsed.length > 0, 10, `The evidence has lapsed of: ${lapsed.join(', ')}.`);
+}
+
+function afterTest(state: Going, step: PlannedStep): readonly Violation[] {
+  const behind = step.phase === 'standby' || step.phase === 'switchover' || step.phase === 'original';
+  return when(behind && testVerdict(state).verdict !== 'passed', 11, 'No unexpired switchover result lets the rollout pass the switchover test.');
+}
+
+/** The unpatched active node is the way back: hands off until a patched standby serves and is validated. */
+function original(state: Going, step: PlannedStep): readonly Violation[] {
+  if (step.phase === 'recovery' || step.node !== state.originalActive || !HOST_STEPS.includes(step.kind)) return [];
+  const moved = state.steps.some(
+    (other) => other.step.phase === 'switchover' && other.step.asActive === true && other.status === 'succeeded' && state.patched.includes(other.step.node ?? ''),
+  );
+  return when(!moved, 4, `${step.node} served when the standby phase began, and no patched standby has been validated in its place.`);
+}
+
+/** Nothing irreversible is decided on a picture that is partial, old, or from before the last outcome. */
+function unfit(state: Going, order: StepRequested, snapshot: ClusterSnapshot | null): string | null {
+  if (snapshot === null) return 'There is no look at the cluster.';
+  if (!snapshot.complete) return `The look was not complete: ${snapshot.disagreements.join(' ')}`;
+  if (state.lookAfter !== null && msOf(snapshot.observedAt) < msOf(state.lookAfter)) return 'The look is from before the last outcome.';
+  if (msOf(order.at) - msOf(snapshot.observedAt) > SNAPSHOT_MAX_AGE_MS) return 'The look is too old.';
+  return null;
+}
+
+function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: OrderLook): readonly Violation[] {
+  const { snapshot } = look;
+  const node = step.node ?? '';
+  const blind = unfit(state, order, snapshot);
+  if (snapshot === null || blind !== null) return [{ number: 1, detail: `Whether ${node} serves could not be told. ${blind ?? ''}` }];
+  const seen = nodeNamed(snapshot, node);
+  const others = state.out.filter((entry) => entry.node !== node).map((entry) => entry.node);
+  return [
+    ...when(Object.values(seen?.roles ?? {}).includes('active') || seen?.writable === true, 1, `${node} serves a workload.`),
+    ...when(seen === undefined, 1, `${node} was not seen.`),
+    ...neighbours(state, node, look),
+    ...when(others.length > 0, 2, `${others.join(', ')} is out of service already.`),
+    ...(step.kind === 'drain' ? keepsStandby(state, node, snapshot) : staysOut(state, step)),
+  ];
+}
+
+/** Patch and reboot take a drained node; draining is a step of its own with its own evidence. */
+function staysOut(state: Going, step: PlannedStep): readonly Violation[] {
+  const drained = state.out.some((entry) => entry.node === step.node && entry.stage !== 'joined' && entry.stage !== 'validated');
+  return when(!drained, 2, `${step.node ?? ''} has not been drained.`);
+}
+
+function neighbours(state: Going, node: string, look: OrderLook): readonly Violation[] {
+  const host = hostOf(state.planned.cluster, node)?.slug;
+  if (!sharedHosts(state).includes(host ?? '')) return [];
+  if (look.neighbours === null) return [{ number: 1, detail: `${host ?? ''} carries other clusters, and they were not looked at.` }];
+  const here = look.neighbours.filter((neighbour) => neighbour.host === host);
+  return [
+    ...here.filter((other) => other.serving).map((other) => ({ number: 1, detail: `${other.node} of ${other.cluster} on the same host serves.` })),
+    ...here
+      .filter((other) => !other.serving && other.lastFitStandby)
+      .map((other) => ({ number: 2, detail: `${other.node} on the same host is the last fit standby of ${other.cluster}.` })),
+  ];
+}
+
+/** Hosts that other clusters were seen on when the topology gate was evaluated. */
+export function sharedHosts(state: Going): readonly string[] {
+  const hosts = state.gates.topology?.evidence['sharedHosts'];
+  return Array.isArray(hosts) ? hosts.map(String) : [];
+}
+
+function keepsStandby(state: Going, node: string, snapshot: ClusterSnapshot): readonly Violation[] {
+  const { workload } = state.planned;
+  const pair = state.plan.order.length === 2 && state.admitted !== null && state.admitted.acceptedRisks.length > 0;
+  const witnesses = snapshot.nodes.some((seen) => seen.roles[workload] === 'witness');
+  const away = snapshot.nodes.filter((seen) => seen.node === node || !seen.joined).length;
+  return [
+    ...when(activeNodes(snapshot, workload).length !== 1, 2, `Not exactly one node serves ${workload}.`),
+    ...when(!quorumSurvives(witnesses ? snapshot.nodes.length : 0, away), 2, `Without ${node} there is no quorum.`),
+    ...when(!pair && fitStandbys(snapshot, workload, node).length === 0, 2, `Without ${node} no standby is fit to take ${workload} over.`),
+  ];
+}
+
+function switchover(state: Going, step: PlannedStep, order: StepRequested, look: OrderLook): readonly Violation[] {
+  const { snapshot } = look;
+  const node = step.node ?? '';
+  const blind = unfit(state, order, snapshot);
+  if (snapshot === null || blind !== null) return [{ number: 3, detail: `Whether ${node} is fit to serve could not be told. ${blind ?? ''}` }];
+  const touched = state.patched.includes(node) || state.unpatched.includes(node);
+  const seen = nodeNamed(snapshot, node);
+  const serves = seen?.roles[state.planned.workload] === 'active';
+  return [
+    ...when(!serves && !restoring(state, step, snapshot) && (seen === undefined || !fitToServe(seen)), 3, `${node} is not fit to serve: ${seen?.native ?? 'not seen'}.`),
+    ...when(touched && !state.validated.includes(node), 3, `${node} was patched and has not been validated since.`),
+    ...when(state.out.some((entry) => entry.node === node), 3, `${node} has been taken out of service and not been released.`),
+  ];
+}
+
+/** Nobody serves and an attempt at this very step is why: bringing it to an end is the repair, and its driver judges lag. */
+function restoring(state: Going, step: PlannedStep, snapshot: ClusterSnapshot): boolean {
+  const begun = state.steps.some((other) => other.step.kind === 'switchover' && other.attempt > 0 && other.status !== 'succeeded');
+  return step.kind === 'switchover' && begun && activeNodes(snapshot, state.planned.workload).length === 0;
+}
+
+/** What every plan keeps, however it came about: the standbys first, and the built-in minimum of checks. */
+export function planViolations(plan: Plan, state: Going): readonly Violation[] {
+  const first = (phase: string): number => plan.steps.findIndex((step) => step.phase === phase);
+  const patched = plan.steps.filter((step) => step.kind === 'patch').map((step) => step.node);
+  const bare = patched.filter((node) => !plan.steps.some((step) => step.kind === 'validate' && step.node === node));
+  const early = first('original') >= 0 && (first('switchover') < 0 || first('original') < first('switchover'));
+  return [
+    ...when(early, 4, 'The original active comes before the switchover.'),
+    ...when(bare.length > 0, 9, `Patched and never validated: ${bare.join(', ')}.`),
+    ...when(state.steps.some((step) => step.status === 'requested'), 6, 'A step is under way.'),
+  ];
+}
+
+function closing(state: Going, order: RolloutClosed, look: OrderLook): readonly Violation[] {
+  const left = state.out.length > 0 || state.probeRunning;
+  return [
+    ...when(left && order.result !== 'needs-attention', 8, 'Something is left behind, and the result does not say so.'),
+    ...when(order.result === 'needs-attention' && order.remains.length === 0, 8, 'What remains is not listed.'),
+    ...when(order.interruption.measured && !wasMeasured(state), 14, 'The interruption is said to be measured, and no probe measured it.'),
+    ...(order.result === 'succeeded' ? success(state, look) : []),
+  ];
+}
+
+function wasMeasured(state: Going): boolean {
+  return state.steps.some((step) => step.step.kind === 'stop-probe' && step.interruption?.measured === true);
+}
+
+function success(state: Going, look: OrderLook): readonly Violation[] {
+  const undone = state.steps.filter((step) => step.status !== 'succeeded' && !(step.status === 'skipped' && maySkip(step.step)));
+  const unvalidated = state.patched.filter((node) => !state.validated.includes(node));
+  const binds = state.planned.kind !== 'switchover-test';
+  const { snapshot } = look;
+  const target = snapshot !== null && snapshot.complete && atTarget(snapshot, state.planned.patchSet);
+  return [
+    ...when(undone.length > 0, 9, `Not succeeded: ${undone.map((step) => step.step.stepId).join(', ')}.`),
+    ...when(unvalidated.length > 0, 9, `Not validated: ${unvalidated.join(', ')}.`),
+    ...when(binds && !target, 9, 'Not every node was seen to run the target versions.'),
+  ];
+}
+
+/** Only these may be left out with a reason: a reboot that nothing needs, a test that an unexpired result replaces. */
+export function maySkip(step: PlannedStep): boolean {
+  return step.kind === 'reboot' || step.phase === 'switchover-test';
+}

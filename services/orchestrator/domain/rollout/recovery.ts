@@ -1,0 +1,131 @@
+import { totalMs } from './budget.js';
+import { provenNodes } from './gates.js';
+import { plannedStep, type StepDraft } from './plan-steps.js';
+import type { Plan, PlannedStep } from './plan.js';
+import type { Recovery, RolloutResult, RolloutState, StepState } from './rollout.js';
+import type { Going } from './state.js';
+
+/**
+ * The failure policy: stop moving, then restore service, return the drained node, free the locks. Patches are rolled back
+ * where the playbook says so and the way back is proven; else a person is waited for, the workload on the untouched node.
+ */
+
+/** The steps that return everything, in place of what was left of the plan. */
+export interface Way {
+  readonly possible: true;
+  readonly plan: Plan;
+  readonly recovery: Recovery;
+}
+export type WayBack = Way | { readonly possible: false; readonly because: string };
+
+/** The way back after a step has failed for good. */
+export function afterFailure(state: Going, failed: StepState): WayBack {
+  const because = `${failed.step.stepId} failed: ${failed.reason ?? ''}`;
+  if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
+  if (state.serving === null) return { possible: false, because: `${because} No node serves: bringing one back may lose writes, and that is for a person to decide.` };
+  if (state.planned.playbook.onFailure === 'hold') return { possible: false, because: `${because} The playbook holds on failure.` };
+  const changed = changedNodes(state);
+  const unproven = changed.filter((node) => !provenNodes(state).includes(node));
+  if (unproven.length > 0) return { possible: false, because: `${because} The way back is not proven on ${unproven.join(', ')}.` };
+  if (changed.length > 0 && state.pointOfNoReturnPassed) return { possible: false, because: `${because} The point of no return has been passed.` };
+  return wayBack(state, { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
+}
+
+/** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
+export function givingUp(state: Going, because: string, stepId: string, result: RolloutResult): Way {
+  const failed = failedPatch(state);
+  const proven = provenNodes(state);
+  return wayBack(state, { because, failedStep: stepId, result }, failed.filter((node) => proven.includes(node)));
+}
+
+/** Nodes whose software this rollout changed, or may have. */
+export function changedNodes(state: Going): readonly string[] {
+  return [...new Set([...state.patched, ...failedPatch(state)])];
+}
+
+function failedPatch(state: Going): readonly string[] {
+  return state.steps.filter((step) => step.step.kind === 'patch' && step.status === 'failed').map((step) => step.step.node ?? '');
+}
+
+function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {
+  const home = homeOf(state, rollBack);
+  const out = state.out.map((entry) => entry.node);
+  const later = rollBack.filter((node) => !out.includes(node));
+  const drafts: StepDraft[] = [
+    ...out.flatMap((node) => returned(state, node, rollBack.includes(node))),
+    ...(home === null ? [] : moved(home)),
+    ...later.flatMap((node) => returned(state, node, true)),
+    ...(state.probeRunning ? [{ kind: 'stop-probe', phase: 'recovery' } as const] : []),
+  ];
+  const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
+  const steps = [...kept, ...drafts.map((draft, index) => numbered(state, draft, state.steps.length + index + 1))];
+  const { pointOfNoReturn: _passed, ...plan } = state.plan;
+  return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, state.planned.playbook), wayBackMs: 0 } };
+}
+
+function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep {
+  return plannedStep(draft, ordinal, state.planned.workload, state.planned.playbook);
+}
+
+/**
+ * Where the workload has to go, or null: off a node that shall be rolled back or that failed its validation, to the node
+ * that served before. That node must not be one that is rolled back itself.
+ */
+function homeOf(state: Going, rollBack: readonly string[]): string | null {
+  const served = state.originalActive;
+  const fine = served === state.serving || served === null || rollBack.includes(served);
+  if (fine) return null;
+  const unproven = state.serving !== null && (rollBack.includes(state.serving) || !validatedAsActive(state, state.serving));
+  return unproven ? served : null;
+}
+
+function validatedAsActive(state: Going, node: string): boolean {
+  return state.steps.some((step) => step.step.asActive === true && step.step.node === node && step.status === 'succeeded');
+}
+
+function moved(home: string): StepDraft[] {
+  return [
+    { kind: 'switchover', phase: 'recovery', node: home },
+    { kind: 'validate', phase: 'recovery', node: home, asActive: true },
+  ];
+}
+
+/** A node that may be up again is drained first: nothing is taken back under a running service. */
+function returned(state: Going, node: string, rollBack: boolean): StepDraft[] {
+  return [
+    ...(rollBack ? takenBack(state, node) : []),
+    { kind: 'join', phase: 'recovery', node },
+    { kind: 'validate', phase: 'recovery', node, asActive: false },
+    { kind: 'release', phase: 'recovery', node },
+  ];
+}
+
+function takenBack(state: Going, node: string): StepDraft[] {
+  const patches = state.steps.filter((step) => step.step.kind === 'patch' && step.step.node === node && step.attempt > 0);
+  const stage = state.out.find((entry) => entry.node === node)?.stage;
+  const joined = state.steps.some((step) => step.step.kind === 'join' && step.step.node === node && step.attempt > 0);
+  return [
+    ...(stage !== 'drained' || joined ? [{ kind: 'drain', phase: 'recovery', node } as const] : []),
+    ...patches.reverse().map((step) => undoing(step, node)),
+    { kind: 'reboot', phase: 'recovery', node },
+  ];
+}
+
+function undoing(step: StepState, node: string): StepDraft {
+  const { item, fromVersion } = step.step;
+  return { kind: 'unpatch', phase: 'recovery', node, ...(item === undefined ? {} : { item }), ...(fromVersion === undefined ? {} : { toVersion: fromVersion }) };
+}
+
+/** What is left behind now, each with what mends it; empty = nothing. */
+export function remains(state: RolloutState): readonly { readonly what: string; readonly mend: string }[] {
+  return [
+    ...state.out.map(({ node, stage }) => ({
+      what: `${node} is out of service (${stage}).`,
+      mend: `Start ${node} as a standby of ${state.serving ?? 'the serving node'}, see it replicate, then make it electable again.`,
+    })),
+    ...state.steps
+      .filter((step) => step.status === 'unknown')
+      .map((step) => ({ what: `What became of ${step.step.stepId} is not known: ${step.reason ?? ''}`, mend: 'Look at the node and at the job log on its host; bring it to one state or the other.' })),
+    ...(state.probeRunning ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }] : []),
+  ];
+}

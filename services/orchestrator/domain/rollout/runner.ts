@@ -1,0 +1,258 @@
+import { dueNow, dueWithLook } from './conclusion.js';
+import { deviationOf } from './deviation.js';
+import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
+import type { Move, RunnerMemory } from './move.js';
+import type { Goal, Observation } from './observation.js';
+import { gatesDue, orderRefusal, type StepOrder } from './request.js';
+import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
+import { MAX_ATTEMPTS } from './decide-steps.js';
+import { inFlight, isGoing, isKnown, isMoving, nextPlanned, unknownStep, type Going, type Known } from './state.js';
+import { STEP_RULES } from './steps/index.js';
+import { isoOf, msOf } from './time.js';
+
+/**
+ * What the owner of a rollout does next: adopt, redo, look again, wait. Pure; the caller executes one move, folds what was
+ * appended and asks again. After a crash the memory is empty, and an open step is looked at before anything else.
+ */
+
+/** Between two looks at the same thing, in milliseconds: a quarter of the time waited so far, within these bounds. */
+export const LOOK_AGAIN_MIN_MS = 200;
+export const LOOK_AGAIN_MAX_MS = 5_000;
+/** An attempt that was seen not to have happened rests this long, in milliseconds, times its number. */
+export const REST_MS = 500;
+
+export function nextMove(state: RolloutState, memory: RunnerMemory, nowMs: number): Move {
+  if (!isKnown(state)) return wait('There is no rollout yet.');
+  if (state.owner?.incarnation !== memory.incarnation) return wait('Another incarnation owns the rollout.');
+  switch (state.status) {
+    case 'planned':
+      return towardsAdmission(state, memory, nowMs);
+    case 'running':
+    case 'recovering':
+      return isGoing(state) ? onTheMove(state, memory, nowMs) : wait('The rollout has no plan.');
+    case 'held':
+      return wait('Held: a person resumes or aborts.');
+    case 'frozen':
+      return wait('Frozen: a person drives.');
+    default:
+      return wait('The rollout has ended.');
+  }
+}
+
+function wait(because: string): Move {
+  return { move: 'wait', because };
+}
+
+function sleep(untilMs: number, because: string): Move {
+  return { move: 'sleep', untilMs, because };
+}
+
+function give(command: RolloutCommand): Move {
+  return { move: 'command', command };
+}
+
+// ---------------------------------------------------------------- before admission and whenever evidence lapses
+
+function towardsAdmission(state: Known, memory: RunnerMemory, nowMs: number): Move {
+  if (state.plan === null) return gatesMove(state, memory, nowMs, 'A rollout without a plan is refused with its reasons.');
+  const opensAtMs = msOf(state.planned.opensAt);
+  if (nowMs < opensAtMs) return sleep(opensAtMs, 'The window has not opened.');
+  return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'All gates have to be open.');
+}
+
+/** Asks for drift when there is no usable answer, and gives the answer its time; null = the gates can be judged. */
+function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | null {
+  const { driftRequest, drift, planned } = state;
+  const { environment } = planned.cluster;
+  const open = driftRequest !== null && drift?.requestId !== driftRequest.requestId;
+  if (open && nowMs < msOf(driftRequest.deadlineAt)) return sleep(msOf(driftRequest.deadlineAt), 'Drift is being assessed.');
+  if (usable(state, nowMs)) return null;
+  const askAtMs = driftRequest === null ? nowMs : msOf(driftRequest.requestedAt) + RECHECK_MS[environment];
+  if (nowMs < askAtMs) return judged(state) ? sleep(askAtMs, 'Drift is assessed again.') : null;
+  const deadlineAt = isoOf(nowMs + DRIFT_ANSWER_MS[environment]);
+  return give({ type: 'RequestDriftAssessment', requestId: memory.nextRequestId, deadlineAt, at: isoOf(nowMs) });
+}
+
+function usable(state: Known, nowMs: number): boolean {
+  const { drift } = state;
+  if (drift === null || drift.blocking.length > 0 || drift.incomplete.length > 0) return false;
+  return nowMs < msOf(drift.assessedAt) + maxAgeMs('drift', state.planned.playbook);
+}
+
+/** Has the newest answer been shown to the gate? */
+function judged(state: Known): boolean {
+  return state.drift === null || state.gates.drift?.evidence['requestId'] === state.drift.requestId;
+}
+
+function gatesMove(state: Known, memory: RunnerMemory, nowMs: number, because: string): Move {
+  const lastMs = memory.gatesEvaluatedAtMs;
+  const againMs = lastMs === null || !judged(state) ? nowMs : lastMs + RECHECK_MS[state.planned.cluster.environment];
+  return nowMs < againMs ? sleep(againMs, 'A gate is not open.') : { move: 'evaluate-gates', because };
+}
+
+// ---------------------------------------------------------------- under way
+
+function onTheMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
+  const open = inFlight(state) ?? unknownStep(state);
+  if (open?.requested) return openStep(state, open, open.requested, memory, nowMs);
+  const due = dueNow(state, nowMs);
+  if (due.due === 'close') return closing(state, memory, nowMs);
+  if (due.due !== 'nothing') return concludeMove(state, memory, nowMs);
+  const next = nextPlanned(state);
+  return next === undefined ? wait('Nothing is left to do.') : begin(state, next, memory, nowMs);
+}
+
+function concludeMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
+  const snapshot = memory.observation?.observation.snapshot ?? null;
+  return give({ type: 'Conclude', incarnation: memory.incarnation, snapshot, interruption: null, at: isoOf(nowMs) });
+}
+
+/** Closing says what runs: it needs a complete look from after the last outcome, for as long as one may be had. */
+function closing(state: Going, memory: RunnerMemory, nowMs: number): Move {
+  const last = state.steps.at(-1);
+  if (last === undefined) return concludeMove(state, memory, nowMs);
+  const seen = lookFor(state, memory, last.step.stepId);
+  const waitedMs = nowMs - msOf(state.lookAfter ?? isoOf(nowMs));
+  if (seen?.snapshot?.complete === true || (seen !== null && waitedMs > last.step.deadlineMs)) return concludeMove(state, memory, nowMs);
+  return lookAgain(last, null, seen, waitedMs, nowMs, 'The rollout ends with what runs now.');
+}
+
+/** The newest look made for this purpose, unless something has happened since. */
+function lookFor(state: Going, memory: RunnerMemory, purpose: string): Observation | null {
+  const seen = memory.observation;
+  if (seen?.forStep !== purpose) return null;
+  return state.lookAfter !== null && msOf(seen.observation.at) < msOf(state.lookAfter) ? null : seen.observation;
+}
+
+function lookAgain(step: StepState, requested: StepRequested | null, last: Observation | null, waitedMs: number, nowMs: number, because: string): Move {
+  const pauseMs = Math.min(Math.max(waitedMs / 4, LOOK_AGAIN_MIN_MS), LOOK_AGAIN_MAX_MS);
+  const atMs = last === null ? nowMs : msOf(last.at) + pauseMs;
+  return nowMs < atMs ? sleep(atMs, because) : { move: 'observe', step: step.step, requested, because };
+}
+
+function begin(state: Going, next: StepState, memory: RunnerMemory, nowMs: number): Move {
+  const restMs = next.endedAt === null ? 0 : msOf(next.endedAt) + REST_MS * next.attempt;
+  if (nowMs < restMs) return sleep(restMs, `${next.step.stepId} is tried again.`);
+  if (gatesDue(state, next, nowMs)) return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'Evidence has lapsed.');
+  const skip = replaced(state, next, nowMs);
+  if (skip !== null) return skipMove(next, skip, memory, nowMs);
+  return STEP_RULES[next.step.kind].before.length === 0 ? order(next, memory, nowMs, null) : beginOnLook(state, next, memory, nowMs);
+}
+
+/** An unexpired result for the same topology stands for the whole switchover test. */
+function replaced(state: Going, next: StepState, nowMs: number): string | null {
+  const result = state.planned.switchoverResult;
+  if (next.step.phase !== 'switchover-test' || state.planned.kind === 'switchover-test' || result === null) return null;
+  const begun = state.steps.some((step) => step.step.phase === 'switchover-test' && step.attempt > 0);
+  const holds = result.fingerprint === state.topologyFingerprint && msOf(result.expiresAt) > nowMs;
+  return holds && !begun ? `Rollout ${result.rolloutId} tested the switchover of this topology at ${result.at}.` : null;
+}
+
+function skipMove(next: StepState, reason: string, memory: RunnerMemory, nowMs: number): Move {
+  return give({ type: 'SkipStep', stepId: next.step.stepId, reason, incarnation: memory.incarnation, at: isoOf(nowMs) });
+}
+
+function order(next: StepState, memory: RunnerMemory, nowMs: number, seen: Observation | null): Move {
+  const { stepId } = next.step;
+  const snapshot = seen?.snapshot ?? null;
+  const neighbours = seen?.neighbours === undefined ? {} : { neighbours: seen.neighbours };
+  return give({ type: 'RequestStep', stepId, incarnation: memory.incarnation, snapshot, ...neighbours, at: isoOf(nowMs) });
+}
+
+/** Irreversible steps are ordered on a fresh look. One that speaks against them is repeated until the step's own time is over. */
+function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs: number): Move {
+  const seen = lookFor(state, memory, next.step.stepId);
+  const sinceMs = msOf(state.lookAfter ?? isoOf(nowMs));
+  if (seen === null) return lookAgain(next, null, null, 0, nowMs, `${next.step.stepId} needs a fresh look.`);
+  const deviation = deviationOf(state, seen);
+  if (deviation !== null) {
+    return give({ type: 'RecordDeviation', ...deviation, incarnation: memory.incarnation, at: isoOf(nowMs) });
+  }
+  if (next.step.kind === 'reboot' && seen.patch?.rebootNeeded === false) {
+    return skipMove(next, 'The patch source says that no reboot is pending.', memory, nowMs);
+  }
+  const looked: StepOrder = { snapshot: seen.snapshot ?? null, neighbours: seen.neighbours ?? null, at: isoOf(nowMs), incarnation: memory.incarnation };
+  if (orderRefusal(state, next, looked) === null) return order(next, memory, nowMs, seen);
+  const waitedMs = nowMs - sinceMs;
+  const overdue = waitedMs > next.step.deadlineMs && msOf(seen.at) - sinceMs >= next.step.deadlineMs;
+  if (overdue && dueWithLook(state, looked).due !== 'nothing') return concludeMove(state, memory, nowMs);
+  return lookAgain(next, null, seen, waitedMs, nowMs, `${next.step.stepId} may not begin yet.`);
+}
+
+// ---------------------------------------------------------------- a step without an outcome
+
+/** Asked for by this incarnation and not done yet: do it. Everything else begins with a look. */
+function openStep(state: Going, open: StepState, requested: StepRequested, memory: RunnerMemory, nowMs: number): Move {
+  const performed = memory.performed?.key === requested.key;
+  const ours = requested.incarnation === memory.incarnation && open.status === 'requested';
+  if (ours && !performed) return { move: 'perform', step: open.step, requested };
+  const seen = lookFor(state, memory, requested.key);
+  const waitedMs = nowMs - msOf(requested.at);
+  if (seen === null) return { move: 'observe', step: open.step, requested, because: 'What became of the step decides what comes next.' };
+  const goal = STEP_RULES[open.step.kind].goal(seen, state, open.step);
+  if (goal.goal !== 'unclear') return outcome(open, requested, goal, seen, memory, nowMs, state);
+  return stillUnclear(state, open, requested, goal, seen, memory, nowMs, waitedMs);
+}
+
+function stillUnclear(
+  state: Going,
+  open: StepState,
+  requested: StepRequested,
+  goal: Goal,
+  seen: Observation,
+  memory: RunnerMemory,
+  nowMs: number,
+  waitedMs: number,
+): Move {
+  const afterDeadline = msOf(seen.at) > msOf(requested.deadlineAt);
+  if (!afterDeadline) return lookAgain(open, requested, seen, waitedMs, nowMs, 'What became of the step cannot be told yet.');
+  // Aborted and told already that it is unknown: the rollout closes with what remains.
+  if (open.status === 'unknown' && state.abortRequested !== null) return concludeMove(state, memory, nowMs);
+  return outcome(open, requested, goal, seen, memory, nowMs, state);
+}
+
+function outcome(open: StepState, requested: StepRequested, goal: Goal, seen: Observation, memory: RunnerMemory, nowMs: number, state: Going): Move {
+  const { stepId, attempt } = requested;
+  const own = memory.performed?.key === requested.key;
+  const serving = servingIn(seen, state.planned.workload);
+  return give({
+    type: 'RecordOutcome',
+    stepId,
+    attempt,
+    outcome: OUTCOMES[goal.goal],
+    adopted: goal.goal === 'met' && !own,
+    reason: goal.goal === 'met' ? '' : reasonOf(goal.reason, seen),
+    evidence: goal.evidence,
+    mayRepeat: goal.goal === 'unmet' && mayRepeat(goal, seen, attempt),
+    ...(seen.interruption === undefined ? {} : { interruption: seen.interruption }),
+    ...(serving === undefined ? {} : { serving }),
+    incarnation: memory.incarnation,
+    at: isoOf(nowMs),
+  });
+}
+
+const OUTCOMES = { met: 'succeeded', unmet: 'failed', unclear: 'unknown' } as const;
+
+function reasonOf(reason: string, seen: Observation): string {
+  const said = seen.performed;
+  return said === undefined || said.status === 'done' ? reason : `${reason} ${said.reason}`;
+}
+
+/**
+ * Seen not to have happened: tried again, a bounded number of times. Not where the performer knows that it cannot be done or
+ * the job ended badly; except that a cluster in which nobody serves and nothing was promoted is tried again all the same.
+ */
+function mayRepeat(goal: Goal, seen: Observation, attempt: number): boolean {
+  if (attempt >= MAX_ATTEMPTS) return false;
+  const { writers } = goal.evidence;
+  if (Array.isArray(writers) && writers.length === 0) return true;
+  return seen.performed?.status !== 'stuck' && !(seen.job?.status === 'exited' && seen.job.code !== 0);
+}
+
+/** Who serves, where a complete look shows at most one writer; undefined = could not be told. */
+function servingIn(seen: Observation, workload: string): string | null | undefined {
+  const { snapshot } = seen;
+  if (snapshot === undefined || !snapshot.complete) return undefined;
+  const active = snapshot.nodes.filter((node) => node.roles[workload] === 'active' && node.writable === true);
+  return active.length > 1 ? undefined : (active[0]?.node ?? null);
+}

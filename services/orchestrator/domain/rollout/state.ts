@@ -1,0 +1,90 @@
+import type { Plan } from './plan.js';
+import type { RolloutPlanned, RolloutState, StepState } from './rollout.js';
+
+/** Questions to the folded state that decide, the runner, gates and invariants share, so that they cannot disagree. */
+
+export const INITIAL: RolloutState = {
+  status: 'absent',
+  planned: null,
+  plan: null,
+  binding: null,
+  topologyFingerprint: null,
+  downtimePlan: null,
+  approval: null,
+  ticket: null,
+  driftRequest: null,
+  drift: null,
+  gates: {},
+  admitted: null,
+  owner: null,
+  steps: [],
+  out: [],
+  patched: [],
+  unpatched: [],
+  validated: [],
+  serving: null,
+  originalActive: null,
+  probeRunning: false,
+  pointOfNoReturnPassed: false,
+  deviations: [],
+  holdRequested: null,
+  abortRequested: null,
+  held: null,
+  frozen: null,
+  breaches: [],
+  recovery: null,
+  lookAfter: null,
+  closed: null,
+};
+
+/** A rollout that exists. */
+export type Known = RolloutState & { readonly planned: RolloutPlanned; readonly topologyFingerprint: string; readonly binding: string };
+/** A rollout that has a plan: the only kind that can ever be admitted. */
+export type Going = Known & { readonly plan: Plan };
+
+export function isKnown(state: RolloutState): state is Known {
+  return state.planned !== null;
+}
+
+export function isGoing(state: RolloutState): state is Going {
+  return state.planned !== null && state.plan !== null;
+}
+
+export function isMoving(state: RolloutState): boolean {
+  return state.status === 'running' || state.status === 'recovering';
+}
+
+export function stepNamed(state: RolloutState, stepId: string): StepState | undefined {
+  return state.steps.find((candidate) => candidate.step.stepId === stepId);
+}
+
+/** The step whose act may be happening now. At most one: steps are requested one after the other. */
+export function inFlight(state: RolloutState): StepState | undefined {
+  return state.steps.find((candidate) => candidate.status === 'requested');
+}
+
+/** A step of which nobody could tell what came of it; looked at again after a person resumed. */
+export function unknownStep(state: RolloutState): StepState | undefined {
+  return state.steps.find((candidate) => candidate.status === 'unknown');
+}
+
+export function nextPlanned(state: RolloutState): StepState | undefined {
+  return state.steps.find((candidate) => candidate.status === 'planned');
+}
+
+/** A failure that no way back has been put in place for. */
+export function openFailure(state: RolloutState): StepState | undefined {
+  return state.steps.find((candidate) => candidate.status === 'failed' && (state.recovery === null || candidate.step.phase === 'recovery'));
+}
+
+/** Would stopping here leave the workload served by a validated node? */
+export function atSafePoint(state: RolloutState): boolean {
+  const done = state.steps.filter((candidate) => candidate.status === 'succeeded' || candidate.status === 'skipped');
+  const last = done.at(-1);
+  return state.serving !== null && (last === undefined || last.step.safePointAfter);
+}
+
+/** Nodes that carry data; a witness votes and is never patched by a rollout. */
+export function dataNodes(state: Going): readonly string[] {
+  return state.plan.order.map((place) => place.node);
+}

@@ -1,0 +1,39 @@
+import { judgeNode, met, nodeOf, unmet, type StepRules } from './step.js';
+
+/** A node leaves the cluster and comes back: drain, join, release. None of them moves the workload. */
+
+export const drain: StepRules = {
+  kind: 'drain',
+  looks: ['snapshot'],
+  before: ['snapshot', 'neighbours'],
+  irreversible: true,
+  ask: (step) => ({ ask: 'verb', verb: 'drain', node: nodeOf(step), parameters: {} }),
+  goal: (observation, _state, step) =>
+    judgeNode(observation, step, (node, evidence) =>
+      node.availability === 'drained' && !node.electable ? met(evidence) : unmet(`${node.node} is ${node.native}, not drained.`, evidence),
+    ),
+};
+
+export const join: StepRules = {
+  kind: 'join',
+  looks: ['snapshot'],
+  before: [],
+  irreversible: false,
+  ask: (step) => ({ ask: 'verb', verb: 'join', node: nodeOf(step), parameters: {} }),
+  goal: (observation, _state, step) =>
+    judgeNode(observation, step, (node, evidence) =>
+      node.availability === 'serving' && node.joined ? met(evidence) : unmet(`${node.node} is ${node.native} and not a member again.`, evidence),
+    ),
+};
+
+export const release: StepRules = {
+  kind: 'release',
+  looks: ['snapshot'],
+  before: [],
+  irreversible: false,
+  ask: (step) => ({ ask: 'verb', verb: 'release', node: nodeOf(step), parameters: {} }),
+  goal: (observation, _state, step) =>
+    judgeNode(observation, step, (node, evidence) =>
+      node.electable && node.joined ? met(evidence) : unmet(`${node.node} is ${node.native} and not electable again.`, evidence),
+    ),
+};

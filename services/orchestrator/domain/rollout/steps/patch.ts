@@ -1,0 +1,72 @@
+import { compareVersions, nodeNamed } from '@understudy/cluster';
+import type { Goal, Observation } from '../observation.js';
+import type { PlannedStep } from '../plan.js';
+import { judgeNode, met, nodeOf, unclear, unmet, type StepRules } from './step.js';
+
+/** Detached jobs on a drained node's host. The installed version decides, never the exit code alone. */
+
+export const patch: StepRules = {
+  kind: 'patch',
+  looks: ['job', 'patch'],
+  before: ['snapshot', 'neighbours'],
+  irreversible: true,
+  ask: (step) => job('patch', step),
+  goal: (observation, _state, step) => installed(observation, step, (version) => compareVersions(version, step.toVersion ?? '') >= 0),
+};
+
+/** Brings the item back to the version before. */
+export const unpatch: StepRules = {
+  kind: 'unpatch',
+  looks: ['job', 'patch'],
+  before: ['snapshot', 'neighbours'],
+  irreversible: true,
+  ask: (step) => job('unpatch', step),
+  goal: (observation, _state, step) => installed(observation, step, (version) => compareVersions(version, step.toVersion ?? '') === 0),
+};
+
+function job(kind: 'patch' | 'unpatch', step: PlannedStep): ReturnType<StepRules['ask']> {
+  const previousVersion = (kind === 'patch' ? step.fromVersion : step.toVersion) ?? null;
+  return { ask: 'job', job: kind, node: nodeOf(step), item: itemOf(step), previousVersion, limitMs: step.deadlineMs };
+}
+
+function itemOf(step: PlannedStep): NonNullable<PlannedStep['item']> {
+  return step.item ?? { name: '', targetVersion: '', source: '' };
+}
+
+function installed(observation: Observation, step: PlannedStep, right: (version: string) => boolean): Goal {
+  const version = observation.patch?.installed[itemOf(step).name];
+  const status = observation.job?.status ?? 'unknown';
+  const evidence = {
+    at: observation.at,
+    item: itemOf(step).name,
+    installed: version ?? null,
+    rebootNeeded: observation.patch?.rebootNeeded ?? null,
+    job: status,
+    ...(observation.job?.code === undefined ? {} : { code: observation.job.code }),
+    ...(observation.job?.tail === undefined ? {} : { tail: observation.job.tail }),
+  };
+  if (status === 'running') return unclear('The job still runs.', evidence);
+  if (status === 'unknown') return unclear('What became of the job could not be told.', evidence);
+  if (version === undefined) return unclear('The installed version could not be told.', evidence);
+  if (version !== null && right(version)) return met(evidence);
+  return unmet(`${nodeOf(step)} has ${itemOf(step).name} ${version ?? 'not installed'}, not ${step.toVersion ?? ''}.`, evidence);
+}
+
+/** Done when the host runs under another boot id than before. Skipped by the runner when no reboot is pending. */
+export const reboot: StepRules = {
+  kind: 'reboot',
+  looks: ['job', 'snapshot'],
+  before: ['snapshot', 'patch', 'neighbours'],
+  irreversible: true,
+  ask: (step) => ({ ask: 'job', job: 'reboot', node: nodeOf(step), limitMs: step.deadlineMs }),
+  remember: (snapshot, step) => ({ bootId: nodeNamed(snapshot, nodeOf(step))?.bootId ?? null }),
+  goal: (observation, state, step) =>
+    judgeNode(observation, step, (node, seen) => {
+      const before = state.steps.find((candidate) => candidate.step.stepId === step.stepId)?.requested?.evidence['bootId'] ?? null;
+      const evidence = { ...seen, bootIdBefore: before, bootId: node.bootId, job: observation.job?.status ?? 'unknown' };
+      if (!node.reachable || node.bootId === null) return unclear(`${node.host} does not answer yet.`, evidence);
+      if (before !== null && node.bootId !== before) return met(evidence);
+      const over = observation.job?.status === 'absent' || observation.job?.status === 'exited';
+      return over ? unmet(`${node.host} has not rebooted.`, evidence) : unclear(`${node.host} has not rebooted yet.`, evidence);
+    }),
+};
