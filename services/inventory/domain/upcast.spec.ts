@@ -32,6 +32,7 @@ describe('events of every stored version', () => {
     expect(changed).toMatchObject({ definition: { declaredHaLayer: 'hypervisor' } });
     expect(fold(clusterDecider, [sample<ClusterEvent>('ClusterRetired')], changed)).toEqual({
       status: 'retired',
+      revision: 2,
       slug: 'orders',
     });
   });

@@ -141,7 +141,7 @@ function judged(
 
 /** What the active node has; where the files agree and it still runs with another value, that one. */
 function shownActive(active: Fact | undefined, equal: boolean): string {
-  return equal ? (active?.runningValue ?? shown(active)) : shown(active);
+  return equal ? String(active?.runningValue) : shown(active);
 }
 
 /** Equal marks = the same two values; nothing of a value can be read from it. */

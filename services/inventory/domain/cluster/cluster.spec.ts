@@ -136,7 +136,7 @@ describe('registering a cluster', () => {
   it('says that no platform is known where there is none', () => {
     const decision = clusterDecider.decide(
       { type: 'register', definition: pair, known: { ...known, platforms: {} } },
-      { status: 'absent' },
+      { status: 'absent', revision: 0 },
     );
     expect(decision.accepted ? '' : decision.refusals[0]?.detail).toContain('Known platforms: none.');
   });
@@ -224,6 +224,18 @@ describe('changing and retiring', () => {
     given(registered)
       .when(change({ ...pair, platform: 'x' }))
       .thenRefused('invalid', ['/platform', 'UNKNOWN_PLATFORM']);
+  });
+  it('refuses a document or an end that was meant for an older revision', () => {
+    const log = after([registered], change(changed));
+    given(...log)
+      .when({ type: 'change', definition: pair, known, expectedRevision: 1 })
+      .thenRefused('precondition', ['', 'CLUSTER_CHANGED_MEANWHILE']);
+    given(...log)
+      .when({ type: 'change', definition: pair, known, expectedRevision: 2 })
+      .thenTypes('ClusterChanged');
+    given(...log)
+      .when({ type: 'retire', reason: 'r', expectedRevision: 1 })
+      .thenRefused('precondition', ['', 'CLUSTER_CHANGED_MEANWHILE']);
   });
   it('refuses what is not registered or was retired', () => {
     given().when(change(pair)).thenRefused('not-found', ['', 'CLUSTER_NOT_FOUND']);

@@ -70,8 +70,8 @@ export interface FactsCollected {
 
 export type ClusterCommand =
   | { readonly type: 'register'; readonly definition: ClusterDefinition; readonly known: Known }
-  | { readonly type: 'change'; readonly definition: ClusterDefinition; readonly known: Known }
-  | { readonly type: 'retire'; readonly reason: string }
+  | { readonly type: 'change'; readonly definition: ClusterDefinition; readonly known: Known; readonly expectedRevision?: number }
+  | { readonly type: 'retire'; readonly reason: string; readonly expectedRevision?: number }
   | { readonly type: 'record-observation'; readonly snapshot: ClusterSnapshot; readonly evidence: readonly Evidence[] }
   | {
       readonly type: 'record-facts';
@@ -111,11 +111,15 @@ export interface KnownCredential {
   readonly refuses: readonly string[];
 }
 
+/** `revision` counts the documents registered under this slug: it moves with a person's change, not with what is observed. */
 export type ClusterState =
-  { readonly status: 'absent' } | RegisteredCluster | { readonly status: 'retired'; readonly slug: string };
+  | { readonly status: 'absent'; readonly revision: 0 }
+  | RegisteredCluster
+  | { readonly status: 'retired'; readonly revision: number; readonly slug: string };
 
 export interface RegisteredCluster {
   readonly status: 'registered';
+  readonly revision: number;
   readonly definition: ClusterDefinition;
   readonly snapshot?: ClusterSnapshot;
   readonly classification?: Classification;

@@ -25,9 +25,7 @@ export function decide(command: ClusterCommand, state: ClusterState): Decision<C
     case 'change':
       return onRegistered(state, (cluster) => change(command, cluster));
     case 'retire':
-      return onRegistered(state, (cluster) =>
-        accept({ type: 'ClusterRetired', body: { cluster: cluster.definition.slug, reason: command.reason } }),
-      );
+      return onRegistered(state, (cluster) => retire(command, cluster));
     case 'record-observation':
       return onRegistered(state, (cluster) => recordObservation(command, cluster));
     case 'record-facts':
@@ -65,6 +63,8 @@ function register(command: Command<'register'>, state: ClusterState): Decision<C
 function change(command: Command<'change'>, cluster: RegisteredCluster): Decision<ClusterEvent> {
   const { definition } = command;
   const slug = cluster.definition.slug;
+  const stale = staleRevision(cluster, command.expectedRevision);
+  if (stale !== undefined) return stale;
   if (definition.slug !== slug) {
     return refuse('invalid', {
       pointer: '/slug',
@@ -76,6 +76,21 @@ function change(command: Command<'change'>, cluster: RegisteredCluster): Decisio
   if (refusals.length > 0) return refuse('invalid', ...refusals);
   if (JSON.stringify(definition) === JSON.stringify(cluster.definition)) return accept();
   return accept({ type: 'ClusterChanged', body: { definition } });
+}
+
+function retire(command: Command<'retire'>, cluster: RegisteredCluster): Decision<ClusterEvent> {
+  const retired: ClusterEvent = { type: 'ClusterRetired', body: { cluster: cluster.definition.slug, reason: command.reason } };
+  return staleRevision(cluster, command.expectedRevision) ?? accept(retired);
+}
+
+/** Somebody else changed the document since the caller read it. */
+function staleRevision(cluster: RegisteredCluster, expected: number | undefined): Decision<ClusterEvent> | undefined {
+  if (expected === undefined || expected === cluster.revision) return undefined;
+  return refuse('precondition', {
+    pointer: '',
+    code: 'CLUSTER_CHANGED_MEANWHILE',
+    detail: `You read revision ${expected} of this cluster; it is at revision ${cluster.revision} now. Read it again, carry your change over, and send it with the new ETag.`,
+  });
 }
 
 /**

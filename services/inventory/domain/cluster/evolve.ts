@@ -1,15 +1,15 @@
 import type { ClusterEvent, ClusterState, Debt, FactsCollected, RegisteredCluster } from './cluster.js';
 import { ANSWERED_REQUESTS_KEPT } from './cluster.js';
 
-export const initial: ClusterState = { status: 'absent' };
+export const initial: ClusterState = { status: 'absent', revision: 0 };
 
 /** Takes a fact into the state; never refuses one. A fact about a cluster that is not registered changes nothing. */
 export function evolve(state: ClusterState, event: ClusterEvent): ClusterState {
   switch (event.type) {
     case 'ClusterRegistered':
-      return { status: 'registered', definition: event.body.definition, answered: [], debts: {} };
+      return { status: 'registered', revision: state.revision + 1, definition: event.body.definition, answered: [], debts: {} };
     case 'ClusterRetired':
-      return { status: 'retired', slug: event.body.cluster };
+      return { status: 'retired', revision: state.revision, slug: event.body.cluster };
     default:
       return state.status === 'registered' ? observed(state, event) : state;
   }
@@ -23,6 +23,7 @@ function observed(state: RegisteredCluster, event: LaterEvent): RegisteredCluste
       // What was seen belonged to the document before: the next look classifies afresh.
       return {
         status: 'registered',
+        revision: state.revision + 1,
         definition: event.body.definition,
         answered: state.answered,
         debts: keptDebts(state, event.body.definition),
