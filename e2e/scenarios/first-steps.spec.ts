@@ -1,0 +1,66 @@
+/** README's promise: these steps, and nothing else, patch a cluster of your own. */
+import { execFile } from 'node:child_process';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type OwnPair, type RunningProduct, buildOwnPair, release, startProduct } from '../support/index.js';
+
+const STEPS = fileURLToPath(new URL('../../docs/first-steps/', import.meta.url));
+const STEPS_LIMIT_MS = 180_000;
+
+describe('first steps with a cluster of one’s own', () => {
+  let folder: string;
+  let pair: OwnPair | undefined;
+  let product: RunningProduct | undefined;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'understudy-first-steps-'));
+    chmodSync(folder, 0o755);
+    pair = await buildOwnPair(join(folder, 'orders'));
+    product = await startProduct(join(folder, 'understudy-data'));
+  });
+
+  afterAll(async () => {
+    await product?.stop();
+    await pair?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it(
+    'the documented script patches both nodes, and the report says so',
+    async () => {
+      expect(await pair!.versions()).toEqual([release('older').version, release('older').version]);
+      const { stdout } = await promisify(execFile)('sh', [join(STEPS, 'first-steps.sh')], {
+        timeout: STEPS_LIMIT_MS,
+        env: {
+          ...process.env,
+          ADDRESS: product!.address,
+          TOKEN_FILE: product!.tokenFile,
+          SECRETS: pair!.secrets,
+          DOCUMENTS: writeDocuments(join(folder, 'documents'), pair!),
+        },
+      });
+      expect(stdout).toContain('succeeded');
+      expect(await pair!.versions()).toEqual([release('newer').version, release('newer').version]);
+      expect(await pair!.serving()).toBeDefined(); // exactly one node accepts writes
+    },
+    STEPS_LIMIT_MS,
+  );
+});
+
+/** The documents as they are, with this pair's folders and ports. */
+function writeDocuments(folder: string, pair: OwnPair): string {
+  cpSync(STEPS, folder, { recursive: true });
+  const cluster = join(folder, 'cluster.yaml');
+  const documented = ['5433', '5434'];
+  const adapted = pair.nodes.reduce(
+    (text, node, index) =>
+      text.replace(`/srv/orders/${node.slug}`, node.root).replace(`'${documented[index]}'`, `'${node.port}'`),
+    readFileSync(cluster, 'utf8'),
+  );
+  writeFileSync(cluster, adapted);
+  return folder;
+}
