@@ -1,3 +1,4 @@
 export * from './postgres.js';
 export * from './store.js';
 export * from './http.js';
+export * from './hosts.js';
