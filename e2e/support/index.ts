@@ -1,0 +1,2 @@
+export * from './own-pair.js';
+export * from './product.js';
