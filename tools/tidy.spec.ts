@@ -16,7 +16,8 @@ const MAX_FUNCTION_LINES = 70;
 const files = listFiles();
 const projects = listProjects(files);
 const isGenerated = (path: string): boolean => path.startsWith('libs/contracts/src/gen/');
-const isSpec = (path: string): boolean => path.endsWith('.spec.ts') || basename(path) === 'contract.ts';
+const isSpec = (path: string): boolean =>
+  path.endsWith('.spec.ts') || basename(path) === 'contract.ts' || path.includes('/fixtures/');
 const sources = files.filter((path) => path.endsWith('.ts') && !isGenerated(path));
 const facts = new Map(sources.map((path) => [path, readFacts(path, read(path), MAX_FUNCTION_LINES)]));
 
