@@ -52,8 +52,33 @@ export interface Transport {
   start(): Promise<void>;
   /** Finishes what is in flight, within 5 s. */
   stop(): Promise<void>;
-  /** For readiness and metrics: how far each group is behind, in events. */
-  lag(): Promise<readonly { readonly group: string; readonly topic: string; readonly events: number }[]>;
+  /** For readiness and metrics: how far each group is behind, in events, and why it does not move if it does not. */
+  lag(): Promise<readonly Lag[]>;
+  /** Messages that a group could not take, oldest first, at most 500. */
+  deadLetters(group: string): Promise<readonly DeadLetter[]>;
+  /**
+   * Gives a dead letter to its handler once more, now; it is removed when the handler took it. Throws what the handler throws (the
+   * letter stays, with the new reason), or `MessagingError` DEAD_LETTER_UNKNOWN.
+   */
+  redeliver(group: string, source: string, id: string): Promise<void>;
+}
+
+export interface Lag {
+  readonly group: string;
+  readonly topic: string;
+  readonly events: number;
+  /** For people; absent = it moves. */
+  readonly problem?: string;
+}
+
+/** A message that its handler refused for longer than the retries last: a row in the consumer's schema, for both transports. */
+export interface DeadLetter {
+  readonly group: string;
+  readonly message: CloudEvent;
+  readonly reason: string;
+  readonly attempts: number;
+  /** RFC 3339. */
+  readonly diedAt: string;
 }
 
 export interface Producer {

@@ -1,0 +1,88 @@
+/**
+ * What happens to one message at its consumer, the same for every transport: bounded retries in place, then a dead letter. A store
+ * that is away is nobody's poison: it rejects, and the transport brings the message again.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CloudEvent, Consumer } from './api.js';
+import { bury } from './dead-letters.js';
+import { MessagingError, isStoreAway } from './errors.js';
+
+/** 4 attempts of at most 10 s and these pauses: a poison message blocks its key for at most 45 s. */
+const PAUSES_MS: readonly number[] = [200, 1_000, 3_000];
+const HANDLER_LIMIT_MS = 10_000;
+const KEYS_AT_ONCE = 8;
+
+/** Delivers a batch: each key in order, up to 8 keys at once. Rejects if the store is away or `signal` aborts; then all comes again. */
+export async function handleBatch(consumer: Consumer, batch: readonly CloudEvent[], signal: AbortSignal): Promise<void> {
+  const byKey = new Map<string, CloudEvent[]>();
+  for (const event of batch) byKey.set(event.partitionkey, [...(byKey.get(event.partitionkey) ?? []), event]);
+  const queues = [...byKey.values()];
+  const failures: unknown[] = [];
+  const work = async (): Promise<void> => {
+    for (let queue = queues.shift(); queue !== undefined && failures.length === 0; queue = queues.shift()) {
+      try {
+        for (const event of queue) await handleOne(consumer, event, signal);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(KEYS_AT_ONCE, queues.length) }, work));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** One message: taken, or buried after the last attempt. */
+export async function handleOne(consumer: Consumer, event: CloudEvent, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    if (signal.aborted) throw stopping();
+    try {
+      await callHandler(consumer, event, signal);
+      return;
+    } catch (error) {
+      if (isStoreAway(error) || signal.aborted) throw error;
+      const pauseMs = PAUSES_MS[attempt - 1];
+      if (pauseMs === undefined) {
+        await bury(consumer.store, {
+          group: consumer.subscription.group,
+          message: event,
+          reason: reasonOf(error),
+          attempts: attempt,
+        });
+        return;
+      }
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** The handler with its time limit. Types without a handler are passed over. */
+export async function callHandler({ subscription }: Consumer, event: CloudEvent, signal?: AbortSignal): Promise<void> {
+  const handler = Object.hasOwn(subscription.handlers, event.type) ? subscription.handlers[event.type] : undefined;
+  if (handler === undefined) return;
+  const over = new AbortController();
+  const late = delay(HANDLER_LIMIT_MS, undefined, { signal: over.signal }).then(() => {
+    throw new MessagingError(
+      'HANDLER_TOO_SLOW',
+      `The handler of ${event.type} did not return within ${HANDLER_LIMIT_MS} ms. It may only write and return.`,
+    );
+  });
+  const stopped = new Promise<never>((_resolve, reject) => {
+    const leave = (): void => reject(stopping());
+    signal?.addEventListener('abort', leave, { once: true, signal: over.signal });
+  });
+  try {
+    await Promise.race([handler(event), late, stopped]);
+  } finally {
+    over.abort();
+    late.catch(() => undefined);
+  }
+}
+
+function stopping(): MessagingError {
+  return new MessagingError('STOPPING', 'The transport stops; the message comes again at the next start.');
+}
+
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return text.slice(0, 1_000);
+}
