@@ -81,6 +81,16 @@ describe('docs/refusals.md', () => {
     expect(rows.filter((row) => row.length !== 3 || row.some((cell) => cell === ''))).toEqual([]);
   });
 
+  const code = files
+    .filter((path) => /\.(ts|sh|sql|mjs)$/.test(path) && !path.endsWith('.spec.ts'))
+    .map((path) => read(path))
+    .join('\n');
+
+  it.each(rows)('%s: the quoted message is one of ours', (_clause, _test, message) => {
+    const quoted = [...message!.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
+    expect(quoted.map((words) => words.trim()).filter((words) => words.length > 3 && !code.includes(words))).toEqual([]);
+  });
+
   it.each(rows)('%s: the test exists', (_clause, test) => {
     expect(test, 'a test, as `file` "name"').toMatch(/^`[^`]+` ".+"/);
     const named = [...test.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
