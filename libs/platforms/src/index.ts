@@ -1,1 +1,2 @@
+export * from './drivers.js';
 export * from './platform.js';

@@ -48,7 +48,12 @@ export type VerbResult =
   /** The goal cannot be reached from here; nothing more was tried. */
   | { readonly status: 'stuck'; readonly reason: string; readonly acts: readonly ActReport[]; readonly snapshot: ClusterSnapshot }
   /** Deadline missed, fenced, frozen or a link lost: observe. */
-  | { readonly status: 'unknown'; readonly cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable'; readonly reason: string; readonly acts: readonly ActReport[] };
+  | {
+      readonly status: 'unknown';
+      readonly cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable';
+      readonly reason: string;
+      readonly acts: readonly ActReport[];
+    };
 
 /** One thing seen that speaks for or against an HA layer. */
 export interface Evidence {
@@ -98,7 +103,13 @@ export interface PlatformDriver {
   /** Health before a rollout (design.md section 5, preflight), in the platform's own terms. Changes nothing. */
   preflight(target: ClusterTarget, workload: string, deadlineMs: number): Promise<readonly CheckResult[]>;
   /** The built-in minimum that a node must pass before it may serve or is called done; `asActive` adds writes and archiving. */
-  validate(target: ClusterTarget, workload: string, node: string, asActive: boolean, deadlineMs: number): Promise<readonly CheckResult[]>;
+  validate(
+    target: ClusterTarget,
+    workload: string,
+    node: string,
+    asActive: boolean,
+    deadlineMs: number,
+  ): Promise<readonly CheckResult[]>;
   /** Facts of every node for drift, redacted by allow-list; `keyedHash` hides secrets. */
   facts(target: ClusterTarget, keyedHash: (value: string) => string, deadlineMs: number): Promise<readonly NodeFacts[]>;
   versionPair(item: string, from: string, to: string): VersionPair;

@@ -16,6 +16,7 @@ wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 200ms
 restart_after_crash = off
 archive_mode = on
+archive_command = 'test -f "../archive/%f" || cp "%p" "../archive/%f"'
 ssl = on
 log_line_prefix = '%m [%p] %u@%d '
 timezone = 'UTC'
@@ -27,7 +28,6 @@ include 'node.conf'
 export function nodeSettings(node: PracticeNode): string {
   return `port = ${node.port}
 cluster_name = '${node.slug}'
-archive_command = 'test -f "${node.root}/archive/%f" || cp "%p" "${node.root}/archive/%f"'
 `;
 }
 

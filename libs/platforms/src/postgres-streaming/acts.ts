@@ -1,0 +1,185 @@
+import type { ActRequest, Host, HostJournal } from '@understudy/hosts';
+import type { Secret, VerbRequest } from '../platform.js';
+import type { ActOutcome } from '../verb-loop.js';
+import { quoteConninfo, quoteSetting } from './conninfo.js';
+import type { QueryResult } from './connections.js';
+import { nodeCommand } from './disk.js';
+import type { Session, SessionNode } from './observe.js';
+import type { PostgresAct, PostgresSnapshot } from './snapshot.js';
+import { answering, nodeNamed, upstreamOf } from './topology.js';
+
+/** Exit code of the host program: the act's precondition is gone, nothing was changed. */
+const PRECONDITION_GONE = 3;
+/** What PostgreSQL may take for a promotion, within the limit of one act. */
+const PROMOTION_WAIT_S = 8;
+
+/** One act about to be performed: what to do, its key, its time, and the picture that it was decided on. */
+export interface ActCall {
+  readonly session: Session;
+  readonly request: VerbRequest;
+  readonly snapshot: PostgresSnapshot;
+  readonly key: string;
+  readonly deadlineMs: number;
+}
+
+/** Performs one act, entered in the journal of the host that it changes. Never throws for what happens there. */
+export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome> {
+  const node = sessionNode(call.session, act.node);
+  switch (act.act) {
+    case 'start':
+    case 'mark-drained':
+    case 'release':
+    case 'restore-synchronous':
+    case 'unmark-standby':
+    case 'return-active':
+    case 'end-switchover':
+      return onHost(call, node, act.act, []);
+    case 'stop':
+    case 'stop-at-once':
+      return onHost(call, node, act.act, [String(Math.max(0, call.deadlineMs - 500))]);
+    case 'stop-active':
+      return onHost(call, node, act.act, [String(Math.min(act.limitMs, call.deadlineMs))]);
+    case 'relax-synchronous':
+      return onHost(call, node, act.act, [act.drained, act.names.replaceAll("'", "''")]);
+    case 'repoint':
+    case 'mark-standby':
+      return point(call, node, act);
+    case 'create-slots':
+      return overSql(call, node, CREATE_SLOTS, [act.slots]);
+    case 'drop-slots':
+      return overSql(call, node, DROP_SLOTS, [act.slots]);
+    case 'checkpoint':
+      return checkpoint(call, node, act.target);
+    case 'promote':
+      return overSql(call, node, PROMOTE, [act.systemIdentifier, act.timeline, PROMOTION_WAIT_S]);
+  }
+}
+
+const CREATE_SLOTS = `select pg_create_physical_replication_slot(name, true) from unnest($1::name[]) as name
+  where name not in (select slot_name from pg_replication_slots)`;
+const DROP_SLOTS = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = any($1::name[]) and not active`;
+/** PostgreSQL itself checks that this is still the standby that was seen: same data, no later timeline. */
+const PROMOTE = `select pg_promote(true, $3) as promoted where pg_is_in_recovery()
+  and (select system_identifier::text from pg_control_system()) = $1
+  and (select timeline_id from pg_control_checkpoint()) <= $2`;
+/** The message is in a transaction of its own, so its commit is flushed, and WAL senders send it. */
+const FRESH_POSITION = `select pg_logical_emit_message(true, 'understudy', 'switchover')::text as lsn`;
+
+function sessionNode(session: Session, name: string): SessionNode {
+  const found = session.nodes.find((candidate) => candidate.settings.node === name);
+  if (found === undefined) throw new Error(`There is no node ${name} in this session.`);
+  return found;
+}
+
+async function onHost(
+  call: ActCall,
+  node: SessionNode,
+  verb: string,
+  extra: readonly string[],
+  stdin?: string,
+): Promise<ActOutcome> {
+  return enter(node.host.journal, {
+    key: call.key,
+    fence: call.request.fence,
+    argv: nodeCommand(node.settings, node.host, verb, ...extra),
+    ...(stdin === undefined ? {} : { stdin }),
+    deadlineMs: call.deadlineMs,
+  });
+}
+
+async function enter(journal: HostJournal, request: ActRequest): Promise<ActOutcome> {
+  const result = await journal.act(request);
+  switch (result.status) {
+    case 'fenced':
+      return { status: 'fenced', seen: result.seen };
+    case 'unknown':
+      return { status: 'unknown', detail: result.reason };
+    case 'ended':
+      if (result.code === 0) return { status: 'ended', detail: 'done' };
+      if (result.code === PRECONDITION_GONE) return { status: 'refused', detail: result.stderr.trim() };
+      return { status: 'ended', detail: `ended with ${result.code}: ${result.stderr.trim().slice(0, 300)}` };
+  }
+}
+
+/** Points a node's files at its new upstream; the password goes into a file that only PostgreSQL's account reads. */
+function point(
+  call: ActCall,
+  node: SessionNode,
+  act: { readonly act: 'repoint' | 'mark-standby'; readonly upstream: string },
+): Promise<ActOutcome> {
+  const secret = call.session.target.secrets['replication'];
+  if (secret === undefined) return Promise.resolve({ status: 'refused', detail: 'no credential for "replication" is defined' });
+  return onHost(call, node, act.act, [standbyLines(call, node, act.upstream, secret)], passfileLine(secret));
+}
+
+function standbyLines(call: ActCall, node: SessionNode, upstream: string, secret: Secret): string {
+  const to = sessionNode(call.session, upstream).settings;
+  const seen = nodeNamed(call.snapshot, node.settings.node);
+  const before = seen === undefined ? null : upstreamOf(seen);
+  // Synchronous standbys are named by this: it stays what it was, or is what PostgreSQL would say by itself.
+  const name = before?.applicationName ?? ((seen && answering(seen)?.clusterName) || node.settings.node);
+  const pairs = [
+    `host=${quoteConninfo(to.address)}`,
+    `port=${to.port}`,
+    `user=${quoteConninfo(secret.user)}`,
+    `application_name=${quoteConninfo(name)}`,
+    `passfile='@DATA@/understudy.pgpass'`,
+    ...(before?.link ? [before.link] : []),
+  ];
+  return [
+    `primary_conninfo = ${quoteSetting(pairs.join(' '))}`,
+    `primary_slot_name = ${quoteSetting(node.settings.slot)}`,
+    `recovery_target_timeline = 'latest'`,
+  ].join('\n');
+}
+
+/** Format of libpq's password file: colons and backslashes in a field are escaped (section 32.16 of PostgreSQL's manual). */
+function passfileLine(secret: Secret): string {
+  const field = (text: string): string => text.replace(/[\\:]/g, '\\$&');
+  return `*:*:*:${field(secret.user)}:${field(secret.password)}\n`;
+}
+
+async function overSql(call: ActCall, node: SessionNode, text: string, values: readonly unknown[]): Promise<ActOutcome> {
+  const entered = await begin(call, node.host);
+  if (entered !== undefined) return entered;
+  const answer = await call.session.connections.query<Record<string, unknown>>(node.settings, text, values, call.deadlineMs);
+  return end(call, node.host, answer);
+}
+
+/** A checkpoint makes the stop short; the position written after it is what every WAL sender has to confirm. */
+async function checkpoint(call: ActCall, node: SessionNode, target: string): Promise<ActOutcome> {
+  const entered = await begin(call, node.host);
+  if (entered !== undefined) return entered;
+  const { connections } = call.session;
+  const done = await connections.query<object>(node.settings, 'checkpoint', [], call.deadlineMs);
+  if (done.status !== 'rows') return end(call, node.host, done);
+  const answer = await connections.query<{ lsn: string }>(node.settings, FRESH_POSITION, [], call.deadlineMs);
+  const ended = await end(call, node.host, answer);
+  if (answer.status !== 'rows' || ended.status !== 'ended') return ended;
+  const key = call.key.replace(/checkpoint\/(\d+)$/, 'record-position/$1');
+  return onHost({ ...call, key }, node, 'fresh', [call.request.key, target, answer.rows[0]?.lsn ?? '0/0']);
+}
+
+/** Enters an act that goes over SQL. Answers an outcome when it must not be sent. */
+async function begin(call: ActCall, host: Host): Promise<ActOutcome | undefined> {
+  const { key, request, deadlineMs } = call;
+  const entered = await host.journal.begin({ key, fence: request.fence, deadlineMs });
+  switch (entered.status) {
+    case 'begun':
+      return undefined;
+    case 'known':
+      return { status: 'ended', detail: `was performed before (${entered.code})` };
+    case 'unknown':
+      return { status: 'unknown', detail: entered.reason };
+    case 'fenced':
+      return { status: 'fenced', seen: entered.seen };
+  }
+}
+
+async function end(call: ActCall, host: Host, answer: QueryResult<object>): Promise<ActOutcome> {
+  const { key, request, deadlineMs } = call;
+  if (answer.status === 'unreachable') return { status: 'unknown', detail: answer.reason };
+  await host.journal.end({ key, fence: request.fence, deadlineMs }, answer.status === 'rows' ? 0 : 1);
+  if (answer.status === 'refused') return { status: 'refused', detail: `${answer.reason} (${answer.code})` };
+  return { status: 'ended', detail: answer.rows.length === 0 ? 'nothing to do' : JSON.stringify(answer.rows[0]) };
+}

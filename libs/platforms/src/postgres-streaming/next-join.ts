@@ -1,0 +1,85 @@
+import type { Next } from '../verb-loop.js';
+import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import { answering, diskOf, isWritable, lagBytes, pointsAt, streamsFrom, upstreamOf, writableOnes } from './topology.js';
+
+type PostgresNext = Next<PostgresAct>;
+
+/** A member again, replicating from the active node on its timeline. Marks that keep it from being elected stay. */
+export function nextJoin(snapshot: PostgresSnapshot, goal: PostgresGoal, node: PostgresNode): PostgresNext {
+  if (diskOf(node) === undefined) return { next: 'wait', why: `host ${node.host} cannot be looked at`, binding: false };
+  const [active, second] = writableOnes(snapshot);
+  if (active === undefined) return { next: 'wait', why: 'no node is seen to serve, so there is nothing to join', binding: false };
+  if (second !== undefined)
+    return {
+      next: 'stuck',
+      reason: `nodes ${active.node} and ${second.node} both accept writes: a person must decide which one is right`,
+    };
+  if (isWritable(node)) return { next: 'stuck', reason: `node ${node.node} serves: it is the one to join` };
+  const lag = lagBytes(node, active);
+  if (streamsFrom(node, active) && lag !== null && lag <= snapshot.lagCeilingBytes) return { next: 'done' };
+  return (
+    follow(goal, node, active) ?? {
+      next: 'wait',
+      why: `node ${node.node} does not stream within the lag ceiling yet`,
+      binding: false,
+    }
+  );
+}
+
+/**
+ * The next act that makes `node` a standby of `active`, or undefined when there is nothing left to do but wait. It is
+ * made a standby on disk before it is started, so it can never come up as a second primary.
+ */
+export function follow(
+  goal: Pick<PostgresGoal, 'canRepoint'>,
+  node: PostgresNode,
+  active: PostgresNode,
+): PostgresNext | undefined {
+  const disk = diskOf(node);
+  if (disk === undefined) return undefined;
+  const above = answering(active);
+  if (disk.control !== null && above !== undefined && disk.control.systemIdentifier !== above.systemIdentifier) {
+    return {
+      next: 'stuck',
+      reason: `node ${node.node} carries other data than ${active.node} (system identifier): it must be made anew from a backup`,
+    };
+  }
+  const upstream = upstreamOf(node);
+  const directed = pointsAt(upstream, active);
+  const server = answering(node);
+  if (!directed && !goal.canRepoint) {
+    return {
+      next: 'stuck',
+      reason: `node ${node.node} does not point at ${active.node}, and no credential for "replication" is defined to point it there`,
+    };
+  }
+  const slot = directed ? upstream?.slot : node.slot;
+  if (slot && above !== undefined && !above.slots.some((candidate) => candidate.name === slot)) {
+    return act({ act: 'create-slots', host: active.host, node: active.node, slots: [slot] });
+  }
+  if (!disk.process && server === undefined) {
+    if (!disk.standbySignal) {
+      const unclean =
+        disk.control !== null && disk.control.state !== 'shut-down' && disk.control.state !== 'shut-down-in-recovery';
+      if (unclean)
+        return {
+          next: 'stuck',
+          reason: `node ${node.node} was not shut down cleanly as a primary: it may hold writes that ${active.node} has not got, and must be rewound or made anew`,
+        };
+      if (goal.canRepoint) return act({ act: 'mark-standby', host: node.host, node: node.node, upstream: active.node });
+      return {
+        next: 'stuck',
+        reason: `node ${node.node} would start as a primary, and no credential for "replication" is defined to make it a standby`,
+      };
+    }
+    if (!directed) return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
+    return act({ act: 'start', host: node.host, node: node.node });
+  }
+  if (server?.inRecovery === true && !directed)
+    return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
+  return undefined;
+}
+
+function act(value: PostgresAct): PostgresNext {
+  return { next: 'act', act: value, binding: false };
+}

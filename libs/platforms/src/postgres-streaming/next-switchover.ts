@@ -1,0 +1,220 @@
+import type { Next } from '../verb-loop.js';
+import { follow } from './next-join.js';
+import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot, SwitchoverMark } from './snapshot.js';
+import {
+  answering,
+  diskOf,
+  isDown,
+  lagBytes,
+  nodeNamed,
+  notPromotable,
+  streamsFrom,
+  unknownOnes,
+  writableOnes,
+} from './topology.js';
+
+type PostgresNext = Next<PostgresAct>;
+
+/** A WAL sender that has not confirmed a fresh position for this long is a laggard; nothing is stopped then. */
+const SENDER_PATIENCE_MS = 2_000;
+/** A confirmation older than this proves nothing about now: ask again. */
+const FRESH_FOR_MS = 8_000;
+/** How long a resumed switchover waits beyond the stop's deadline, by the host's own clock, before it goes back. */
+const RESUME_MARGIN_MS = 2_000;
+
+/**
+ * A planned switchover without loss, in an order that never lets two nodes take writes:
+ * fresh position confirmed by every WAL sender; checkpoint; stop the active node; its `CHECKPOINT_SHUTDOWN` replayed on the
+ * target; the old active node durably marked as a standby; only then the promotion; slots; every other node follows.
+ * Until the promotion there is a way back: the old active node is started again as what it was.
+ */
+export function nextSwitchover(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
+  const [active, second] = writableOnes(snapshot);
+  if (second !== undefined && active !== undefined) {
+    return stuck(`nodes ${active.node} and ${second.node} both accept writes: a person must decide which one is right`);
+  }
+  if (active === undefined) return withNobodyServing(snapshot, goal, target);
+  return active === target ? afterPromotion(snapshot, goal, target) : beforeStop(snapshot, goal, target, active);
+}
+
+function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode, active: PostgresNode): PostgresNext {
+  const disk = diskOf(active);
+  if (disk === undefined) return wait(`host ${active.host} cannot be looked at`, false);
+  const mark = disk.switchover?.key === goal.key ? disk.switchover : undefined;
+  if (mark?.returned === true) {
+    return stuck(
+      `the switchover was given up and ${active.node} was started again: its stop did not lead to a state in which ${target.node} could take over in time`,
+    );
+  }
+  // It serves, so a standby's signal on its disk is left from a start in between: it would come back as a standby.
+  if (disk.standbySignal) return act({ act: 'unmark-standby', host: active.host, node: active.node }, false);
+  const unfit = whyUnfit(snapshot, target, active);
+  if (unfit !== undefined) return stuck(unfit);
+  if (!goal.canRepoint)
+    return stuck('no credential for "replication" is defined: the old active node could not be made a standby');
+  const unknown = unknownOnes(snapshot);
+  if (unknown.length > 0) return wait(unknown.join('; '), false);
+  const stale = staleSlots(snapshot, target);
+  if (stale.length > 0) return act({ act: 'drop-slots', host: target.host, node: target.node, slots: stale }, false);
+  if (mark === undefined || mark.target !== target.node || mark.freshAgeMs > FRESH_FOR_MS) {
+    return act({ act: 'checkpoint', host: active.host, node: active.node, target: target.node }, false);
+  }
+  return confirmedByAll(goal, active, mark);
+}
+
+/** Every WAL sender of any kind: a fast stop waits for each of them, and all of that would be outage. */
+function confirmedByAll(goal: PostgresGoal, active: PostgresNode, mark: SwitchoverMark): PostgresNext {
+  const senders = answering(active)?.senders ?? [];
+  const behind = senders.filter(
+    (sender) => sender.state !== 'streaming' || sender.confirmedLsn === null || sender.confirmedLsn < mark.freshLsn,
+  );
+  if (behind.length === 0)
+    return act({ act: 'stop-active', host: active.host, node: active.node, limitMs: goal.stopDeadlineMs }, false);
+  const names = behind.map((sender) => `${sender.applicationName} (pid ${sender.pid}, ${sender.state})`).join(', ');
+  if (mark.freshAgeMs < SENDER_PATIENCE_MS) return wait(`not yet confirmed by ${names}`, false);
+  return stuck(
+    `nothing was stopped: ${names} did not confirm a fresh WAL position within ${SENDER_PATIENCE_MS} ms, and stopping ${active.node} would wait for it. Mend or end that receiver, then try again`,
+  );
+}
+
+function whyUnfit(snapshot: PostgresSnapshot, target: PostgresNode, active: PostgresNode): string | undefined {
+  const disk = diskOf(target);
+  if (disk === undefined) return `host ${target.host} of ${target.node} cannot be looked at`;
+  if (disk.drained) return `node ${target.node} is drained: release it first`;
+  const reason = notPromotable(target);
+  if (reason !== undefined) return `node ${target.node} must not be promoted: ${reason}`;
+  if (!streamsFrom(target, active)) return `node ${target.node} does not stream from ${active.node} on its timeline`;
+  const lag = lagBytes(target, active);
+  if (lag === null || lag > snapshot.lagCeilingBytes) {
+    return `node ${target.node} is ${lag ?? 'an unknown number of'} bytes behind ${active.node}; the ceiling is ${snapshot.lagCeilingBytes}`;
+  }
+  return undefined;
+}
+
+/** Whoever began the switchover that stopped the active node, under whichever key: service comes first. */
+function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
+  const old = snapshot.nodes.find((node) => markOf(node) !== undefined);
+  const disk = old === undefined ? undefined : diskOf(old);
+  const mark = disk?.switchover;
+  if (old === undefined || disk === undefined || !mark) {
+    const unknown = unknownOnes(snapshot);
+    if (unknown.length > 0) return wait(unknown.join('; '), false);
+    return stuck('no node serves, and not because of a switchover of ours: restoring service is for a person to decide');
+  }
+  if (old === target) return backToOld(snapshot, old, disk, mark);
+  if (mark.target !== target.node) {
+    return stuck(`a switchover from ${old.node} to ${mark.target} is under way: go on with that one, or back to ${old.node}`);
+  }
+  if (disk.process) return oldStillThere(goal, target, old, mark, snapshot);
+  return disk.standbySignal ? oldMarked(target, old, snapshot) : oldStopped(goal, target, old, mark, disk);
+}
+
+/** Asked to serve on the node that was stopped: only where nothing can have been promoted in the meantime. */
+function backToOld(snapshot: PostgresSnapshot, old: PostgresNode, disk: Disk, mark: SwitchoverMark): PostgresNext {
+  if (disk.process) return wait(`node ${old.node} is starting or stopping`, true);
+  const other = nodeNamed(snapshot, mark.target);
+  const untouched = other !== undefined && isDown(other) && diskOf(other)?.standbySignal === true;
+  if (disk.standbySignal && !untouched)
+    return stuck(`node ${mark.target} may have been promoted: go on with the switchover to it`);
+  return act({ act: 'return-active', host: old.host, node: old.node }, true);
+}
+
+/** The old active node's process lives and takes no writes: stopping, starting, or already a standby. */
+function oldStillThere(
+  goal: PostgresGoal,
+  target: PostgresNode,
+  old: PostgresNode,
+  mark: SwitchoverMark,
+  snapshot: PostgresSnapshot,
+): PostgresNext {
+  const server = answering(old);
+  if (server?.inRecovery === true) return oldMarked(target, old, snapshot);
+  if (old.server.says === 'starting' || mark.returned) return wait(`node ${old.node} is starting`, true);
+  if (!tooLate(mark, goal)) return wait(`node ${old.node} is stopping`, true);
+  return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
+}
+
+/** Stopped, and its files still say primary: the way back is to start it. */
+function oldStopped(goal: PostgresGoal, target: PostgresNode, old: PostgresNode, mark: SwitchoverMark, disk: Disk): PostgresNext {
+  const goBack: PostgresNext = act({ act: 'return-active', host: old.host, node: old.node }, true);
+  if (mark.returned || mark.stopMissed || disk.control?.state !== 'shut-down') return goBack;
+  const server = answering(target);
+  if (server?.inRecovery === true && server.replayedShutdowns.includes(disk.control.checkpointLsn)) {
+    return act({ act: 'mark-standby', host: old.host, node: old.node, upstream: target.node }, true);
+  }
+  if (tooLate(mark, goal)) return goBack;
+  return wait(`node ${target.node} has not replayed the last checkpoint of ${old.node} yet`, true);
+}
+
+/** The old active node can only come up as a standby now, so the promotion is safe. */
+function oldMarked(target: PostgresNode, old: PostgresNode, snapshot: PostgresSnapshot): PostgresNext {
+  const others = snapshot.nodes.filter((node) => node !== target && node !== old);
+  const unknown = unknownOnes({ ...snapshot, nodes: others });
+  if (unknown.length > 0) return wait(unknown.join('; '), true);
+  const server = answering(target);
+  if (server?.inRecovery === true) {
+    const { systemIdentifier, timeline } = server;
+    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline }, true);
+  }
+  // A standby's signal is removed before the first write of a new timeline: while it is there, nothing was promoted.
+  if (isDown(target) && diskOf(target)?.standbySignal === true) {
+    if (diskOf(old)?.process === true) return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
+    return act({ act: 'return-active', host: old.host, node: old.node }, true);
+  }
+  return wait(`node ${target.node} does not answer`, true);
+}
+
+function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
+  const members = snapshot.nodes.filter((node) => node !== target && mustFollow(node));
+  for (const node of members) {
+    const next = streamsFrom(node, target) ? undefined : follow(goal, node, target);
+    if (next !== undefined) return next;
+  }
+  const waiting = members.filter((node) => !streamsFrom(node, target));
+  if (waiting.length > 0)
+    return wait(`not yet streaming from ${target.node}: ${waiting.map((node) => node.node).join(', ')}`, false);
+  for (const node of members) {
+    const slots = staleSlots(snapshot, node);
+    if (slots.length > 0) return act({ act: 'drop-slots', host: node.host, node: node.node, slots }, false);
+  }
+  const marked = snapshot.nodes.find((node) => diskOf(node)?.switchover);
+  if (marked !== undefined) return act({ act: 'end-switchover', host: marked.host, node: marked.node }, false);
+  return { next: 'done' };
+}
+
+/** The old active node always; of the others those that run. A node that was down before stays as it was. */
+function mustFollow(node: PostgresNode): boolean {
+  const disk = diskOf(node);
+  if (disk === undefined || disk.drained) return false;
+  return markOf(node) !== undefined || disk.process;
+}
+
+/** Slots of ours on a standby that nobody uses: they would keep WAL for ever, and stand in the way when it is promoted. */
+function staleSlots(snapshot: PostgresSnapshot, node: PostgresNode): readonly string[] {
+  const ours = snapshot.nodes.map((member) => member.slot);
+  return (answering(node)?.slots ?? [])
+    .filter((slot) => slot.kind === 'physical' && !slot.active && ours.includes(slot.name))
+    .map((slot) => slot.name);
+}
+
+/** The mark of a switchover that is not over. */
+function markOf(node: PostgresNode): SwitchoverMark | undefined {
+  const mark = diskOf(node)?.switchover;
+  return mark && !mark.returned ? mark : undefined;
+}
+
+function tooLate(mark: SwitchoverMark, goal: PostgresGoal): boolean {
+  return mark.stopMissed || (mark.stopAgeMs ?? 0) > goal.stopDeadlineMs + RESUME_MARGIN_MS;
+}
+
+function act(value: PostgresAct, binding: boolean): PostgresNext {
+  return { next: 'act', act: value, binding };
+}
+
+function wait(why: string, binding: boolean): PostgresNext {
+  return { next: 'wait', why, binding };
+}
+
+function stuck(reason: string): PostgresNext {
+  return { next: 'stuck', reason };
+}

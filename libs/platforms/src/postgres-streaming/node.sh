@@ -1,0 +1,217 @@
+#!/bin/sh
+# The host's side of the platform driver postgres-streaming: fixed verbs on one node's PostgreSQL.
+#
+#   sh node.sh VERB DATA BIN LOG AUTOSTART BOOT_ID STATE SERVICE ARGUMENTS...     (run in the host's root folder)
+#
+# `observe` only looks. Every other verb is run by the node journal, once per key, and says in its exit code what
+# happened: 0 done (or it was so already), 3 its precondition is gone and nothing was changed, anything else: look again.
+#
+# What is kept, below STATE: drained (out of service by us), switchover (how far it is), relaxed (for whom the
+# synchronous standby names are relaxed) and relaxed.lines (what they were). Each file is written beside, synced, renamed.
+#
+# POSIX sh, coreutils, awk, sed. SERVICE is `pg_ctl`: PostgreSQL is started and stopped with its own tool, as the owner
+# of the data folder; AUTOSTART is the file without which the host's boot does not start it.
+# Deliberately absent: anything that promotes (that is SQL), and any password in an argument or in the output.
+
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+
+verb=$1 data=$2 bin=$3 log=$4 autostart=$5 boot_file=$6 state=$7 service=$8
+shift 8
+case $data in /*) ;; *) data=$(pwd -P)/$data ;; esac
+case $bin in /*) ;; *) bin=$(pwd -P)/$bin ;; esac
+case $log in /*) ;; *) log=$(pwd -P)/$log ;; esac
+auto=$data/postgresql.auto.conf
+
+fail() { printf '%s\n' "$2" >&2; exit "$1"; }
+[ "$service" = pg_ctl ] || fail 64 "unknown service control: $service"
+[ -d "$data" ] || fail 65 "there is no data folder $data"
+
+now_ms() {
+  clock=$(date +%s%3N)
+  case $clock in *N*) clock=$(date +%s)000 ;; esac
+}
+
+# Sets pid to the postmaster of this data folder, empty when none is alive. A zombie has ended.
+find_postmaster() {
+  pid='' lock_data=''
+  [ -r "$data/postmaster.pid" ] || return 1
+  { IFS= read -r pid && IFS= read -r lock_data; } <"$data/postmaster.pid" || true
+  case $pid in '' | *[!0-9]*) pid=''; return 1 ;; esac
+  case $(ps -o stat= -o args= -p "$pid" 2>/dev/null) in
+    '' | Z*) pid=''; return 1 ;;
+    *postgres*) return 0 ;;
+    *) pid=''; return 1 ;;
+  esac
+}
+
+find_owner() {
+  # shellcheck disable=SC2046 # split on purpose: mode links owner group
+  set -- $(ls -ldn "$data")
+  owner=$3 group=$4
+}
+
+# Runs a program as the owner of the data folder: PostgreSQL refuses root.
+as_owner() {
+  find_owner
+  if [ "$(id -u)" != 0 ] || [ "$owner" = 0 ]; then
+    "$@"
+  elif command -v setpriv >/dev/null 2>&1; then
+    setpriv --reuid "$owner" --regid "$group" --clear-groups "$@"
+  else
+    su -m "$(id -nu "$owner")" -c 'exec "$0" "$@"' "$@"
+  fi
+}
+
+give() {
+  [ "$(id -u)" = 0 ] || return 0
+  find_owner
+  chown "$owner:$group" "$@"
+}
+
+synced() { sync "$@" 2>/dev/null || sync; }
+
+# put FILE: standard input becomes FILE, complete or not at all, and durable.
+put() {
+  cat >"$1.new" && synced "$1.new" && mv -f "$1.new" "$1" && synced "$(dirname "$1")"
+}
+
+start_service() { as_owner "$bin/pg_ctl" -D "$data" -l "$log" -W start </dev/null >/dev/null 2>&1; }
+
+# stop_service MODE LIMIT_MS: asks, then waits until the process is gone. 1 when it is not by then.
+stop_service() {
+  find_postmaster || return 0
+  as_owner "$bin/pg_ctl" -D "$data" -m "$1" -W stop </dev/null >/dev/null 2>&1
+  now_ms
+  until=$((clock + $2))
+  while find_postmaster; do
+    now_ms
+    [ "$clock" -lt "$until" ] || return 1
+    sleep 0.01
+  done
+}
+
+# set_lines NAMES: drops these settings from postgresql.auto.conf and appends standard input. Safe while the server runs:
+# the file is replaced by a rename and read only at start and reload.
+set_lines() {
+  { grep -v -E "^[[:space:]]*($1)[[:space:]]*=" "$auto" 2>/dev/null; cat; } >"$auto.new"
+  give "$auto.new"
+  synced "$auto.new" && mv -f "$auto.new" "$auto" && synced "$data"
+}
+
+reload() { if find_postmaster; then kill -HUP "$pid"; fi; }
+
+# mark FIELD VALUE...: replaces these fields of the switchover mark, keeps the others.
+mark() {
+  { [ ! -e "$state/switchover" ] || cat "$state/switchover"; while [ $# -gt 0 ]; do printf '%s=%s\n' "$1" "$2"; shift 2; done; } |
+    awk -F= '{ value[$1] = $0; if (!($1 in seen)) { order[++n] = $1; seen[$1] = 1 } } END { for (i = 1; i <= n; i++) print value[order[i]] }' |
+    put "$state/switchover"
+}
+
+# Standard input is the password file for standbys (empty: keep what there is), $1 the settings that point at the upstream.
+point() {
+  cat >"$data/understudy.pgpass.new"
+  if [ -s "$data/understudy.pgpass.new" ]; then
+    give "$data/understudy.pgpass.new"
+    mv -f "$data/understudy.pgpass.new" "$data/understudy.pgpass"
+  else
+    rm -f "$data/understudy.pgpass.new"
+  fi
+  # The password file's path goes into a quoted string inside a quoted setting.
+  folder=$(printf '%s' "$data" | sed -e "s/'/''''/g" -e 's/[&|\\]/\\&/g')
+  printf '%s\n' "$1" | sed "s|@DATA@|$folder|" | set_lines 'primary_conninfo|primary_slot_name|recovery_target_timeline'
+}
+
+say() { printf '%s=%s\n' "$1" "$2"; }
+yes_if() { if [ -e "$2" ]; then say "$1" yes; else say "$1" no; fi; }
+
+observe() {
+  now_ms
+  say clock "$clock"
+  boot=''
+  { IFS= read -r boot <"$boot_file"; } 2>/dev/null
+  [ -n "$boot" ] || { [ ! -r "$boot_file" ] || boot=$(cat "$boot_file"); }
+  say boot "$boot"
+  find_postmaster && say process yes || say process no
+  yes_if autostart "$autostart"
+  yes_if drained "$state/drained"
+  yes_if standby "$data/standby.signal"
+  [ ! -e "$state/relaxed" ] || say relaxed "$(cat "$state/relaxed")"
+  [ ! -e "$state/switchover" ] || sed 's/^/mark./' "$state/switchover"
+  # The control file's first words: system identifier, versions, state, time, checkpoint, its redo and timeline.
+  # shellcheck disable=SC2046 # split on purpose
+  say control "$(echo $(od -A n -v -t u4 -N 56 "$data/global/pg_control" 2>/dev/null))"
+  say version "$("$bin/postgres" --version 2>/dev/null)"
+  sed -n -E 's/^[[:space:]]*(primary_conninfo|primary_slot_name)[[:space:]]*=/\1=/p' "$auto" 2>/dev/null
+}
+
+[ "$verb" = observe ] || mkdir -p "$state"
+case $verb in
+  observe) observe ;;
+  start)
+    find_postmaster || start_service ;;
+  stop)
+    stop_service fast "$1" || fail 4 'it is still stopping' ;;
+  mark-drained)
+    # The mark first: without it nobody would know who switched autostart off.
+    { date -u +%Y-%m-%dT%H:%M:%SZ; [ ! -e "$autostart" ] || echo autostart; } | { [ -e "$state/drained" ] && cat >/dev/null || put "$state/drained"; }
+    rm -f "$autostart"
+    synced "$(dirname "$autostart")" ;;
+  release)
+    [ -e "$state/drained" ] || exit 0
+    ! grep -q '^autostart$' "$state/drained" || put "$autostart" </dev/null
+    rm -f "$state/drained"
+    synced "$state" ;;
+  repoint)
+    point "$1"
+    reload ;;
+  mark-standby)
+    ! find_postmaster || fail 3 'PostgreSQL runs here: it was started by somebody else'
+    point "$1"
+    : >"$data/standby.signal"
+    give "$data/standby.signal"
+    synced "$data/standby.signal" "$data"
+    # A start after this look finds the signal. One before it is seen here, and nothing is promoted then.
+    ! find_postmaster || fail 3 'PostgreSQL was started by somebody else in this moment' ;;
+  unmark-standby)
+    find_postmaster || fail 3 'PostgreSQL does not run here'
+    rm -f "$data/standby.signal"
+    synced "$data" ;;
+  fresh)
+    # The position that every WAL sender must confirm, and since when it is asked for.
+    now_ms
+    rm -f "$state/switchover"
+    mark key "$1" target "$2" fresh "$3" freshAt "$clock" ;;
+  stop-active)
+    now_ms
+    mark stopAt "$clock"
+    stop_service fast "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; } ;;
+  stop-at-once)
+    stop_service immediate "$1" || fail 4 'it is still stopping' ;;
+  return-active)
+    ! find_postmaster || exit 0
+    mark returned yes
+    rm -f "$data/standby.signal"
+    synced "$data"
+    start_service ;;
+  end-switchover)
+    rm -f "$state/switchover"
+    synced "$state" ;;
+  relax-synchronous)
+    # The old lines first, and only once: what a repeated call finds is already relaxed.
+    if [ ! -e "$state/relaxed" ]; then
+      grep -E '^[[:space:]]*synchronous_standby_names[[:space:]]*=' "$auto" 2>/dev/null | put "$state/relaxed.lines"
+      printf '%s\n' "$1" | put "$state/relaxed"
+    fi
+    printf "synchronous_standby_names = '%s'\n" "$2" | set_lines synchronous_standby_names
+    reload ;;
+  restore-synchronous)
+    [ -e "$state/relaxed" ] || exit 0
+    set_lines synchronous_standby_names <"$state/relaxed.lines"
+    reload
+    rm -f "$state/relaxed" "$state/relaxed.lines"
+    synced "$state" ;;
+  *) fail 64 "unknown verb: $verb" ;;
+esac

@@ -1,0 +1,180 @@
+/**
+ * Everything that `nextAct` needs, as one value: what lies on each host's disk and what each server says. The
+ * cluster's general picture is derived from this (`summary.ts`) and never the other way round. Plain data, no
+ * methods: a simulated world can make one too.
+ *
+ * Positions in the WAL are numbers of bytes (exact up to 2^53, nine petabytes of WAL).
+ */
+export interface PostgresSnapshot {
+  readonly cluster: string;
+  readonly database: string;
+  /** RFC 3339: when the look began. */
+  readonly observedAt: string;
+  readonly lagCeilingBytes: number;
+  readonly nodes: readonly PostgresNode[];
+}
+
+export interface PostgresNode {
+  readonly node: string;
+  readonly host: string;
+  readonly notPromotable?: string;
+  readonly address: string;
+  readonly port: number;
+  /** Name of the physical slot that this node uses on whichever node is active. */
+  readonly slot: string;
+  readonly disk: Disk | Unseen;
+  readonly server: Server;
+}
+
+export interface Unseen {
+  readonly seen: false;
+  readonly reason: string;
+}
+
+/** State of the data folder as its control file says (`DBState` in PostgreSQL's catalog/pg_control.h). */
+export type ControlState =
+  | 'starting'
+  | 'shut-down'
+  | 'shut-down-in-recovery'
+  | 'shutting-down'
+  | 'in-crash-recovery'
+  | 'in-archive-recovery'
+  | 'in-production';
+
+export interface Disk {
+  readonly seen: true;
+  readonly bootId: string | null;
+  /** A postmaster of this data folder is alive. */
+  readonly process: boolean;
+  /** PostgreSQL comes up with the host. */
+  readonly autostart: boolean;
+  /** Present: the node was drained by us and not released. */
+  readonly drained: boolean;
+  readonly standbySignal: boolean;
+  /** The old value of `synchronous_standby_names` is kept on this host while it is relaxed for a drained node. */
+  readonly relaxedFor: string | null;
+  readonly switchover: SwitchoverMark | null;
+  readonly control: {
+    readonly systemIdentifier: string;
+    readonly state: ControlState;
+    readonly checkpointLsn: number;
+    readonly timeline: number;
+  } | null;
+  readonly upstream: Upstream | null;
+  /** What the next start would run, e.g. `17.10`; null when the program does not say. */
+  readonly installedVersion: string | null;
+}
+
+/** Kept on the old active node's host from the checkpoint to the end of a switchover. */
+export interface SwitchoverMark {
+  /** The step's key. */
+  readonly key: string;
+  readonly target: string;
+  /** Every WAL sender must have confirmed this position before the stop. */
+  readonly freshLsn: number;
+  /** How old the mark is and how long ago the stop was asked for, by the host's own clock; null: not asked for. */
+  readonly freshAgeMs: number;
+  readonly stopAgeMs: number | null;
+  /** The stop did not end within its deadline. */
+  readonly stopMissed: boolean;
+  /** The old active node was started again instead of being replaced: this switchover is over. */
+  readonly returned: boolean;
+}
+
+/** `primary_conninfo` reduced to keywords that hold no secret, and the slot. */
+export interface Upstream {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly applicationName: string | null;
+  readonly slot: string | null;
+  /** How the link is secured and kept alive (`sslmode=... keepalives=...`): kept when the node is pointed elsewhere. */
+  readonly link: string;
+}
+
+export type Server =
+  | Answering
+  /** It accepts no session now and says why. */
+  | { readonly says: 'starting' | 'stopping' }
+  | { readonly says: 'nothing'; readonly reason: string };
+
+export interface Answering {
+  readonly says: 'answers';
+  readonly inRecovery: boolean;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly version: string;
+  readonly clusterName: string;
+  /** Written so far; null on a standby. */
+  readonly currentLsn: number | null;
+  readonly receivedLsn: number | null;
+  readonly replayedLsn: number | null;
+  readonly replayPaused: boolean;
+  readonly applyDelayMs: number;
+  readonly synchronousNames: string;
+  readonly upstream: Upstream | null;
+  readonly receiver: { readonly status: string; readonly host: string | null; readonly port: number | null } | null;
+  readonly senders: readonly Sender[];
+  readonly slots: readonly Slot[];
+  /** Positions of `CHECKPOINT_SHUTDOWN` records of stopped nodes that this standby has replayed. */
+  readonly replayedShutdowns: readonly number[];
+}
+
+export interface Sender {
+  readonly pid: number;
+  readonly applicationName: string;
+  /** `streaming`, `catchup`, `startup`, `backup`, `stopping`. */
+  readonly state: string;
+  /** Confirmed by the other side to be safe there; null before its first answer. */
+  readonly confirmedLsn: number | null;
+  readonly syncState: string;
+  readonly slot: string | null;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly kind: string;
+  readonly active: boolean;
+  readonly walStatus: string | null;
+}
+
+/** What a verb is to reach, with everything that the plan fixed. */
+export interface PostgresGoal {
+  readonly verb: 'drain' | 'join' | 'release' | 'switchover' | 'stop' | 'start';
+  readonly node: string;
+  readonly key: string;
+  /** The longest that the active node's stop may take before it is started again. */
+  readonly stopDeadlineMs: number;
+  /** A login for standbys is known, so any node can be pointed at any other. */
+  readonly canRepoint: boolean;
+}
+
+export type PostgresAct =
+  | {
+      readonly act: 'relax-synchronous';
+      readonly host: string;
+      readonly node: string;
+      readonly names: string;
+      readonly drained: string;
+    }
+  | { readonly act: 'restore-synchronous'; readonly host: string; readonly node: string }
+  | { readonly act: 'mark-drained'; readonly host: string; readonly node: string }
+  | { readonly act: 'release'; readonly host: string; readonly node: string }
+  | { readonly act: 'stop'; readonly host: string; readonly node: string }
+  | { readonly act: 'start'; readonly host: string; readonly node: string }
+  | { readonly act: 'repoint'; readonly host: string; readonly node: string; readonly upstream: string }
+  | { readonly act: 'create-slots'; readonly host: string; readonly node: string; readonly slots: readonly string[] }
+  | { readonly act: 'drop-slots'; readonly host: string; readonly node: string; readonly slots: readonly string[] }
+  | { readonly act: 'checkpoint'; readonly host: string; readonly node: string; readonly target: string }
+  | { readonly act: 'stop-active'; readonly host: string; readonly node: string; readonly limitMs: number }
+  | { readonly act: 'stop-at-once'; readonly host: string; readonly node: string }
+  | { readonly act: 'return-active'; readonly host: string; readonly node: string }
+  | { readonly act: 'mark-standby'; readonly host: string; readonly node: string; readonly upstream: string }
+  | { readonly act: 'unmark-standby'; readonly host: string; readonly node: string }
+  | {
+      readonly act: 'promote';
+      readonly host: string;
+      readonly node: string;
+      readonly systemIdentifier: string;
+      readonly timeline: number;
+    }
+  | { readonly act: 'end-switchover'; readonly host: string; readonly node: string };

@@ -1,0 +1,178 @@
+import type { ClusterSnapshot } from '@understudy/cluster';
+import type { Fence, Host, JournalEntry } from '@understudy/hosts';
+import type { ActReport, VerbRequest, VerbResult } from './platform.js';
+
+/** What a driver's pure `nextAct` answers for one observation. `binding`: no node serves now, stopping here would be worst. */
+export type Next<A> =
+  | { readonly next: 'act'; readonly act: A; readonly binding: boolean }
+  /** Nothing to do but look again: something is under way. */
+  | { readonly next: 'wait'; readonly why: string; readonly binding: boolean }
+  | { readonly next: 'done' }
+  | { readonly next: 'stuck'; readonly reason: string };
+
+/** How one act ended. `refused`: the act itself found its precondition gone and changed nothing. */
+export type ActOutcome =
+  | { readonly status: 'ended'; readonly detail: string }
+  | { readonly status: 'refused'; readonly detail: string }
+  | { readonly status: 'unknown'; readonly detail: string }
+  | { readonly status: 'fenced'; readonly seen: Fence };
+
+/** One act as the loop sees it: a name for its key, and the host whose journal it is entered in. */
+export interface NamedAct {
+  readonly act: string;
+  readonly host: string;
+}
+
+/** The driver's part of a verb. `S` is everything its `nextAct` needs, as one value. */
+export interface VerbEngine<S, A extends NamedAct> {
+  observe(deadlineMs: number): Promise<S>;
+  nextAct(snapshot: S): Next<A>;
+  perform(act: A, key: string, deadlineMs: number): Promise<ActOutcome>;
+  summary(snapshot: S): ClusterSnapshot;
+  readonly hosts: readonly Host[];
+  readonly now: () => number;
+  /** Waits between two observations when nothing is to be done. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** The longest a single act may take: a third of the lease term of 30 s. */
+export const ACT_LIMIT_MS = 10_000;
+const OBSERVE_LIMIT_MS = 5_000;
+const JOURNAL_LIMIT_MS = 3_000;
+const POLL_MS = 25;
+
+interface Progress {
+  readonly acts: ActReport[];
+  /** Highest number used, by `<host> <act name>`. */
+  readonly used: Map<string, number>;
+  /** Acts that were begun and have no recorded end, by key: until when (by our clock) they may still be running. */
+  readonly open: Map<string, { readonly host: string; readonly untilMs: number }>;
+  /** Hosts whose journal has not been read in this call. */
+  readonly unread: Set<string>;
+  lastWhy: string;
+}
+
+/**
+ * Observe, one act, repeat to the deadline. Calling it again with the same key goes on from reality: the numbers used
+ * so far are read from the hosts' journals, and an act that was begun and has no recorded end is given its full
+ * time before anything else is done.
+ */
+export async function runVerb<S, A extends NamedAct>(engine: VerbEngine<S, A>, request: VerbRequest): Promise<VerbResult> {
+  const progress: Progress = {
+    acts: [],
+    used: new Map(),
+    open: new Map(),
+    unread: new Set(engine.hosts.map((host) => host.definition.slug)),
+    lastWhy: 'nothing was observed yet',
+  };
+  await readJournals(engine, request.key, progress, progress.unread);
+  // An act that an unreachable host may have begun cannot be excluded: it gets its whole time.
+  for (const host of progress.unread) progress.open.set(host, { host, untilMs: engine.now() + ACT_LIMIT_MS });
+  while (engine.now() < request.deadlineAt) {
+    const snapshot = await engine.observe(Math.min(OBSERVE_LIMIT_MS, request.deadlineAt - engine.now()));
+    const result = await follow(engine, request, progress, snapshot);
+    if (result !== undefined) return result;
+  }
+  return unknown('deadline', `the goal was not reached by the deadline; last seen: ${progress.lastWhy}`, progress);
+}
+
+async function follow<S, A extends NamedAct>(
+  engine: VerbEngine<S, A>,
+  request: VerbRequest,
+  progress: Progress,
+  snapshot: S,
+): Promise<VerbResult | undefined> {
+  const next = engine.nextAct(snapshot);
+  switch (next.next) {
+    case 'done':
+      return { status: 'met', acts: progress.acts, snapshot: engine.summary(snapshot) };
+    case 'stuck':
+      return { status: 'stuck', reason: next.reason, acts: progress.acts, snapshot: engine.summary(snapshot) };
+    case 'wait':
+      progress.lastWhy = next.why;
+      if (!request.mayGoOn({ act: 'wait', binding: next.binding }))
+        return unknown('frozen', `frozen while: ${next.why}`, progress);
+      await engine.pause(POLL_MS);
+      return undefined;
+    case 'act':
+      return (await mustWait(engine, request.key, progress, next.act)) ? undefined : act(engine, request, progress, next);
+  }
+}
+
+/** True while an act of this step may still be running somewhere, or the journal of the act's host is unread. */
+async function mustWait<S, A extends NamedAct>(
+  engine: VerbEngine<S, A>,
+  key: string,
+  progress: Progress,
+  next: A,
+): Promise<boolean> {
+  const open = [...progress.open].filter(([, { untilMs }]) => untilMs > engine.now());
+  if (open.length === 0 && !progress.unread.has(next.host)) return false;
+  progress.lastWhy =
+    open.length > 0
+      ? `begun, with no recorded end: ${open.map(([name]) => name).join(', ')}`
+      : `the journal of ${next.host} is unread`;
+  await engine.pause(POLL_MS);
+  await readJournals(engine, key, progress, new Set([next.host, ...open.map(([, { host }]) => host)]));
+  return true;
+}
+
+async function act<S, A extends NamedAct>(
+  engine: VerbEngine<S, A>,
+  request: VerbRequest,
+  progress: Progress,
+  next: { readonly act: A; readonly binding: boolean },
+): Promise<VerbResult | undefined> {
+  const { act: name, host } = next.act;
+  if (!request.mayGoOn({ act: name, binding: next.binding })) return unknown('frozen', `frozen before ${name}`, progress);
+  const number = (progress.used.get(`${host} ${name}`) ?? 0) + 1;
+  progress.used.set(`${host} ${name}`, number);
+  const key = `${request.key}/${name}/${number}`;
+  const begunAt = engine.now();
+  const outcome = await engine.perform(next.act, key, Math.min(ACT_LIMIT_MS, Math.max(1, request.deadlineAt - begunAt)));
+  if (outcome.status === 'fenced') return unknown('fenced', fencedReason(host, outcome.seen), progress);
+  if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: begunAt + ACT_LIMIT_MS });
+  progress.lastWhy = `${name} on ${host}: ${outcome.detail}`;
+  const report = { act: name, host, tookMs: engine.now() - begunAt, detail: outcome.detail };
+  progress.acts.push(report);
+  request.onAct(report);
+  if (outcome.status !== 'ended') await engine.pause(POLL_MS);
+  return undefined;
+}
+
+function fencedReason(host: string, seen: Fence): string {
+  return `host ${host} has seen epoch ${seen.epoch} of log ${seen.logId}: another orchestrator owns this rollout now`;
+}
+
+/** Reads the numbers used so far and the acts without an end, on these hosts. A host that does not answer stays unread. */
+async function readJournals<S, A extends NamedAct>(
+  engine: VerbEngine<S, A>,
+  key: string,
+  progress: Progress,
+  slugs: ReadonlySet<string>,
+): Promise<void> {
+  const hosts = engine.hosts.filter((host) => slugs.has(host.definition.slug));
+  await Promise.all(
+    hosts.map(async ({ definition, journal }) => {
+      const read = await journal.entries(`${key}/`, JOURNAL_LIMIT_MS);
+      if (read.status === 'unknown') return;
+      progress.unread.delete(definition.slug);
+      progress.open.delete(definition.slug);
+      for (const entry of read.entries) note(entry, definition.slug, key, progress, engine.now());
+    }),
+  );
+}
+
+function note(entry: JournalEntry, host: string, key: string, progress: Progress, nowMs: number): void {
+  const [name, number] = entry.key.slice(key.length + 1).split('/');
+  if (name === undefined || number === undefined) return;
+  const used = `${host} ${name}`;
+  progress.used.set(used, Math.max(progress.used.get(used) ?? 0, Number(number)));
+  if (entry.ended !== undefined) progress.open.delete(entry.key);
+  // Clocks of hosts are not compared with ours: an act without an end gets its whole time from when it was first seen.
+  else if (!progress.open.has(entry.key)) progress.open.set(entry.key, { host, untilMs: nowMs + ACT_LIMIT_MS });
+}
+
+function unknown(cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable', reason: string, progress: Progress): VerbResult {
+  return { status: 'unknown', cause, reason, acts: progress.acts };
+}
