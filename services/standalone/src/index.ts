@@ -1,1 +1,2 @@
-export {};
+export { serve } from './serve.js';
+export { readCommand, standaloneSettings, type StandaloneSettings } from './settings.js';

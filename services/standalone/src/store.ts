@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { applyRoles, migrate, openStore, SERVICE_NAMES, serviceRole, type ServiceName, type Store } from '@understudy/event-log';
-import { startEmbeddedPostgres } from '@understudy/runtime';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@understudy/runtime';
 import type { DataFolder } from './folder.js';
 
 /** The PostgreSQL behind everything: ours in the data folder, or one that somebody else runs. */
@@ -20,8 +21,45 @@ export async function openDatabase(folder: DataFolder, storeUrl: string | undefi
   if (storeUrl !== undefined) {
     return { embedded: false, adminConnection: storeUrl, ended: new Promise(() => undefined), stop: async () => undefined };
   }
-  const server = await startEmbeddedPostgres({ dataFolder: folder.store });
-  return { embedded: true, adminConnection: server.adminConnectionString(), ended: server.ended, stop: () => server.stop() };
+  return keepAlive(folder, await startEmbeddedPostgres({ dataFolder: folder.store }));
+}
+
+/** A server that ends by itself is started again, on the same port, this often in a row; a minute of life resets the count. */
+const RESTARTS = 5;
+const RESTART_PAUSE_MS = 500;
+const STEADY_AFTER_MS = 60_000;
+
+function keepAlive(folder: DataFolder, first: EmbeddedPostgres): Database {
+  let server = first;
+  let stopping = false;
+  let restarting: Promise<void> = Promise.resolve();
+  const restart = async (): Promise<void> => {
+    await pause(RESTART_PAUSE_MS);
+    if (stopping) return;
+    await server.stop();
+    server = await startEmbeddedPostgres({ dataFolder: folder.store, port: first.port });
+  };
+  const watch = async (): Promise<void> => {
+    for (let left = RESTARTS; left >= 0; left--) {
+      const since = performance.now();
+      await server.ended;
+      if (stopping) return new Promise(() => undefined);
+      if (performance.now() - since > STEADY_AFTER_MS) left = RESTARTS;
+      if (left === 0) return;
+      restarting = restart();
+      await restarting;
+    }
+  };
+  return {
+    embedded: true,
+    adminConnection: first.adminConnectionString(),
+    ended: watch().catch(() => undefined),
+    stop: async () => {
+      stopping = true;
+      await restarting.catch(() => undefined);
+      await server.stop();
+    },
+  };
 }
 
 export function hasEmbeddedStore(folder: DataFolder): boolean {
