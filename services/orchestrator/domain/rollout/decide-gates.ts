@@ -1,6 +1,7 @@
+import type { ClusterSnapshot } from '@understudy/cluster';
 import { accept, refuse, type Decision } from '@understudy/decider';
 import { closedEvent } from './decide-steps.js';
-import { planDowntime } from './downtime-plan.js';
+import { downtimePlan } from './downtime-plan.js';
 import { AGEING_GATES } from './gate-table.js';
 import { evaluateGates } from './gates.js';
 import { violations } from './invariants.js';
@@ -113,14 +114,14 @@ function refusal(state: Known, evaluated: readonly GateEvaluated[], command: Com
   const shut = evaluated.filter((gate) => gate.requirement === 'required' && gate.status !== 'open');
   const reason = shut.map((gate) => `${gate.gate}: ${gate.reason}`).join(' ');
   const layer = shut.find((gate) => gate.final && gate.gate === 'ha-layer');
-  const offer = layer !== undefined && state.downtimePlan === null ? [downtimeEvent(state, layer.reason)] : [];
+  const offer = layer !== undefined && state.downtimePlan === null ? [downtimeEvent(state, command.inputs.snapshot, layer.reason)] : [];
   const closing = closedEvent(state, 'refused', reason, command.inputs.snapshot, command.at);
   return accept(...changed(state, evaluated), ...offer, closing);
 }
 
-function downtimeEvent(state: Known, reason: string): RolloutEvent {
-  const { cluster, workload, patchSet, playbook } = state.planned;
-  return { type: 'DowntimePlanOffered', data: planDowntime({ cluster, workload, patchSet, playbook, reason }) };
+function downtimeEvent(state: Known, snapshot: ClusterSnapshot | null, reason: string): RolloutEvent {
+  const { cluster, patchSet, playbook } = state.planned;
+  return { type: 'DowntimePlanOffered', data: downtimePlan({ cluster, snapshot, patchSet, playbook, reason }) };
 }
 
 /** A gate that closes under way holds the rollout where it stands; one that waits lets it wait. */

@@ -8,6 +8,7 @@ import { INITIAL, isMoving, stepNamed, type Going, type Known } from './state.js
 import { maySkip, violations } from './invariants.js';
 import type { ClusterSnapshot } from '@understudy/cluster';
 import { msOf } from './time.js';
+import { versionsOf } from './versions.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
 type Decided = Decision<RolloutEvent>;
@@ -168,15 +169,6 @@ export function closedEvent(
       hosts: state.admitted?.hosts ?? [],
     },
   };
-}
-
-/** Running versions by node and item. */
-export function versionsOf(snapshot: ClusterSnapshot | null): Readonly<Record<string, Readonly<Record<string, string | null>>>> {
-  const nodes = (snapshot?.nodes ?? []).map((node) => {
-    const versions = Object.entries(node.versions).map(([item, version]) => [item, version.running] as const);
-    return [node.node, Object.fromEntries(versions)] as const;
-  });
-  return Object.fromEntries(nodes);
 }
 
 function heldEvent(reason: string, whoCanChangeIt: string, afterStep: string | null, at: string): RolloutEvent {

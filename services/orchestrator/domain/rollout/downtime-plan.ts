@@ -1,10 +1,11 @@
-import type { ClusterDefinition, PatchSet } from '@understudy/cluster';
+import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
 import { expectedMs } from './budget.js';
 import type { DowntimePlan, Playbook, StepKind } from './plan.js';
 
 export interface DowntimeInput {
   readonly cluster: ClusterDefinition;
-  readonly workload: string;
+  /** What was seen, for the versions that run now; null = nothing could be seen. */
+  readonly snapshot: ClusterSnapshot | null;
   readonly patchSet: PatchSet;
   readonly playbook: Playbook;
   /** Why the cluster cannot roll, in words. */
@@ -17,10 +18,10 @@ type Step = DowntimePlan['steps'][number];
  * The honest document for a cluster that cannot roll: what has to be done in which order, how long the workload is away,
  * where each figure comes from, and why it cannot be less. Nothing of it is executed.
  */
-export function planDowntime(input: DowntimeInput): DowntimePlan {
+export function downtimePlan(input: DowntimeInput): DowntimePlan {
   const steps = [
     step(input, 'preflight', `Check that ${input.cluster.slug} is healthy and that a restorable backup exists`, false),
-    step(input, 'release', `Tell the clients of ${input.workload}, and stop what would restart it by itself`, false),
+    step(input, 'release', `Tell the clients of ${workloadOf(input)}, and stop what would restart it by itself`, false),
     ...input.cluster.nodes.flatMap((node) => nodeSteps(input, node.slug)),
     step(input, 'postflight', `Check versions, clients and monitoring`, false),
   ];
@@ -29,12 +30,12 @@ export function planDowntime(input: DowntimeInput): DowntimePlan {
 }
 
 function nodeSteps(input: DowntimeInput, node: string): readonly Step[] {
-  const patches = input.patchSet.items.map((item) => step(input, 'patch', `Bring ${item.name} on ${node} to ${item.targetVersion}`, true));
+  const patches = input.patchSet.items.map((item) => step(input, 'patch', `Bring ${item.name} on ${node} from ${runningOf(input, node, item.name)} to ${item.targetVersion}`, true));
   return [
-    step(input, 'drain', `Stop ${input.workload} on ${node}`, true),
+    step(input, 'drain', `Stop ${workloadOf(input)} on ${node}`, true),
     ...patches,
     step(input, 'reboot', `Restart the host of ${node}, if the patch asks for it`, true),
-    step(input, 'join', `Start ${input.workload} on ${node}`, true),
+    step(input, 'join', `Start ${workloadOf(input)} on ${node}`, true),
     step(input, 'validate', `Validate ${node}: writes, archiving, clients`, true),
   ];
 }
@@ -45,11 +46,19 @@ function step(input: DowntimeInput, kind: StepKind, what: string, serviceDown: b
   return { what, estimatedMs: expectedMs(kind, input.playbook), source, serviceDown };
 }
 
+function workloadOf(input: DowntimeInput): string {
+  return input.cluster.workloads.join(' and ');
+}
+
+function runningOf(input: DowntimeInput, node: string, item: string): string {
+  return input.snapshot?.nodes.find((seen) => seen.node === node)?.versions[item]?.running ?? 'a version that was not seen';
+}
+
 function whyNotLess(input: DowntimeInput): string {
   const alone = input.cluster.nodes.length === 1;
   const where = alone ? `${input.cluster.slug} has one node` : `no standby of ${input.cluster.slug} can take the workload over`;
   return (
-    `${input.reason} Because ${where}, ${input.workload} is away from the moment its process stops until it runs again: ` +
+    `${input.reason} Because ${where}, ${workloadOf(input)} is away from the moment its process stops until it runs again: ` +
     'moving or restarting the virtual machine takes the guest down as well. Only an application-level standby would make it less.'
   );
 }

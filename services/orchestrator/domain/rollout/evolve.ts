@@ -148,7 +148,7 @@ function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutSta
   if (step?.kind === 'start-probe') return { ...next, probeRunning: true };
   const begun = { ...next, originalActive: step?.phase === 'standby' && !hasBegun(state) ? state.serving : state.originalActive };
   if (step?.node === undefined) return begun;
-  if (step.kind === 'drain') return { ...begun, out: atStage(state.out, step.node, 'draining') };
+  if (step.kind === 'drain') return { ...begun, rebootNeeded: { ...state.rebootNeeded, [step.node]: false }, out: atStage(state.out, step.node, 'draining') };
   if (step.kind === 'patch' || step.kind === 'unpatch') return { ...begun, validated: without(state.validated, step.node) };
   return begun;
 }
@@ -161,17 +161,26 @@ function hasBegun(state: RolloutState): boolean {
 function succeeded(state: RolloutState, data: StepOutcome): RolloutState {
   const step = stepOf(state, data.stepId);
   if (step?.kind === 'stop-probe') return { ...state, probeRunning: false };
-  return step?.node === undefined ? state : nodeStepSucceeded(state, step, step.node);
+  return step?.node === undefined ? state : nodeStepSucceeded(state, step, step.node, data);
 }
 
-function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string): RolloutState {
+/** Several items on one node add up: one that needs a reboot, or cannot tell, decides for all. */
+function withReboot(state: RolloutState, node: string, data: StepOutcome): RolloutState {
+  const said = data.evidence['rebootNeeded'];
+  const now = typeof said === 'boolean' ? said : null;
+  const all = [state.rebootNeeded[node], now].filter((answer) => answer !== undefined);
+  const sum = all.includes(true) ? true : all.includes(null) ? null : false;
+  return { ...state, rebootNeeded: { ...state.rebootNeeded, [node]: sum } };
+}
+
+function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string, data: StepOutcome): RolloutState {
   switch (step.kind) {
     case 'drain':
       return { ...state, out: atStage(state.out, node, 'drained') };
     case 'patch':
-      return { ...state, patched: [...without(state.patched, node), node], unpatched: without(state.unpatched, node) };
+      return { ...withReboot(state, node, data), patched: [...without(state.patched, node), node], unpatched: without(state.unpatched, node) };
     case 'unpatch':
-      return { ...state, patched: without(state.patched, node), unpatched: [...without(state.unpatched, node), node] };
+      return { ...withReboot(state, node, data), patched: without(state.patched, node), unpatched: [...without(state.unpatched, node), node] };
     case 'join':
       return { ...state, out: atStage(state.out, node, 'joined') };
     case 'validate':

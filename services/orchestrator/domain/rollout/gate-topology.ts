@@ -7,6 +7,7 @@ import { atTarget } from './plan-steps.js';
 import type { GateInputs } from './rollout.js';
 import type { Known } from './state.js';
 import { later } from './time.js';
+import { versionsOf } from './versions.js';
 
 /**
  * Is this the cluster that was planned for, whole and able to spare one node? Our own store is refused by its identity;
@@ -27,7 +28,7 @@ export function evaluateTopology(state: Known, inputs: GateInputs, at: string): 
   }
   const late = state.planned.kind === 'switchover-test' ? null : targetComplaint(state, snapshot);
   if (late !== null) return refusedForGood(late, 'an operator: another patch set', evidence);
-  const complaint = planComplaint(state, inputs) ?? standbyComplaint(state, snapshot) ?? hostComplaint(inputs);
+  const complaint = planComplaint(state, inputs) ?? standbyComplaint(state, snapshot) ?? patchComplaint(state, inputs) ?? hostComplaint(inputs);
   if (complaint !== null) return closed(complaint.reason, complaint.who, evidence);
   return open('Complete, one active, a standby fit to serve.', later(at, maxAgeMs('topology', state.planned.playbook)), evidence);
 }
@@ -43,6 +44,7 @@ function evidenceOf(state: Known, inputs: GateInputs): Evidence {
     observedAt: snapshot?.observedAt ?? null,
     active: snapshot === null ? [] : activeNodes(snapshot, state.planned.workload).map((node) => node.node),
     sharedHosts: [...new Set(inputs.neighbours.map((neighbour) => neighbour.host))],
+    versions: versionsOf(snapshot),
     twoNodeRisk: state.plan?.order.length === 2,
   };
 }
@@ -78,6 +80,13 @@ function standbyComplaint(state: Known, snapshot: ClusterSnapshot): Complaint | 
   const away = snapshot.nodes.filter((node) => node.availability !== 'serving').length;
   if (quorumSurvives(witnesses ? snapshot.nodes.length : 0, away + 1)) return null;
   return { reason: 'With one node out there would be no quorum.', who: 'whoever mends the cluster' };
+}
+
+/** A patch that cannot be applied is known before a node is taken out for it. */
+function patchComplaint(state: Known, inputs: GateInputs): Complaint | null {
+  const nodes = state.planned.kind === 'switchover-test' ? [] : (state.plan?.order ?? []).map((place) => place.node);
+  const stuck = inputs.wayBack.find((entry) => !entry.applicable && nodes.includes(entry.node));
+  return stuck === undefined ? null : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
 }
 
 function hostComplaint(inputs: GateInputs): Complaint | null {

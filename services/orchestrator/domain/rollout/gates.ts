@@ -150,12 +150,13 @@ function rehearsal(state: Known, inputs: GateInputs): Judgement {
 
 /** The evidence names the nodes whose way back is proven: the failure policy rolls back nothing else. */
 function wayBack(state: Known, inputs: GateInputs): Judgement {
-  const proven = inputs.wayBack.filter((node) => node.proven).map((node) => node.node);
-  const open_ = inputs.wayBack.filter((node) => node.applicable && !node.proven);
+  const missing = inputs.wayBack.filter((entry) => !entry.proven);
+  const nodes = [...new Set(inputs.wayBack.map((entry) => entry.node))];
+  const proven = nodes.filter((node) => !missing.some((entry) => entry.node === node));
   const evidence = { proven, nodes: inputs.wayBack };
   if (inputs.wayBack.length === 0) return closed('Whether there is a way back could not be told.', 'an admin: the patch source', evidence);
-  if (open_.length === 0) return open('Every node can be taken back.', state.planned.closesAt, evidence);
-  const detail = open_.map((node) => `${node.node}: ${node.detail}`).join('; ');
+  if (missing.length === 0) return open('Every node can be taken back.', state.planned.closesAt, evidence);
+  const detail = missing.map((node) => `${node.node}: ${node.detail}`).join('; ');
   return closed(`No rollback, only forward: ${detail}`, 'an admin: the patch source', evidence);
 }
 

@@ -32,7 +32,10 @@ export interface PlanInput {
   readonly digest: (text: string) => string;
 }
 
-export type Planning = { readonly plan: Plan } | { readonly noPlanBecause: string };
+export type Planning =
+  | { readonly plan: Plan }
+  /** `offerDowntime`: the cluster itself cannot roll, so a downtime plan is the honest offer; else something else has to change. */
+  | { readonly noPlanBecause: string; readonly offerDowntime: boolean };
 
 interface Draft {
   readonly kind: StepKind;
@@ -48,12 +51,12 @@ interface Draft {
 
 /** Computes the ordered steps of one rollout from one complete look, or says in words why there can be none. */
 export function planRollout(input: PlanInput): Planning {
-  if (input.kind === 'downtime') return { noPlanBecause: 'A downtime rollout does not roll: its document is the downtime plan.' };
-  if (input.cannotRollBecause !== null) return { noPlanBecause: input.cannotRollBecause };
+  if (input.kind === 'downtime') return { noPlanBecause: 'A downtime rollout does not roll: its document is the downtime plan.', offerDowntime: true };
+  if (input.cannotRollBecause !== null) return { noPlanBecause: input.cannotRollBecause, offerDowntime: true };
   const order = orderOf(input.snapshot, input.cluster, input.workload);
-  if (!order.possible) return { noPlanBecause: order.because };
+  if (!order.possible) return { noPlanBecause: order.because, offerDowntime: true };
   const obstacle = input.kind === 'switchover-test' ? null : versionObstacle(input.snapshot, input.patchSet, input.versionPairs);
-  if (obstacle !== null) return { noPlanBecause: obstacle };
+  if (obstacle !== null) return { noPlanBecause: obstacle, offerDowntime: false };
   return { plan: assemble(input, order.order, order.active, order.target) };
 }
 

@@ -253,6 +253,8 @@ export interface RolloutState {
   readonly patched: readonly string[];
   readonly unpatched: readonly string[];
   readonly validated: readonly string[];
+  /** By node, as the patch source said after the last change; null = it could not tell. */
+  readonly rebootNeeded: Readonly<Record<string, boolean | null>>;
   /** The node that serves as far as our own acts and observations tell. */
   readonly serving: string | null;
   /** The node that served when phase `original` began (or will). */

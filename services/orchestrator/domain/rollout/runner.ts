@@ -168,7 +168,7 @@ function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs:
   if (deviation !== null) {
     return give({ type: 'RecordDeviation', ...deviation, incarnation: memory.incarnation, at: isoOf(nowMs) });
   }
-  if (next.step.kind === 'reboot' && seen.patch?.rebootNeeded === false) {
+  if (next.step.kind === 'reboot' && state.rebootNeeded[next.step.node ?? ''] === false) {
     return skipMove(next, 'The patch source says that no reboot is pending.', memory, nowMs);
   }
   const looked: StepOrder = { snapshot: seen.snapshot ?? null, neighbours: seen.neighbours ?? null, at: isoOf(nowMs), incarnation: memory.incarnation };

@@ -22,6 +22,7 @@ export const INITIAL: RolloutState = {
   patched: [],
   unpatched: [],
   validated: [],
+  rebootNeeded: {},
   serving: null,
   originalActive: null,
   probeRunning: false,

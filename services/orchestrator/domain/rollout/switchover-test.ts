@@ -13,10 +13,9 @@ export function testVerdict(state: RolloutState): TestVerdict {
 }
 
 function complaint(step: StepState, state: RolloutState): string | null {
-  if (step.step.kind !== 'switchover') return null;
   const seen = step.interruption;
   const budgetMs = state.planned?.playbook.phases.interruptionBudgetMs ?? 0;
-  if (seen === null || !seen.measured) return `The interruption of ${step.step.stepId} was not measured: ${seen?.reason ?? 'no reading'}.`;
+  if (seen === null || !seen.measured) return step.step.kind !== 'switchover' ? null : `The interruption of ${step.step.stepId} was not measured: ${seen?.reason ?? 'no reading'}.`;
   if (seen.longestMs > budgetMs) return `${step.step.stepId} interrupted clients for ${seen.longestMs} ms, the budget is ${budgetMs} ms.`;
   return null;
 }

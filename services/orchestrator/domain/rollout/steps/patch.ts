@@ -56,7 +56,7 @@ function installed(observation: Observation, step: PlannedStep, right: (version:
 export const reboot: StepRules = {
   kind: 'reboot',
   looks: ['job', 'snapshot'],
-  before: ['snapshot', 'patch', 'neighbours'],
+  before: ['snapshot', 'neighbours'],
   irreversible: true,
   ask: (step) => ({ ask: 'job', job: 'reboot', node: nodeOf(step), limitMs: step.deadlineMs }),
   remember: (snapshot, step) => ({ bootId: nodeNamed(snapshot, nodeOf(step))?.bootId ?? null }),
