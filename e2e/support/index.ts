@@ -1,2 +1,3 @@
 export * from './own-pair.js';
 export * from './product.js';
+export * from './demo.js';
