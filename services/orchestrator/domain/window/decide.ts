@@ -1,125 +1,159 @@
 import { accept, refuse, type Decider, type Decision, type Refusal } from '@understudy/decider';
-import { msOf } from '../rollout/time.js';
-import { evolveWindow, INITIAL_WINDOW } from './evolve.js';
+import type { Person } from '../rollout/rollout.js';
+import { isoOf, msOf } from '../rollout/time.js';
+import { evolveWindow, NO_WINDOW } from './evolve.js';
 import type { WindowCommand, WindowEvent, WindowScheduled, WindowState } from './window.js';
 
 type Command<T extends WindowCommand['type']> = Extract<WindowCommand, { type: T }>;
 type Decided = Decision<WindowEvent>;
-type Existing = WindowState & { readonly scheduled: WindowScheduled };
+type Scheduled = WindowState & { readonly window: WindowScheduled };
 
-/** Orders and reports become facts of the window, or are refused with reasons. */
+/** How far, in milliseconds, an opening time may lie behind the moment it is scheduled: what a request takes, and clocks. */
+export const OPENING_TOLERANCE_MS = 60_000;
+
 export function decideWindow(command: WindowCommand, state: WindowState): Decided {
   if (command.type === 'ScheduleWindow') return schedule(command, state);
-  if (!exists(state)) return refuse('not-found', { pointer: '', code: 'WINDOW_UNKNOWN', detail: 'There is no such window.' });
+  const { window } = state;
+  if (window === null) return refuse('not-found', { pointer: '', code: 'WINDOW_UNKNOWN', detail: 'There is no such window.' });
+  return onWindow(command, { ...state, window });
+}
+
+export const windowDecider: Decider<WindowState, WindowCommand, WindowEvent> = { initial: NO_WINDOW, decide: decideWindow, evolve: evolveWindow };
+
+function onWindow(command: Exclude<WindowCommand, { type: 'ScheduleWindow' }>, state: Scheduled): Decided {
   switch (command.type) {
     case 'ApproveWindow':
       return approve(command, state);
     case 'RejectWindow':
       return reject(command, state);
+    case 'OpenWindow':
+      return open(command, state);
     case 'FreezeWindow':
       return freeze(command, state);
-    case 'OpenWindow':
-      return state.status === 'scheduled' ? accept<WindowEvent>({ type: 'WindowOpened', data: { at: command.at } }) : accept();
+    case 'CancelWindow':
+      return cancel(command, state);
     case 'CloseWindow':
       return close(command, state);
   }
 }
 
-export const windowDecider: Decider<WindowState, WindowCommand, WindowEvent> = {
-  initial: INITIAL_WINDOW,
-  decide: decideWindow,
-  evolve: evolveWindow,
-};
-
-function exists(state: WindowState): state is Existing {
-  return state.scheduled !== null;
+function forbidden(by: Person, ...roles: readonly Person['role'][]): Decision<never> | null {
+  if (roles.includes(by.role)) return null;
+  return refuse('forbidden', { pointer: '', code: 'ROLE_MISSING', detail: `${by.subject} is ${by.role}; this takes one of: ${roles.join(', ')}.` });
 }
+
+function notNow(state: Scheduled, wanted: string): Decision<never> {
+  return refuse('conflict', { pointer: '', code: 'WINDOW_NOT_READY', detail: `The window is ${state.status}; ${wanted}.` });
+}
+
+// ---------------------------------------------------------------- scheduling
 
 function schedule(command: Command<'ScheduleWindow'>, state: WindowState): Decided {
-  const { window, estimates } = command;
-  if (state.scheduled?.windowId === window.windowId) return accept();
-  const complaints = [...complaintsOfTime(window), ...complaintsOfLength(window, estimates)];
-  if (complaints.length > 0) return refuse('invalid', ...complaints);
-  return accept<WindowEvent>({ type: 'WindowScheduled', data: window });
+  const role = forbidden(command.by, 'operator', 'admin');
+  if (role !== null) return role;
+  if (state.window !== null) {
+    if (state.window.windowId === command.window.windowId) return accept();
+    return refuse('conflict', { pointer: '', code: 'ALREADY_SCHEDULED', detail: 'This stream holds another window.' });
+  }
+  const refusals = [...times(command), ...clusters(command), ...room(command)];
+  return refusals.length > 0 ? refuse('invalid', ...refusals) : accept<WindowEvent>({ type: 'WindowScheduled', data: command.window });
 }
 
-function complaintsOfTime(window: WindowScheduled): readonly Refusal[] {
-  const complaints: Refusal[] = [];
-  if (msOf(window.closesAt) <= msOf(window.opensAt)) {
-    complaints.push({ pointer: '/closesAt', code: 'CLOSES_BEFORE_IT_OPENS', detail: `The window closes at ${window.closesAt}, not after it opens at ${window.opensAt}.` });
-  }
-  if (msOf(window.closesAt) <= msOf(window.at)) {
-    complaints.push({ pointer: '/closesAt', code: 'WINDOW_IN_THE_PAST', detail: `It is ${window.at} now; the window closed at ${window.closesAt}. Choose a time to come.` });
-  }
-  return complaints;
+function times(command: Command<'ScheduleWindow'>): readonly Refusal[] {
+  const { opensAt, closesAt } = command.window;
+  const past: Refusal = { pointer: '/opensAt', code: 'WINDOW_IN_THE_PAST', detail: `It is ${command.at}, and the window would have opened at ${opensAt}.` };
+  const backwards: Refusal = { pointer: '/closesAt', code: 'CLOSES_BEFORE_IT_OPENS', detail: `${closesAt} is not after ${opensAt}.` };
+  return [
+    ...(msOf(opensAt) < msOf(command.at) - OPENING_TOLERANCE_MS ? [past] : []),
+    ...(msOf(closesAt) <= msOf(opensAt) ? [backwards] : []),
+  ];
 }
 
-/** A window must hold the way there and the way back; it cannot begin before now. */
-function complaintsOfLength(window: WindowScheduled, estimates: Command<'ScheduleWindow'>['estimates']): readonly Refusal[] {
-  const availableMs = msOf(window.closesAt) - Math.max(msOf(window.opensAt), msOf(window.at));
-  return estimates.flatMap(({ cluster, neededMs }) => {
-    if (neededMs === null || neededMs <= availableMs) return [];
-    const detail = `${cluster} needs ${seconds(neededMs)} for the way there and back, the window has ${seconds(availableMs)}. Let it close later.`;
-    return [{ pointer: '/closesAt', code: 'WINDOW_TOO_SHORT', detail }];
+function clusters(command: Command<'ScheduleWindow'>): readonly Refusal[] {
+  const { clusters: wanted } = command.window;
+  const none: Refusal = { pointer: '/clusters', code: 'NO_CLUSTERS', detail: 'A window names at least one cluster.' };
+  const wrong = wanted.flatMap((slug, index): Refusal[] => {
+    const pointer = `/clusters/${index}`;
+    if (!command.knownClusters.includes(slug)) {
+      return [{ pointer, code: 'UNKNOWN_CLUSTER', detail: `No cluster ${slug} is registered. GET /v1/clusters lists those there are.` }];
+    }
+    return wanted.indexOf(slug) === index ? [] : [{ pointer, code: 'DUPLICATE_CLUSTER', detail: `${slug} is named twice: one rollout per cluster.` }];
   });
+  return [...(wanted.length === 0 ? [none] : []), ...wrong];
 }
 
-function seconds(ms: number): string {
-  return `${Math.ceil(ms / 1000)} s`;
+/** The way there and back has to fit, for each cluster: they do not wait for each other. */
+function room(command: Command<'ScheduleWindow'>): readonly Refusal[] {
+  const { opensAt, closesAt } = command.window;
+  const availableMs = msOf(closesAt) - Math.max(msOf(opensAt), msOf(command.at));
+  return command.needed
+    .filter((needed) => needed.forwardMs + needed.wayBackMs > availableMs)
+    .map((needed) => {
+      const least = isoOf(msOf(closesAt) - availableMs + needed.forwardMs + needed.wayBackMs);
+      const detail =
+        `${needed.cluster} needs ${needed.forwardMs} ms there and ${needed.wayBackMs} ms back, the window has ${availableMs} ms. ` +
+        `Let it close at ${least} or later.`;
+      return { pointer: '/closesAt', code: 'WINDOW_TOO_SHORT', detail };
+    });
 }
 
-function approve(command: Command<'ApproveWindow'>, state: Existing): Decided {
-  const { by, bindings, inForce, at } = command;
-  const refusal = approverRefusal(by.role, by.subject, state) ?? notDecidable(state);
-  if (refusal !== null) return refusal;
-  const rollouts = state.scheduled.rollouts.map((rollout) => rollout.id);
-  const changed = rollouts.filter((id) => inForce[id] === undefined || bindings[id] !== inForce[id]);
-  if (changed.length > 0) {
-    const details = changed.map((id) => ({
-      pointer: `/bindings/${id}`,
-      code: 'PLAN_CHANGED',
-      detail: `What is in force for rollout ${id} (${inForce[id] ?? 'no plan yet'}) is not what you approve (${bindings[id] ?? 'nothing'}). Read the plan again.`,
-    }));
-    return refuse('conflict', ...details);
+// ---------------------------------------------------------------- the rest of its life
+
+function approve(command: Command<'ApproveWindow'>, state: Scheduled): Decided {
+  const role = forbidden(command.by, 'approver', 'admin');
+  if (role !== null) return role;
+  if (command.by.subject === state.window.scheduledBy) {
+    const detail = `${command.by.subject} scheduled this window: another approver has to look at it.`;
+    return refuse('forbidden', { pointer: '', code: 'SELF_APPROVAL', detail });
   }
-  return accept<WindowEvent>({ type: 'WindowApproved', data: { by: by.subject, bindings, at } });
+  if (state.status !== 'scheduled' && state.status !== 'open') return notNow(state, 'nothing is left to approve');
+  const changed = state.window.rollouts.filter(({ id }) => command.bindings[id] === undefined || command.bindings[id] !== command.inForce[id]);
+  if (changed.length > 0) {
+    const names = changed.map((rollout) => rollout.cluster).join(', ');
+    const detail = `What was looked at is not what would be done now for: ${names}. Read the plans again, then approve those.`;
+    return refuse('conflict', { pointer: '/bindings', code: 'PLAN_CHANGED', detail });
+  }
+  const { bindings, at } = command;
+  return accept<WindowEvent>({ type: 'WindowApproved', data: { by: command.by.subject, bindings, at } });
 }
 
-function reject(command: Command<'RejectWindow'>, state: Existing): Decided {
-  const { by, reason, at } = command;
-  const refusal = roleRefusal(by.role, ['approver', 'admin'], 'reject a window') ?? notDecidable(state);
-  if (refusal !== null) return refusal;
-  return accept<WindowEvent>({ type: 'WindowRejected', data: { by: by.subject, reason, at } });
+function reject(command: Command<'RejectWindow'>, state: Scheduled): Decided {
+  const role = forbidden(command.by, 'approver', 'admin');
+  if (role !== null) return role;
+  if (state.status === 'rejected') return accept();
+  if (state.status !== 'scheduled') return notNow(state, 'only a window that has not opened is rejected; abort its rollouts instead');
+  return accept<WindowEvent>({ type: 'WindowRejected', data: stopped(command) });
 }
 
-function freeze(command: Command<'FreezeWindow'>, state: Existing): Decided {
-  const { by, reason, at } = command;
-  const refusal = roleRefusal(by.role, ['operator', 'admin'], 'freeze a window');
-  if (refusal !== null) return refusal;
-  if (state.status === 'closed' || state.status === 'frozen' || state.status === 'rejected') return accept();
-  return accept<WindowEvent>({ type: 'WindowFrozen', data: { by: by.subject, reason, at } });
+function stopped(command: { readonly by: Person; readonly reason: string; readonly at: string }): { by: string; reason: string; at: string } {
+  return { by: command.by.subject, reason: command.reason, at: command.at };
 }
 
-function close(command: Command<'CloseWindow'>, state: Existing): Decided {
+function open(command: Command<'OpenWindow'>, state: Scheduled): Decided {
+  if (state.status === 'open') return accept();
+  if (state.status !== 'scheduled') return notNow(state, 'it does not open');
+  if (msOf(command.at) < msOf(state.window.opensAt)) return notNow(state, `it opens at ${state.window.opensAt}`);
+  return accept<WindowEvent>({ type: 'WindowOpened', data: { at: command.at } });
+}
+
+function freeze(command: Command<'FreezeWindow'>, state: Scheduled): Decided {
+  const role = forbidden(command.by, 'operator', 'admin');
+  if (role !== null) return role;
+  if (state.status === 'frozen') return accept();
+  if (state.status !== 'open' && state.status !== 'scheduled') return notNow(state, 'nothing of it moves');
+  return accept<WindowEvent>({ type: 'WindowFrozen', data: stopped(command) });
+}
+
+function cancel(command: Command<'CancelWindow'>, state: Scheduled): Decided {
+  const role = forbidden(command.by, 'operator', 'admin');
+  if (role !== null) return role;
+  if (state.status === 'cancelled') return accept();
+  if (state.status !== 'scheduled') return notNow(state, 'only a window that has not opened is cancelled; abort its rollouts instead');
+  return accept<WindowEvent>({ type: 'WindowCancelled', data: stopped(command) });
+}
+
+function close(command: Command<'CloseWindow'>, state: Scheduled): Decided {
   if (state.status === 'closed') return accept();
-  const results: Record<string, number> = {};
-  for (const result of Object.values(command.results)) results[result] = (results[result] ?? 0) + 1;
-  return accept<WindowEvent>({ type: 'WindowClosed', data: { results, at: command.at } });
-}
-
-function approverRefusal(role: string, subject: string, state: Existing): Decided | null {
-  const wrongRole = roleRefusal(role, ['approver', 'admin'], 'approve a window');
-  if (wrongRole !== null) return wrongRole;
-  if (subject !== state.scheduled.scheduledBy) return null;
-  return refuse('forbidden', { pointer: '', code: 'SELF_APPROVAL', detail: `${subject} scheduled this window; somebody else has to approve it.` });
-}
-
-function roleRefusal(role: string, allowed: readonly string[], what: string): Decided | null {
-  if (allowed.includes(role)) return null;
-  return refuse('forbidden', { pointer: '', code: 'ROLE_REQUIRED', detail: `To ${what} takes the role ${allowed.join(' or ')}, not ${role}.` });
-}
-
-function notDecidable(state: Existing): Decided | null {
-  if (state.status !== 'closed' && state.status !== 'rejected' && state.status !== 'frozen') return null;
-  return refuse('conflict', { pointer: '', code: 'WINDOW_ENDED', detail: `The window is ${state.status}; schedule another one.` });
+  if (state.status !== 'open' && state.status !== 'frozen') return notNow(state, 'it has not been open');
+  return accept<WindowEvent>({ type: 'WindowClosed', data: { results: command.results, at: command.at } });
 }
