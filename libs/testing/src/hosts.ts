@@ -98,7 +98,10 @@ export function hostsProcess(script: string, args: readonly string[], user?: num
 /** Builds projects of this workspace for specs that start their programs, e.g. `libs/hosts`. Quick when nothing changed. */
 export function build(...projects: readonly string[]): void {
   const workspace = fileURLToPath(new URL('../../..', import.meta.url));
-  execFileSync(process.execPath, [join(workspace, 'node_modules/ts7/bin/tsc'), '-b', ...projects], { cwd: workspace, stdio: 'pipe' });
+  execFileSync(process.execPath, [join(workspace, 'node_modules/ts7/bin/tsc'), '-b', ...projects], {
+    cwd: workspace,
+    stdio: 'pipe',
+  });
 }
 
 function isBelow(path: string | null, folder: string): boolean {

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream';
 /** Keeps at most `limitBytes` of a stream and goes on reading the rest, so that the writer is never held up. */
 export class BoundedOutput {
   truncated = false;
+  /** All that came, kept or not. */
+  seenBytes = 0;
   private readonly chunks: Buffer[] = [];
   private bytes = 0;
 
@@ -19,6 +21,7 @@ export class BoundedOutput {
   }
 
   private take(chunk: Buffer): void {
+    this.seenBytes += chunk.length;
     const room = this.limitBytes - this.bytes;
     if (chunk.length > room) this.truncated = true;
     if (room <= 0) return;

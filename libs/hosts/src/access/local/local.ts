@@ -97,9 +97,16 @@ export class LocalAccess implements HostAccess {
     timer = setTimeout(() => cutOff(`no end after ${command.deadlineMs} ms; the command was killed`), remainingMs);
     if (child.pid !== undefined) this.underWay.set(child.pid, cutOff);
     child.once('error', (error) => finish(couldNotStart(error, child.pid)));
+    // What the command wrote lies in the pipes when it ends. Timers run before reads, so a busy process must be given a
+    // turn of reading after the wait, and another for as long as something came.
+    const drained = (code: number | null, signal: NodeJS.Signals | null, seen: number): void => {
+      const bytes = stdout.seenBytes + stderr.seenBytes;
+      if (bytes === seen) exited(code, signal);
+      else setImmediate(() => drained(code, signal, bytes));
+    };
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
-      timer = setTimeout(() => exited(code, signal), DRAIN_AFTER_EXIT_MS);
+      timer = setTimeout(() => setImmediate(() => drained(code, signal, -1)), DRAIN_AFTER_EXIT_MS);
       child.once('close', () => exited(code, signal));
     });
     // A command that does not read its input closes it early; that is its right.
