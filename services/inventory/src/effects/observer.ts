@@ -1,0 +1,231 @@
+import type { ClusterDefinition } from '@understudy/cluster';
+import type { LoadedStream, ProjectionRunner, Store } from '@understudy/event-log';
+import { loadStream } from '@understudy/event-log';
+import type { ClusterCommand, ClusterState, RegisteredCluster } from '@understudy/inventory-domain';
+import { clusterDecider } from '@understudy/inventory-domain';
+import type { Log } from '@understudy/runtime';
+import type { DataSource, EntityManager } from 'typeorm';
+import { clusterCodec, clusterStream, executeOnCluster, ownMetadata } from '../handle.js';
+import { LastLookRow } from '../projections/catalogue/entities.js';
+import { Catalogue } from '../projections/catalogue/queries.js';
+import { FactsQueue } from './facts-queue.js';
+import type { Sight } from './sight.js';
+
+export interface ObserverOptions {
+  readonly intervalMs: number;
+  readonly factsIntervalMs: number;
+  /** Clusters looked at at the same time. */
+  readonly concurrency: number;
+  readonly lookDeadlineMs: number;
+  readonly factsDeadlineMs: number;
+}
+
+export interface ObserverParts {
+  readonly store: Store;
+  readonly dataSource: DataSource;
+  readonly sight: Sight;
+  readonly log: Log;
+  readonly catalogue: ProjectionRunner<EntityManager>;
+}
+
+interface Timetable {
+  lookAt: number;
+  factsAt: number;
+  busy: boolean;
+}
+
+const DUTY = 'observer';
+const LONGEST_SLEEP_MS = 1_000;
+const FLEET_LIMIT = 10_000;
+/** Looks are spread by this part of the interval, so that clusters registered together are not looked at together for ever. */
+const JITTER = 0.2;
+
+/**
+ * Looks at every registered cluster again and again, and answers requests for facts. One process at a time does it (a
+ * duty). What it finds is a command to the cluster's aggregate, which writes down what changed and nothing else.
+ */
+export class Observer {
+  private readonly timetables = new Map<string, Timetable>();
+  private readonly folded = new Map<string, LoadedStream<ClusterState>>();
+  private readonly catalogue: Catalogue;
+  private readonly queue: FactsQueue;
+  private readonly running = new Set<Promise<void>>();
+  private loop: Promise<void> | undefined;
+  private stopping = false;
+  private wakeUp: (() => void) | undefined;
+
+  constructor(
+    private readonly parts: ObserverParts,
+    private readonly options: ObserverOptions,
+    /** Chance in [0, 1), for the jitter. */
+    private readonly chance: () => number = Math.random,
+  ) {
+    this.catalogue = new Catalogue(parts.dataSource);
+    this.queue = new FactsQueue(parts.dataSource);
+  }
+
+  start(): void {
+    this.stopping = false;
+    this.loop ??= this.run();
+  }
+
+  /** Lets the looks under way end; they have their own deadlines. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    await this.loop;
+    this.loop = undefined;
+    await Promise.allSettled(this.running);
+  }
+
+  /** Look at this cluster (default: at what is asked for) now and not at its next turn. */
+  wake(cluster?: string): void {
+    if (cluster !== undefined)
+      this.timetables.set(cluster, { lookAt: 0, factsAt: this.timetables.get(cluster)?.factsAt ?? 0, busy: false });
+    this.wakeUp?.();
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping) {
+      try {
+        if (await this.parts.store.takeDuty(DUTY)) await this.turn();
+      } catch (error) {
+        this.parts.log.warn({ err: error }, 'the observer could not take its turn; it tries again');
+      }
+      await this.sleep();
+    }
+  }
+
+  private async sleep(): Promise<void> {
+    if (this.stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(LONGEST_SLEEP_MS, this.options.intervalMs));
+      this.wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wakeUp = undefined;
+  }
+
+  private async turn(): Promise<void> {
+    const now = this.parts.store.now();
+    for (const request of await this.queue.open())
+      this.begin(`facts/${request.requestId}`, () => this.answer(request.requestId, request.cluster, request.deadline));
+    const rows = await this.catalogue.clusters({}, undefined, FLEET_LIMIT);
+    const registered = new Set(rows.map((row) => row.slug));
+    for (const slug of this.timetables.keys()) if (!registered.has(slug)) this.forget(slug);
+    for (const { slug } of rows) {
+      const timetable = this.timetableOf(slug, now);
+      if (timetable.busy || timetable.lookAt > now || this.running.size >= this.options.concurrency) continue;
+      timetable.busy = true;
+      this.begin(slug, () => this.visit(slug, timetable));
+    }
+  }
+
+  private readonly names = new Set<string>();
+
+  /** Starts work in the background once per name; its failure is told and never stops the observer. */
+  private begin(name: string, work: () => Promise<void>): void {
+    if (this.names.has(name)) return;
+    this.names.add(name);
+    const task = work()
+      .catch((error: unknown) => this.parts.log.warn({ err: error, about: name }, 'a look was not recorded; the next one comes'))
+      .finally(() => {
+        this.running.delete(task);
+        this.names.delete(name);
+      });
+    this.running.add(task);
+  }
+
+  private timetableOf(slug: string, now: number): Timetable {
+    const known = this.timetables.get(slug);
+    if (known !== undefined) return known;
+    const fresh: Timetable = { lookAt: now, factsAt: now, busy: false };
+    this.timetables.set(slug, fresh);
+    return fresh;
+  }
+
+  private forget(slug: string): void {
+    this.timetables.delete(slug);
+    this.folded.delete(slug);
+  }
+
+  private async visit(slug: string, timetable: Timetable): Promise<void> {
+    const { intervalMs, factsIntervalMs } = this.options;
+    try {
+      await this.lookAt(slug);
+      if (timetable.factsAt <= this.parts.store.now()) {
+        await this.collect(slug, '');
+        timetable.factsAt = this.parts.store.now() + this.spread(factsIntervalMs);
+      }
+    } finally {
+      timetable.lookAt = this.parts.store.now() + this.spread(intervalMs);
+      timetable.busy = false;
+    }
+  }
+
+  private spread(intervalMs: number): number {
+    return intervalMs * (1 + JITTER * (this.chance() - 0.5));
+  }
+
+  private async lookAt(slug: string): Promise<void> {
+    const definition = await this.definitionOf(slug);
+    if (definition === undefined) return;
+    const lookedAt = new Date(this.parts.store.now());
+    const look = await this.parts.sight.look(definition, this.options.lookDeadlineMs);
+    const problem = look.seen
+      ? look.snapshot.complete
+        ? null
+        : look.snapshot.disagreements.join(' ') || 'The look was not complete.'
+      : look.reason;
+    if (look.seen) {
+      await this.command(slug, { type: 'record-observation', snapshot: look.snapshot, evidence: look.evidence });
+      await this.command(slug, {
+        type: 'assess-debt',
+        patchSets: await this.catalogue.patchSets(),
+        nowMs: this.parts.store.now(),
+      });
+    }
+    const complete = look.seen && look.snapshot.complete;
+    await this.parts.dataSource.getRepository(LastLookRow).upsert({ cluster: slug, lookedAt, complete, problem }, ['cluster']);
+  }
+
+  private async collect(slug: string, requestId: string): Promise<void> {
+    const definition = await this.definitionOf(slug);
+    if (definition === undefined) return;
+    const facts = await this.parts.sight.facts(definition, this.options.factsDeadlineMs);
+    await this.command(slug, { type: 'record-facts', requestId, ...facts });
+  }
+
+  /** A question of the orchestrator: fresh facts under its request id. A cluster that nobody registered is answered as such. */
+  private async answer(requestId: string, cluster: string, deadline: Date): Promise<void> {
+    if (deadline.getTime() <= this.parts.store.now()) return await this.queue.close(requestId);
+    if ((await this.definitionOf(cluster)) === undefined) await this.queue.answerUnknown(this.parts.store, requestId, cluster);
+    else await this.collect(cluster, requestId);
+    await this.queue.close(requestId);
+  }
+
+  private async definitionOf(slug: string): Promise<ClusterDefinition | undefined> {
+    const loaded = await loadStream(
+      this.parts.store.log,
+      clusterDecider,
+      clusterCodec,
+      this.folded.get(slug) ?? clusterStream(slug),
+    );
+    this.folded.set(slug, loaded);
+    return loaded.state.status === 'registered' ? (loaded.state as RegisteredCluster).definition : undefined;
+  }
+
+  /** A cluster that was retired meanwhile refuses; then there is nothing to record. */
+  private async command(slug: string, command: ClusterCommand): Promise<void> {
+    const loaded = this.folded.get(slug);
+    const result = await executeOnCluster(this.parts.store.log, {
+      slug,
+      command,
+      metadata: ownMetadata('observer'),
+      ...(loaded === undefined ? {} : { loaded }),
+    });
+    if (result.accepted) this.folded.set(slug, result.loaded);
+  }
+}

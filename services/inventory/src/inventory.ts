@@ -1,0 +1,93 @@
+import { createHmac } from 'node:crypto';
+import { ProjectionRunner, typeormTransactions } from '@understudy/event-log';
+import { patchSourceNames } from '@understudy/hosts';
+import type { Transport } from '@understudy/messaging';
+import type { CredentialStore } from '@understudy/runtime';
+import { DataSource } from 'typeorm';
+import type { EntityManager } from 'typeorm';
+import type { InventoryConfig } from './config.js';
+import { FactsQueue } from './effects/facts-queue.js';
+import { Observer } from './effects/observer.js';
+import { Sight } from './effects/sight.js';
+import { ORCHESTRATOR_TOPIC, orchestratorHandlers } from './inbound/events/orchestrator.js';
+import { publish } from './outbound/publish.js';
+import { entities } from './projections/catalogue/entities.js';
+import { catalogueProjection } from './projections/catalogue/projection.js';
+import { Catalogue } from './projections/catalogue/queries.js';
+import { Clusters } from './use-cases/clusters.js';
+
+export const INVENTORY_TOPIC = 'understudy.inventory.v1';
+/** How practice hosts say how their reboot is played; no patch source, and part of the same document. */
+const REBOOT_SETTINGS = 'reboot';
+const DATA_SOURCE_POOL = 5;
+const READ_YOUR_WRITES_MS = 2_000;
+
+/** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
+export class Inventory {
+  readonly clusters: Clusters;
+  readonly catalogue: Catalogue;
+  readonly credentials: CredentialStore;
+  private readonly dataSource: DataSource;
+  private readonly projection: ProjectionRunner<EntityManager>;
+  private readonly observer: Observer;
+
+  constructor(
+    private readonly config: InventoryConfig,
+    transport: Transport,
+  ) {
+    const { store, runtime, platforms } = config;
+    const { connectionString: url } = config;
+    this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
+    this.credentials = runtime.credentials;
+    this.catalogue = new Catalogue(this.dataSource);
+    this.projection = new ProjectionRunner({
+      store,
+      projection: catalogueProjection,
+      transactions: typeormTransactions(this.dataSource),
+    });
+    const keyedHash = (value: string): string => createHmac('sha256', config.factsKey).update(value).digest('base64url');
+    const sight = new Sight({ platforms, credentials: this.credentials, keyedHash, now: () => store.now() });
+    this.observer = new Observer(
+      { store, dataSource: this.dataSource, sight, log: runtime.log, catalogue: this.projection },
+      config.observer,
+    );
+    const offered = {
+      platforms: Object.fromEntries(Object.values(platforms).map((driver) => [driver.platform, driver.settings])),
+      patchSources: [...patchSourceNames, REBOOT_SETTINGS],
+      credentials: this.credentials,
+    };
+    this.clusters = new Clusters(store, offered, (definition) => sight.look(definition, config.observer.lookDeadlineMs));
+    const queue = new FactsQueue(this.dataSource);
+    const handlers = orchestratorHandlers(store, queue, () => this.observer.wake());
+    transport.produce({ service: 'inventory', topic: INVENTORY_TOPIC, publish, store });
+    transport.consume({ subscription: { group: 'inventory', topic: ORCHESTRATOR_TOPIC, handlers }, store });
+  }
+
+  async start(): Promise<void> {
+    await this.dataSource.initialize();
+    this.config.runtime.health.register('inventory.catalogue', async () => {
+      const { state, lagEvents, problem } = await this.projection.status();
+      if (problem !== undefined) return { status: 'degraded', reason: `${lagEvents} events behind: ${problem}` };
+      return state === 'restored' ? { status: 'down', reason: 'the log was restored' } : { status: 'ok' };
+    });
+    this.projection.start();
+    this.observer.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.observer.stop();
+    await this.projection.stop();
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */
+  async written(position: number | undefined): Promise<void> {
+    if (position === undefined) return;
+    await this.projection.caughtUp(READ_YOUR_WRITES_MS, position).catch(() => undefined);
+  }
+
+  /** Looks at a cluster now and not at its next turn. */
+  lookSoon(cluster: string): void {
+    this.observer.wake(cluster);
+  }
+}
