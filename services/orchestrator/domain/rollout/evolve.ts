@@ -1,6 +1,6 @@
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
-import { INITIAL } from './state.js';
+import { INITIAL, standbyBegun } from './state.js';
 
 type Data<T extends RolloutEvent['type']> = Extract<RolloutEvent, { type: T }>['data'];
 type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => RolloutState };
@@ -146,16 +146,11 @@ function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutSta
   const next = withStep(state, data.stepId, (step) => ({ ...step, status: 'requested', attempt: data.attempt, requested: data }));
   const step = stepOf(state, data.stepId);
   if (step?.kind === 'start-probe') return { ...next, probeRunning: true };
-  const begun = { ...next, originalActive: step?.phase === 'standby' && !hasBegun(state) ? state.serving : state.originalActive };
+  const begun = { ...next, originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive };
   if (step?.node === undefined) return begun;
   if (step.kind === 'drain') return { ...begun, rebootNeeded: { ...state.rebootNeeded, [step.node]: false }, out: atStage(state.out, step.node, 'draining') };
   if (step.kind === 'patch' || step.kind === 'unpatch') return { ...begun, validated: without(state.validated, step.node) };
   return begun;
-}
-
-/** Has the standby phase begun? Its first request fixes who the original active is. */
-function hasBegun(state: RolloutState): boolean {
-  return state.steps.some((step) => step.step.phase === 'standby' && step.attempt > 0);
 }
 
 function succeeded(state: RolloutState, data: StepOutcome): RolloutState {

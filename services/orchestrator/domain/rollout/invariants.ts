@@ -4,7 +4,7 @@ import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
 import { atTarget } from './plan-steps.js';
 import type { RolloutClosed, RolloutEvent, StepRequested } from './rollout.js';
-import { stepNamed, type Going } from './state.js';
+import { standbyBegun, stepNamed, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
 
@@ -89,7 +89,8 @@ function afterTest(state: Going, step: PlannedStep): readonly Violation[] {
 
 /** The unpatched active node is the way back: hands off until a patched standby serves and is validated. */
 function original(state: Going, step: PlannedStep): readonly Violation[] {
-  if (step.phase === 'recovery' || step.node !== state.originalActive || !HOST_STEPS.includes(step.kind)) return [];
+  const served = standbyBegun(state) ? state.originalActive : state.serving;
+  if (step.phase === 'recovery' || step.node !== served || !HOST_STEPS.includes(step.kind)) return [];
   const moved = state.steps.some(
     (other) => other.step.phase === 'switchover' && other.step.asActive === true && other.status === 'succeeded' && state.patched.includes(other.step.node ?? ''),
   );

@@ -28,6 +28,7 @@ export function afterFailure(state: Going, failed: StepState): WayBack {
   const unproven = changed.filter((node) => !provenNodes(state).includes(node));
   if (unproven.length > 0) return { possible: false, because: `${because} The way back is not proven on ${unproven.join(', ')}.` };
   if (changed.length > 0 && state.pointOfNoReturnPassed) return { possible: false, because: `${because} The point of no return has been passed.` };
+  if (changed.includes(state.serving) && state.serving === state.originalActive) return { possible: false, because: `${because} The node that serves would have to be taken back.` };
   return wayBack(state, { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
 }
 
@@ -49,12 +50,14 @@ function failedPatch(state: Going): readonly string[] {
 
 function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {
   const home = homeOf(state, rollBack);
+  const homeFirst = home !== null && !rollBack.includes(home);
   const out = state.out.map((entry) => entry.node);
   const later = rollBack.filter((node) => !out.includes(node));
+  const away = later.filter((node) => node !== state.serving).flatMap((node) => returned(state, node, true));
   const drafts: StepDraft[] = [
     ...out.flatMap((node) => returned(state, node, rollBack.includes(node))),
-    ...(home === null ? [] : moved(home)),
-    ...later.flatMap((node) => returned(state, node, true)),
+    ...(homeFirst ? [...moved(home), ...away] : [...away, ...(home === null ? [] : moved(home))]),
+    ...later.filter((node) => node === state.serving).flatMap((node) => returned(state, node, true)),
     ...(state.probeRunning ? [{ kind: 'stop-probe', phase: 'recovery' } as const] : []),
   ];
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
@@ -69,14 +72,12 @@ function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep 
 
 /**
  * Where the workload has to go, or null: off a node that shall be rolled back or that failed its validation, to the node
- * that served before. That node must not be one that is rolled back itself.
+ * that served before. Where that one is rolled back itself, the workload moves once it has been.
  */
 function homeOf(state: Going, rollBack: readonly string[]): string | null {
-  const served = state.originalActive;
-  const fine = served === state.serving || served === null || rollBack.includes(served);
-  if (fine) return null;
-  const unproven = state.serving !== null && (rollBack.includes(state.serving) || !validatedAsActive(state, state.serving));
-  return unproven ? served : null;
+  const { serving, originalActive } = state;
+  if (serving === null || serving === originalActive) return null;
+  return rollBack.includes(serving) || !validatedAsActive(state, serving) ? originalActive : null;
 }
 
 function validatedAsActive(state: Going, node: string): boolean {

@@ -89,3 +89,8 @@ export function atSafePoint(state: RolloutState): boolean {
 export function dataNodes(state: Going): readonly string[] {
   return state.plan.order.map((place) => place.node);
 }
+
+/** Has the standby phase begun? Its first request fixes who the original active is. */
+export function standbyBegun(state: RolloutState): boolean {
+  return state.steps.some((step) => step.step.phase === 'standby' && step.attempt > 0);
+}

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { definitionOf, Owner, plannedOf, planOf, World } from './fixtures/contract.js';
+import { isoOf } from './time.js';
+
+function ownerOf(nodes: number, before?: ConstructorParameters<typeof Owner>[0]['before']): Owner {
+  const world = new World(nodes);
+  const plan = planOf({ cluster: definitionOf(nodes), snapshot: world.snapshot() });
+  const planned = plannedOf({ cluster: definitionOf(nodes), plan });
+  return new Owner({ world, planned, ...(before === undefined ? {} : { before }) });
+}
+
+/** Before the intent is appended, between intent and act, after the act and before its outcome: by the number of the move. */
+const moments = fc.uniqueArray(fc.record({ move: fc.integer({ min: 0, max: 120 }), fate: fc.constantFrom('crash' as const, 'crash-after' as const) }), {
+  maxLength: 8,
+  selector: (moment) => moment.move,
+});
+
+describe('a process that dies', () => {
+  it('at any move, any number of times: the rollout ends succeeded, and no key acts twice', () => {
+    fc.assert(
+      fc.property(moments, fc.integer({ min: 2, max: 5 }), (crashes, nodes) => {
+        let count = 0;
+        const owner = ownerOf(nodes, () => crashes.find((crash) => crash.move === count++)?.fate);
+        owner.run();
+        expect(owner.state.closed?.result).toBe('succeeded');
+        expect(new Set(owner.world.journal).size).toBe(owner.world.journal.length);
+        expect([...owner.world.nodes.values()].map((node) => node.installed)).toEqual(Array(nodes).fill('17.10'));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('between act and outcome: the effect is found and adopted, not done again', () => {
+    const owner = ownerOf(2, (move) => (move.move === 'perform' && move.step.stepId === '08-patch-b' ? 'crash-after' : undefined));
+    owner.run();
+    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({ status: 'succeeded', adopted: true, attempt: 1 });
+  });
+
+  it('between intent and act: seen not to have happened, and begun as a second attempt', () => {
+    let dead = false;
+    const owner = ownerOf(2, (move) => {
+      if (dead || move.move !== 'perform' || move.step.stepId !== '08-patch-b') return undefined;
+      dead = true;
+      return 'crash';
+    });
+    owner.run();
+    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({ status: 'succeeded', adopted: false, attempt: 2 });
+    expect(owner.world.journal.filter((key) => key.includes('08-patch-b'))).toEqual(['r-1/08-patch-b/2']);
+  });
+});
+
+describe('a person who aborts', () => {
+  it('at any moment: nothing stays out, nothing stays claimed silently, one node serves', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 110 }), fc.integer({ min: 2, max: 4 }), (moment, nodes) => {
+        let count = 0;
+        const owner = ownerOf(nodes, (move, self) => {
+          if (count++ === moment && move.move !== 'wait') {
+            self.give({ type: 'Abort', by: { subject: 'ada', role: 'operator' }, reason: 'enough', at: isoOf(self.world.nowMs) });
+          }
+          return undefined;
+        });
+        owner.run();
+        expect(['aborted', 'succeeded']).toContain(owner.state.closed?.result);
+        expect(owner.state.out).toEqual([]);
+        expect(owner.state.probeRunning).toBe(false);
+        const nodesNow = [...owner.world.nodes.values()];
+        expect(nodesNow.filter((node) => node.active)).toHaveLength(1);
+        expect(nodesNow.every((node) => node.joined && node.electable)).toBe(true);
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it('holds and resumes at any moment change no outcome', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 110 }), (moment) => {
+        let count = 0;
+        const by = { subject: 'ada', role: 'operator' } as const;
+        const owner = ownerOf(2, (move, self) => {
+          if (count++ === moment && move.move !== 'wait') self.give({ type: 'Hold', by, reason: 'lunch', at: isoOf(self.world.nowMs) });
+          return undefined;
+        });
+        owner.run();
+        if (owner.state.status === 'held') {
+          owner.give({ type: 'Resume', by, at: isoOf(owner.world.nowMs) });
+          owner.run();
+        }
+        expect(owner.state.closed?.result).toBe('succeeded');
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
