@@ -1,7 +1,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Stage } from '../scenarios/index.js';
 import { patchSet, PLAYBOOK_NAME, playbook, windowOf } from './documents.js';
+
+const PLANNED_WITHIN_MS = 20_000;
+const LOOK_EVERY_MS = 50;
+
+interface WindowDocument {
+  readonly id: string;
+  readonly rollouts: readonly { readonly id: string }[];
+}
 
 /**
  * The steps of a user with a cluster of their own, by REST alone: credentials, cluster, patch set, playbook, window.
@@ -10,22 +19,28 @@ import { patchSet, PLAYBOOK_NAME, playbook, windowOf } from './documents.js';
 export async function register(stage: Stage): Promise<string> {
   const { api, cluster, targetVersion } = stage;
   const secrets = join(cluster.folder, '.secrets');
+  const hosts = [...new Set(cluster.nodes.map((node) => node.address))];
   mkdirSync(secrets, { mode: 0o700 });
   for (const [name, login] of Object.entries(cluster.credentials)) {
     const file = join(secrets, name);
     writeFileSync(file, login.password, { mode: 0o600 });
-    await api.put(`/v1/credentials/${name}`, {
-      user: login.user,
-      password: `file:${file}`,
-      hosts: cluster.nodes.map((node) => node.slug),
-    });
+    await api.put(`/v1/credentials/${name}`, { user: login.user, source: `file:${file}`, hosts });
   }
   await api.post('/v1/clusters', cluster.definition);
   const now = new Date();
   const stored = await api.post<{ id: string }>('/v1/patch-sets', patchSet(targetVersion, now));
   await api.put(`/v1/playbooks/${PLAYBOOK_NAME}`, playbook());
-  const opened = await api.post<{ rollouts: readonly { id: string }[] }>('/v1/windows', windowOf(cluster, stored.body.id, now));
-  const rollout = opened.body.rollouts[0];
-  if (rollout === undefined) throw new Error('The window was taken, and it has no rollout.');
-  return rollout.id;
+  const opened = await api.post<WindowDocument>('/v1/windows', windowOf(cluster, stored.body.id, now));
+  return rolloutOf(stage, opened.body.id);
+}
+
+/** The window's rollout is planned by a reaction of the product's, which may take a moment. */
+async function rolloutOf(stage: Stage, windowId: string): Promise<string> {
+  const until = Date.now() + PLANNED_WITHIN_MS;
+  for (;;) {
+    const { rollouts } = await stage.api.get<WindowDocument>(`/v1/windows/${windowId}`);
+    if (rollouts[0] !== undefined) return rollouts[0].id;
+    if (Date.now() > until) throw new Error(`The window ${windowId} has no rollout after ${PLANNED_WITHIN_MS / 1000} s.`);
+    await pause(LOOK_EVERY_MS);
+  }
 }

@@ -11,12 +11,14 @@ export interface DataFolder {
   readonly tokens: string;
   readonly adminToken: string;
   readonly credentials: string;
+  /** The key under which inventory compares secret values. */
+  readonly factsKey: string;
   /** Address of the running process and where the first token lies; written when it serves, removed when it ends. */
   readonly address: string;
 }
 
-/** What comes back with a restore besides the store: hashes of tokens, and definitions of credentials (never the secrets themselves). */
-export const BACKED_UP_FILES: readonly string[] = ['tokens.json', 'credentials.json'];
+/** What comes back with a restore besides the store: hashes of tokens, definitions of credentials (never the secrets themselves), the key. */
+export const BACKED_UP_FILES: readonly string[] = ['tokens.json', 'credentials.json', 'facts-key'];
 
 /** Makes the folder where it does not exist. */
 export function openDataFolder(wanted: string): DataFolder {
@@ -28,6 +30,7 @@ export function openDataFolder(wanted: string): DataFolder {
     tokens: join(path, 'tokens.json'),
     adminToken: join(path, 'admin-token'),
     credentials: join(path, 'credentials.json'),
+    factsKey: join(path, 'facts-key'),
     address: join(path, 'address.json'),
   };
 }

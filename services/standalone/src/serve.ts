@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { writePrivateFile } from '@understudy/runtime';
+import { planListen, writePrivateFile } from '@understudy/runtime';
 import { compose, type Product } from './compose.js';
 import { openDataFolder, takeDataFolder, type DataFolder } from './folder.js';
 import type { StandaloneSettings } from './settings.js';
@@ -15,6 +15,7 @@ const CLOSE_WITHIN_MS = 30_000;
  * @throws when it cannot start, with nothing left running.
  */
 export async function serve(settings: StandaloneSettings, print: (text: string) => void): Promise<number> {
+  planListen(settings);
   const stopped = untilStopped();
   const folder = openDataFolder(resolve(settings.dataFolder));
   const giveBack = takeDataFolder(folder);
