@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { HostDefinition } from '@understudy/cluster';
 import { openAccess } from './access/index.js';
 import { HostAgent } from './agent/agent.js';
@@ -52,6 +53,6 @@ function targetOf(definition: HostDefinition): string {
   const access = definition.access;
   switch (access.kind) {
     case 'local':
-      return `local:${access.root.replace(/\/+$/, '')}`;
+      return `local:${resolve(access.root)}`;
   }
 }

@@ -44,8 +44,15 @@ export class Timeline {
       to: Math.min(index === this.stretches.length - 1 ? Infinity : stretch.to, between.toMs - stretch.offset),
     }));
     const covered = ranges.filter((range) => range.from <= range.to);
-    if (covered.length === 0) return { from: this.last, to: this.last };
+    if (covered.length === 0) return this.skipped(between.fromMs);
     return { from: Math.min(...covered.map((range) => range.from)), to: Math.max(...covered.map((range) => range.to)) };
+  }
+
+  /** The clock was set forward past the whole range: all of it was the one moment at which that happened. */
+  private skipped(fromMs: number): { readonly from: number; readonly to: number } {
+    const next = this.stretches.find((stretch) => stretch.from + stretch.offset > fromMs);
+    const moment = next?.from ?? this.last;
+    return { from: moment, to: moment };
   }
 
   /** Stretches of time longer than `limitMs` between two lines. */
@@ -62,8 +69,9 @@ function stretchesOf(marks: readonly { readonly m: number; readonly wall: number
   for (const { m, wall } of marks) {
     const offset = wall - m;
     const current = stretches.at(-1);
-    if (current && Math.abs(current.offset - offset) <= CLOCK_STEP_MS) current.to = m;
-    else stretches.push({ from: m, to: m, offset });
+    // The clock was set somewhere between two lines; the time between belongs to the stretch before.
+    if (current) current.to = m;
+    if (!current || Math.abs(current.offset - offset) > CLOCK_STEP_MS) stretches.push({ from: m, to: m, offset });
   }
   return stretches;
 }
