@@ -3,3 +3,4 @@ export * from './store.js';
 export * from './http.js';
 export * from './hosts.js';
 export * from './releases.js';
+export * from './pair.js';

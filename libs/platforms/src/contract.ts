@@ -1,0 +1,506 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ClusterSnapshot, Verb } from '@understudy/cluster';
+import { activeNode, fitToServe, nodeNamed } from '@understudy/cluster';
+import type { Fence, Host } from '@understudy/hosts';
+import type { ActReport, ClusterTarget, PlatformDriver, VerbRequest, VerbResult } from './platform.js';
+
+/** A running cluster of at least three nodes, and the hands of everybody else on it. */
+export interface ClusterUnderTest {
+  readonly driver: PlatformDriver;
+  readonly workload: string;
+  /** The first one is active at the beginning. */
+  readonly nodes: readonly string[];
+  /** Opened anew, as another process would after the first has died. */
+  target(): ClusterTarget;
+  /** Tries one write on every node as a client would, and answers which ones acknowledged it. */
+  writers(): Promise<readonly string[]>;
+  /** Of all writes acknowledged to `writers`, how many the cluster has not got now. */
+  lostWrites(): Promise<number>;
+  /** As a person, a unit or a configuration tool would; returns when it answers or has had its time. */
+  startByHand(node: string): Promise<void>;
+  reboot(node: string): Promise<void>;
+  /** The node's receiver hangs; the link stays. Answers how to let it go on. */
+  freezeReceiver(node: string): Promise<() => Promise<void>>;
+  /** Commits wait for these nodes from now on; undefined = for none. */
+  requireSynchronous(nodes: readonly string[] | undefined): Promise<void>;
+  /** The act of the driver that takes the active node's service away. */
+  readonly stopAct: string;
+  /** Let ten seconds pass as it likes: an act that was begun and never ended is given its time. */
+  readonly slow: boolean;
+  remove(): Promise<void>;
+}
+
+const LIMIT_MS = 40_000;
+
+class Crash extends Error {}
+
+interface Options {
+  readonly key?: string;
+  readonly fence?: Fence;
+  readonly target?: ClusterTarget;
+  readonly limitMs?: number;
+  readonly mayGoOn?: VerbRequest['mayGoOn'];
+}
+
+/** What every platform driver must do, run against a real or a simulated cluster. */
+export function platformContract(name: string, open: () => Promise<ClusterUnderTest>): void {
+  describe(`platform contract: ${name}`, () => {
+    const suite = new Suite(open);
+    beforeAll(() => suite.open());
+    afterAll(() => suite.close());
+    beforeEach(() => suite.settled());
+
+    observing(suite);
+    verbs(suite);
+    guarding(suite);
+    switching(suite);
+    crashing(suite);
+  });
+}
+
+/** One cluster for the whole file; each test leaves every node joined and released, whoever is active. */
+class Suite {
+  cluster!: ClusterUnderTest;
+  private steps = 0;
+  epoch = 1;
+
+  constructor(private readonly make: () => Promise<ClusterUnderTest>) {}
+
+  async open(): Promise<void> {
+    this.cluster = await this.make();
+  }
+
+  async close(): Promise<void> {
+    await this.cluster?.remove();
+  }
+
+  observe(): Promise<ClusterSnapshot> {
+    return this.cluster.driver.observe(this.cluster.target(), 10_000);
+  }
+
+  async active(): Promise<string> {
+    return activeNode(await this.observe(), this.cluster.workload)?.node ?? 'none';
+  }
+
+  /** Two standbys; the first is the next to take over. */
+  async standbys(): Promise<readonly [string, string]> {
+    const active = await this.active();
+    const [first, second] = this.cluster.nodes.filter((node) => node !== active);
+    return [first as string, second as string];
+  }
+
+  key(): string {
+    return `rollout-1/step-${++this.steps}`;
+  }
+
+  async perform(verb: Verb, node: string, options: Options = {}): Promise<VerbResult> {
+    const target = options.target ?? this.cluster.target();
+    return this.cluster.driver.perform(target, {
+      verb,
+      workload: this.cluster.workload,
+      node,
+      key: options.key ?? this.key(),
+      fence: options.fence ?? { logId: 'log-1', epoch: this.epoch },
+      deadlineAt: target.now() + (options.limitMs ?? LIMIT_MS),
+      parameters: { stopDeadlineMs: '2000' },
+      mayGoOn: options.mayGoOn ?? (() => true),
+      onAct: () => undefined,
+    });
+  }
+
+  async met(verb: Verb, node: string, options: Options = {}): Promise<readonly ActReport[]> {
+    const result = await this.perform(verb, node, options);
+    expect(result.status === 'met' ? 'met' : JSON.stringify(result), `${verb} ${node}`).toBe('met');
+    return result.acts;
+  }
+
+  /** Waits until every node is fit: what a test before left must not be what this one sees. */
+  async settled(): Promise<void> {
+    let last: ClusterSnapshot | undefined;
+    for (let tries = 0; tries < 400; tries++) {
+      last = await this.observe();
+      const active = activeNode(last, this.cluster.workload);
+      if (last.complete && active !== undefined && last.nodes.every((node) => node === active || fitToServe(node))) return;
+      await new Promise((resolve) => setTimeout(resolve, this.cluster.slow ? 0 : 25));
+    }
+    throw new Error(`The cluster did not settle: ${JSON.stringify(last)}`);
+  }
+}
+
+function observing(suite: Suite): void {
+  it('observes the whole cluster: one active node, standbys within their lag, versions and identity', async () => {
+    const seen = await suite.observe();
+    expect(seen).toMatchObject({ platform: suite.cluster.driver.platform, complete: true, disagreements: [] });
+    expect(seen.nodes.map((node) => node.node)).toEqual(suite.cluster.nodes);
+    const active = activeNode(seen, suite.cluster.workload);
+    expect(active).toMatchObject({ writable: true, lag: null, availability: 'serving' });
+    for (const node of seen.nodes) {
+      expect(node.bootId, node.node).not.toBeNull();
+      expect(node.systemIdentifier).toBe(active?.systemIdentifier);
+      expect(node.timeline).toBe(active?.timeline);
+      expect(Object.values(node.versions)[0]?.running).toBeTruthy();
+      if (node !== active) expect(node).toMatchObject({ writable: false, joined: true, electable: true });
+    }
+  });
+
+  it('gives evidence of an application cluster from what it saw', async () => {
+    const evidence = await suite.cluster.driver.evidence(suite.cluster.target(), 10_000);
+    expect(evidence.filter(({ supports }) => supports === 'application')).toHaveLength(suite.cluster.nodes.length - 1);
+  });
+
+  it('passes its own preflight and the minimum on every node', async () => {
+    const { driver, workload, nodes } = suite.cluster;
+    const active = await suite.active();
+    const checks = [...(await driver.preflight(suite.cluster.target(), workload, 10_000))];
+    for (const node of nodes)
+      checks.push(...(await driver.validate(suite.cluster.target(), workload, node, node === active, 10_000)));
+    expect(checks.length).toBeGreaterThan(10);
+    expect(checks.filter((check) => check.passed !== true)).toEqual([]);
+  });
+
+  it('has the same fingerprint after the roles changed', async () => {
+    const fingerprint = async (): Promise<string> => {
+      const facts = await suite.cluster.driver.facts(suite.cluster.target(), (value) => `hash of ${value}`, 10_000);
+      return suite.cluster.driver.fingerprintInput(await suite.observe(), facts);
+    };
+    const before = await fingerprint();
+    await suite.met('switchover', (await suite.standbys())[0]);
+    expect(await fingerprint()).toBe(before);
+  });
+}
+
+function verbs(suite: Suite): void {
+  it('drains, joins and releases a standby; each verb repeated does nothing', async () => {
+    const [standby] = await suite.standbys();
+    const active = await suite.active();
+    for (const verb of ['drain', 'join', 'release'] as const) {
+      expect((await suite.met(verb, standby)).length, verb).toBeGreaterThan(0);
+      expect(await suite.met(verb, standby), `${verb} repeated`).toEqual([]);
+      const node = nodeNamed(await suite.observe(), standby);
+      const expected = {
+        drain: { availability: 'drained', electable: false, joined: false },
+        join: { availability: 'serving', electable: false, joined: true },
+        release: { availability: 'serving', electable: true, joined: true },
+      }[verb];
+      expect(node, verb).toMatchObject(expected);
+      expect(await suite.active(), 'the workload does not move').toBe(active);
+    }
+  });
+
+  it('stops and starts a standby; each verb repeated does nothing', async () => {
+    const [standby] = await suite.standbys();
+    await suite.met('stop', standby);
+    expect(nodeNamed(await suite.observe(), standby)).toMatchObject({ availability: 'down', writable: false });
+    expect(await suite.met('stop', standby)).toEqual([]);
+    await suite.met('start', standby);
+    expect(await suite.met('start', standby)).toEqual([]);
+    await suite.settled();
+  });
+
+  it('keeps a drained node drained over a reboot of its host', async () => {
+    const [standby] = await suite.standbys();
+    await suite.met('drain', standby);
+    const before = nodeNamed(await suite.observe(), standby);
+    await suite.cluster.reboot(standby);
+    const after = nodeNamed(await suite.observe(), standby);
+    expect(after).toMatchObject({ availability: 'drained', electable: false });
+    expect(after?.bootId).not.toBe(before?.bootId);
+    await suite.met('join', standby);
+    await suite.met('release', standby);
+  });
+
+  it('lets a released node come back by itself after a reboot', async () => {
+    const [standby] = await suite.standbys();
+    await suite.cluster.reboot(standby);
+    await suite.settled();
+    expect(nodeNamed(await suite.observe(), standby)).toMatchObject({ availability: 'serving', joined: true });
+  });
+
+  it('joins the node that used to be active without moving the workload back', async () => {
+    const preferred = await suite.active();
+    const [next] = await suite.standbys();
+    await suite.met('switchover', next);
+    for (const verb of ['drain', 'join', 'release'] as const) {
+      await suite.met(verb, preferred);
+      expect(await suite.active(), verb).toBe(next);
+    }
+  });
+
+  it('drains a synchronous standby without holding up a commit, and restores the setting with the release', async () => {
+    const [standby] = await suite.standbys();
+    const active = await suite.active();
+    await suite.cluster.requireSynchronous([standby]);
+    try {
+      expect(await suite.cluster.writers()).toEqual([active]);
+      await suite.met('drain', standby);
+      expect(await suite.cluster.writers(), 'drained').toEqual([active]);
+      await suite.met('join', standby);
+      await suite.met('release', standby);
+      await suite.cluster.freezeReceiver(standby).then(async (thaw) => {
+        expect(await suite.cluster.writers(), 'commits wait for the released standby again').toEqual([]);
+        await thaw();
+      });
+    } finally {
+      await suite.cluster.requireSynchronous(undefined);
+    }
+  });
+}
+
+function guarding(suite: Suite): void {
+  it('refuses to drain the active node, and does nothing', async () => {
+    const active = await suite.active();
+    const result = await suite.perform('drain', active);
+    expect(result).toMatchObject({ status: 'stuck', acts: [] });
+    expect(result.status === 'stuck' && result.reason).toMatch(new RegExp(active));
+  });
+
+  it('refuses to switch over to a drained node, and does nothing', async () => {
+    const [standby] = await suite.standbys();
+    await suite.met('drain', standby);
+    await suite.met('join', standby);
+    expect(await suite.perform('switchover', standby)).toMatchObject({ status: 'stuck', acts: [] });
+    await suite.met('release', standby);
+  });
+
+  it('does nothing at all for an orchestrator that a newer one has fenced off', async () => {
+    const [standby] = await suite.standbys();
+    const active = await suite.active();
+    const old = { logId: 'log-1', epoch: suite.epoch };
+    suite.epoch += 1;
+    for (const host of Object.values(suite.cluster.target().hosts))
+      await host.journal.raise({ logId: 'log-1', epoch: suite.epoch }, 10_000);
+    for (const verb of ['drain', 'switchover'] as const) {
+      expect(await suite.perform(verb, standby, { fence: old }), verb).toMatchObject({
+        status: 'unknown',
+        cause: 'fenced',
+        acts: [],
+      });
+    }
+    expect(await suite.active()).toBe(active);
+    await suite.settled();
+  });
+
+  it('stops before the first act when it is frozen', async () => {
+    const [standby] = await suite.standbys();
+    const result = await suite.perform('switchover', standby, { mayGoOn: () => false });
+    expect(result).toMatchObject({ status: 'unknown', cause: 'frozen', acts: [] });
+  });
+
+  it('refuses the switchover before the stop when any receiver lags', async () => {
+    const [next, third] = await suite.standbys();
+    const active = await suite.active();
+    const thaw = await suite.cluster.freezeReceiver(third);
+    const result = await suite.perform('switchover', next);
+    await thaw();
+    expect(result.status === 'stuck' ? 'stuck' : JSON.stringify(result)).toBe('stuck');
+    expect(result.acts.map(({ act }) => act)).not.toContain(suite.cluster.stopAct);
+    expect(await suite.cluster.writers()).toEqual([active]);
+  });
+}
+
+function switching(suite: Suite): void {
+  it('moves the workload without a lost write, and every other node follows', async () => {
+    const [next] = await suite.standbys();
+    await suite.cluster.writers();
+    const acts = await suite.met('switchover', next);
+    expect(acts.length).toBeGreaterThan(0);
+    expect(await suite.cluster.writers()).toEqual([next]);
+    expect(await suite.cluster.lostWrites()).toBe(0);
+    const seen = await suite.observe();
+    expect(seen.nodes.filter((node) => node.joined)).toHaveLength(suite.cluster.nodes.length);
+    expect(await suite.met('switchover', next), 'repeated').toEqual([]);
+  });
+
+  it('says that it must not be stopped from the stop of the active node until one node serves', async () => {
+    const [next] = await suite.standbys();
+    const asked: { act: string; binding: boolean; served: boolean }[] = [];
+    let served = true;
+    await suite.met('switchover', next, {
+      mayGoOn: ({ act, binding }) => {
+        if (act !== 'wait') asked.push({ act, binding, served });
+        if (act === suite.cluster.stopAct) served = false;
+        return true;
+      },
+    });
+    const stop = asked.findIndex(({ act }) => act === suite.cluster.stopAct);
+    expect(stop).toBeGreaterThanOrEqual(0);
+    expect(asked.slice(0, stop + 1).every(({ binding }) => !binding)).toBe(true);
+    expect(asked[stop + 1]?.binding).toBe(true);
+    expect(asked.at(-1)?.binding).toBe(false);
+  });
+
+  it('starts the active node again when its stop does not end in time', async () => {
+    const [next, third] = await suite.standbys();
+    const active = await suite.active();
+    let thaw: (() => Promise<void>) | undefined;
+    let freezing: Promise<void> | undefined;
+    const target = suite.cluster.target();
+    const frozen = interposed(target, async (call) => {
+      if (call.key.includes(`/${suite.cluster.stopAct}/`) && freezing === undefined) {
+        freezing = suite.cluster.freezeReceiver(third).then((letGo) => void (thaw = letGo));
+        await freezing;
+      }
+    });
+    const result = await suite.perform('switchover', next, { target: frozen });
+    await thaw?.();
+    expect(result.status === 'stuck' ? result.reason : JSON.stringify(result)).toMatch(new RegExp(`${active} was started again`));
+    expect(await suite.cluster.writers()).toEqual([active]);
+    expect(await suite.cluster.lostWrites()).toBe(0);
+    await suite.settled();
+  });
+}
+
+function crashing(suite: Suite): void {
+  const most = 12;
+  for (let k = 1; k <= most; k++) {
+    it(`goes on after a crash before act ${k} of a switchover, the old active node started by hand in between`, async (context) => {
+      const [next] = await suite.standbys();
+      const old = await suite.active();
+      const key = suite.key();
+      await suite.cluster.writers();
+      let acts = 0;
+      const first = await suite.perform('switchover', next, { key, mayGoOn: ({ act }) => act === 'wait' || ++acts < k });
+      if (first.status === 'met') return context.skip(`a switchover has ${first.acts.length} acts here`);
+      expect(first).toMatchObject({ cause: 'frozen' });
+      expect(first.acts).toHaveLength(k - 1);
+      expect((await suite.cluster.writers()).length, 'after the crash').toBeLessThanOrEqual(1);
+      if (k % 2 === 0) await suite.cluster.startByHand(old);
+      expect((await suite.cluster.writers()).length, 'started by hand').toBeLessThanOrEqual(1);
+      await suite.met('switchover', next, { key });
+      expect(await suite.cluster.writers(), 'at the end').toEqual([next]);
+      expect(await suite.cluster.lostWrites()).toBe(0);
+      await suite.settled();
+    });
+  }
+
+  for (let k = 1; k <= most; k++) {
+    it(`never lets two nodes take writes when the old active node is started by hand right after act ${k}`, async (context) => {
+      const [next] = await suite.standbys();
+      const old = await suite.active();
+      const seen: (readonly string[])[] = [];
+      let acts = 0;
+      const watched = interposed(suite.cluster.target(), async () => {
+        if (++acts !== k + 1) return;
+        await suite.cluster.startByHand(old);
+        seen.push(await suite.cluster.writers());
+      });
+      await suite.met('switchover', next, { target: watched });
+      if (seen.length === 0) return context.skip(`a switchover has ${acts} journal entries here`);
+      seen.push(await suite.cluster.writers());
+      expect(
+        seen.every((writers) => writers.length <= 1),
+        JSON.stringify(seen),
+      ).toBe(true);
+      expect(seen.at(-1)).toEqual([next]);
+      expect(await suite.cluster.lostWrites()).toBe(0);
+      await suite.settled();
+    });
+  }
+
+  for (const verb of ['drain', 'join', 'release', 'switchover'] as const) {
+    it(`${verb}: an act that was performed and not heard of is not performed again`, async () => {
+      const [standby] = await suite.standbys();
+      if (verb === 'join' || verb === 'release') await suite.met('drain', standby);
+      if (verb === 'release') await suite.met('join', standby);
+      const key = suite.key();
+      for (let crashes = 0; crashes < 16; crashes++) {
+        const died = await suite.perform(verb, standby, { key, target: deaf(suite.cluster.target(), 1) }).then(
+          () => false,
+          (error: unknown) => {
+            if (error instanceof Crash) return true;
+            throw error;
+          },
+        );
+        expect((await suite.cluster.writers()).length).toBeLessThanOrEqual(1);
+        if (!died) break;
+      }
+      await suite.met(verb, standby, { key });
+      const numbers = await actNumbers(suite.cluster.target(), key);
+      expect(numbers.length).toBeGreaterThan(0);
+      expect(
+        numbers.filter((number) => number !== 1),
+        'every act once',
+      ).toEqual([]);
+      expect(await suite.cluster.lostWrites()).toBe(0);
+      if (verb === 'drain') await suite.met('join', standby);
+      if (verb === 'drain' || verb === 'join') await suite.met('release', standby);
+    });
+  }
+
+  it('waits for an act that was begun and has no end, before it does anything else', async () => {
+    const [standby] = await suite.standbys();
+    const key = suite.key();
+    const target = suite.cluster.target();
+    const host = target.hosts[target.definition.nodes.find((node) => node.slug === standby)?.host as string] as Host;
+    const begun = await host.journal.begin({
+      key: `${key}/unheard-of/1`,
+      fence: { logId: 'log-1', epoch: suite.epoch },
+      deadlineMs: 10_000,
+    });
+    expect(begun).toEqual({ status: 'begun' });
+    const result = await suite.perform('drain', standby, { key, limitMs: 1_500 });
+    expect(result).toMatchObject({ status: 'unknown', cause: 'deadline', acts: [] });
+    await host.journal.end({ key: `${key}/unheard-of/1`, fence: { logId: 'log-1', epoch: suite.epoch }, deadlineMs: 10_000 }, 0);
+    await suite.met('drain', standby, { key });
+    await suite.met('join', standby);
+    await suite.met('release', standby);
+  });
+}
+
+/** The same target; `before` runs before each journalled act is let through. */
+function interposed(target: ClusterTarget, before: (call: { readonly key: string }) => Promise<void>): ClusterTarget {
+  return withJournals(target, (journal) => ({
+    ...journal,
+    act: async (request) => {
+      await before(request);
+      return journal.act(request);
+    },
+    begin: async (request) => {
+      await before(request);
+      return journal.begin(request);
+    },
+  }));
+}
+
+/** The orchestrator dies right after the `nth` act that ran on a host, before it hears how it ended. */
+function deaf(target: ClusterTarget, nth: number): ClusterTarget {
+  let acts = 0;
+  const die = (): void => {
+    if (++acts === nth) throw new Crash('killed here');
+  };
+  return withJournals(target, (journal) => ({
+    ...journal,
+    act: async (request) => {
+      const result = await journal.act(request);
+      die();
+      return result;
+    },
+    end: async (request, code) => {
+      const result = await journal.end(request, code);
+      die();
+      return result;
+    },
+  }));
+}
+
+function withJournals(target: ClusterTarget, change: (journal: Host['journal']) => Host['journal']): ClusterTarget {
+  const plain = (journal: Host['journal']): Host['journal'] => ({
+    raise: (fence, deadlineMs) => journal.raise(fence, deadlineMs),
+    act: (request) => journal.act(request),
+    begin: (request) => journal.begin(request),
+    end: (request, code) => journal.end(request, code),
+    entries: (prefix, deadlineMs) => journal.entries(prefix, deadlineMs),
+  });
+  const hosts = Object.fromEntries(
+    Object.entries(target.hosts).map(([slug, host]) => [slug, { ...host, journal: change(plain(host.journal)) }]),
+  );
+  return { ...target, hosts };
+}
+
+/** The numbers at the end of every key of this step, over all hosts. */
+async function actNumbers(target: ClusterTarget, key: string): Promise<readonly number[]> {
+  const reads = await Promise.all(Object.values(target.hosts).map((host) => host.journal.entries(`${key}/`, 10_000)));
+  return reads.flatMap((read) =>
+    read.status === 'read' ? read.entries.map((entry) => Number(entry.key.split('/').at(-1))) : [Number.NaN],
+  );
+}
