@@ -13,8 +13,7 @@ create table event (
   body json not null,
   hash bytea not null,
   constraint event_pkey primary key (position),
-  constraint event_stream_version unique (stream, version),
-  constraint event_from_one check (position > 0 and version > 0 and schema_version > 0)
+  constraint event_stream_version unique (stream, version)
 );
 
 -- Identity of this log. Renewed after a restore, so that consumers notice that history may have been cut.
@@ -43,26 +42,36 @@ create trigger event_table_unchanging before update or delete or truncate on eve
 alter table event enable always trigger event_row_unchanging;
 alter table event enable always trigger event_table_unchanging;
 
--- Each event's hash = SHA-256(hash of the event before in its stream, content); before the first stand 32 zero bytes.
-create function chain_link(state bytea, previous bytea, content bytea) returns bytea
+-- An event's hash = SHA-256(hash of the event before it in its stream, SHA-256(content)); before the first stand 32 zero bytes.
+create function chain_link(state bytea, previous bytea, content_hash bytea) returns bytea
 language plpgsql immutable
 as $$
 begin
-  return sha256(coalesce(state, previous) || content);
+  return sha256(coalesce(state, previous) || content_hash);
 end
 $$;
-create aggregate chain(previous bytea, content bytea) (sfunc = chain_link, stype = bytea);
+create aggregate chain(previous bytea, content_hash bytea) (sfunc = chain_link, stype = bytea);
 
 -- Appends a batch of appends; each is all or nothing over its streams, and one that lost does not touch the others.
 --
--- heads   [{"a": index of the append, "i": index of this stream append, "s": stream, "x": expected version}]
--- events  [{"i": index of the stream append, "t": type, "v": schema version, "m": metadata, "b": body}], in order;
---         a body that a nested JSON value cannot carry byte for byte comes as text in "c" instead of "b".
--- A stream stands at most once in a batch (the unique constraint says so too).
+-- One element per stream of an append (a stream stands at most once in a batch; the unique constraint says so too):
+--   streams, expected    the stream, and the version that it must have now
+--   appends              which append it belongs to: a number, the same for all streams of one append
+-- One element per event, in order:
+--   entries              the index, from 1, of its stream in "streams"
+--   types, shapes        event type and schema version
+--   meta_at, meta_size, body_at, body_size    where metadata and body stand in "texts": first byte from 1, number of bytes
+-- texts                  UTF-8 of all JSON texts; as bytes, because then nothing is escaped, parsed twice or changed on the way
 --
 -- Answers the position before the first new event, the time of all of them, their hashes one after the other (64 hex digits each,
--- in the order of "events" without those of losers), and the losers as [{"a", "s", "x", "version"}] or null.
-create function append(heads json, events json, out base bigint, out at text, out hashes text, out lost json)
+-- in order, without those of losers), and the losers as [{"a": append, "s": stream, "x": expected, "version": actual}] or null.
+-- Nothing that a caller sends decides on position, version, time or hash.
+create function append(
+  streams text[], expected integer[], appends integer[],
+  entries integer[], types text[], shapes integer[],
+  meta_at integer[], meta_size integer[], body_at integer[], body_size integer[], texts bytea,
+  out base bigint, out at text, out hashes text, out lost json
+)
 language plpgsql volatile security definer
 set search_path from current
 -- Fixed plans by index: planned for a table whose statistics are still empty, they must not scan it when it has grown.
@@ -70,64 +79,61 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
-  winners integer[];
-  streams text[];
-  versions integer[];
+  actual integer[];
   links bytea[];
+  losers integer[] := '{}';
+  at_content bytea;
 begin
   -- Separate statements: each has its own snapshot, and the next one's is taken when the lock is ours.
   perform pg_advisory_xact_lock(1970238579, hashtext(current_schema()));
 
-  with head as materialized (
-    select h.a, h.i, h.s, h.x, coalesce(last.version, 0) as version, coalesce(last.hash, decode(repeat('00', 32), 'hex')) as hash
-    from json_to_recordset(heads) as h(a integer, i integer, s text, x integer)
-    left join lateral (select e.version, e.hash from event e where e.stream = h.s order by e.version desc limit 1) last on true
-  ), loser as materialized (
-    select head.a from head where head.x is distinct from head.version
-  )
-  select
-    array_agg(head.i) filter (where loser.a is null),
-    array_agg(head.s) filter (where loser.a is null),
-    array_agg(head.version) filter (where loser.a is null),
-    array_agg(head.hash) filter (where loser.a is null),
-    json_agg(json_build_object('a', head.a, 's', head.s, 'x', head.x, 'version', head.version)) filter (where loser.a is not null)
-  into winners, streams, versions, links, lost
-  from head left join (select distinct loser.a from loser) loser on loser.a = head.a;
+  select array_agg(coalesce(head.version, 0) order by h.n), array_agg(coalesce(head.hash, decode(repeat('00', 32), 'hex')) order by h.n)
+  into actual, links
+  from unnest(streams) with ordinality as h(stream, n)
+  left join lateral (select e.version, e.hash from event e where e.stream = h.stream order by e.version desc limit 1) head on true;
+
+  if actual is distinct from expected then
+    select array_agg(h.n), json_agg(json_build_object('a', h.append, 's', h.stream, 'x', h.wanted, 'version', h.found) order by h.n)
+    into losers, lost
+    from unnest(streams, expected, appends, actual) with ordinality as h(stream, wanted, append, found, n)
+    where h.append in (
+      select o.append from unnest(expected, appends, actual) as o(wanted, append, found) where o.wanted is distinct from o.found);
+    losers := coalesce(losers, '{}');
+  end if;
 
   select coalesce((select e.position from event e order by e.position desc limit 1), 0) into base;
   at := to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+  at_content := int4send(octet_length(at)) || convert_to(at, 'UTF8');
 
-  with item as materialized (
-    select
-      base + row_number() over (order by r.n) as position,
-      w.stream,
-      (w.version + row_number() over (partition by r.i order by r.n))::integer as version,
-      r.t as type, r.v as schema_version, r.m as metadata, coalesce(r.c::json, r.b) as body,
-      w.link, r.i
-    from rows from (json_to_recordset(events) as (i integer, t text, v integer, m json, b json, c text)) with ordinality
-      as r(i, t, v, m, b, c, n)
-    join unnest(winners, streams, versions, links) as w(i, stream, version, link) on w.i = r.i
-  ), linked as materialized (
-    select
-      item.*,
-      -- Fields are length-prefixed, so that no two different events have the same bytes.
-      chain(item.link,
-        int8send(item.position)
-        || int4send(octet_length(item.stream)) || convert_to(item.stream, 'UTF8')
-        || int4send(item.version)
-        || int4send(octet_length(item.type)) || convert_to(item.type, 'UTF8')
-        || int4send(item.schema_version)
-        || int4send(octet_length(at)) || convert_to(at, 'UTF8')
-        || int4send(octet_length(item.metadata::text)) || convert_to(item.metadata::text, 'UTF8')
-        || int4send(octet_length(item.body::text)) || convert_to(item.body::text, 'UTF8')
-      ) over (partition by item.i order by item.version) as hash
-    from item
-  ), added as (
+  with added as (
     insert into event (position, stream, version, type, schema_version, "time", metadata, body, hash)
-    select l.position, l.stream, l.version, l.type, l.schema_version, at, l.metadata, l.body, l.hash
-    from linked l order by l.position
+    select
+      base + x.number, x.stream, x.version, x.type, x.shape, at, convert_from(x.metadata, 'UTF8')::json, convert_from(x.body, 'UTF8')::json,
+      -- Fields are length-prefixed, so that no two different events have the same bytes.
+      chain(x.link, sha256(
+        int8send(base + x.number)
+        || int4send(octet_length(x.stream)) || convert_to(x.stream, 'UTF8')
+        || int4send(x.version)
+        || int4send(octet_length(x.type)) || convert_to(x.type, 'UTF8')
+        || int4send(x.shape)
+        || at_content
+        || int4send(octet_length(x.metadata)) || x.metadata
+        || int4send(octet_length(x.body)) || x.body
+      )) over (partition by x.entry order by x.n)
+    from (
+      select
+        r.entry, r.n, r.type, r.shape, streams[r.entry] as stream, links[r.entry] as link,
+        actual[r.entry] + (row_number() over (partition by r.entry order by r.n))::integer as version,
+        row_number() over (order by r.entry, r.n) as number,
+        substring(texts from r.m_at for r.m_size) as metadata,
+        substring(texts from r.b_at for r.b_size) as body
+      from unnest(entries, types, shapes, meta_at, meta_size, body_at, body_size) with ordinality
+        as r(entry, type, shape, m_at, m_size, b_at, b_size, n)
+      where r.entry <> all (losers)
+    ) x
+    returning position, hash
   )
-  select encode(string_agg(l.hash, ''::bytea order by l.position), 'hex') into hashes from linked l;
+  select encode(string_agg(added.hash, ''::bytea order by added.position), 'hex') into hashes from added;
 end
 $$;
 
@@ -138,7 +144,7 @@ declare
 begin
   execute format('revoke all on event, log_identity, migration from %I', role);
   execute format('grant select on event, log_identity, migration to %I', role);
-  revoke all on function append(json, json), chain_link(bytea, bytea, bytea), chain(bytea, bytea), refuse_change() from public;
-  execute format('grant execute on function append(json, json) to %I', role);
+  execute format('revoke all on all functions in schema %I from public', current_schema());
+  execute format('grant execute on function append to %I', role);
 end
 $grants$;

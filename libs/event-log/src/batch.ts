@@ -10,8 +10,8 @@ interface EncodedEvent {
   readonly type: string;
   readonly schemaVersion: number;
   readonly bodyText: string;
-  /** JSON of one element of `events`, without its opening and its index. */
-  readonly fragment: string;
+  /** UTF-8. */
+  readonly bodyBytes: number;
 }
 
 interface EncodedStream {
@@ -24,6 +24,7 @@ interface EncodedStream {
 export interface EncodedAppend {
   readonly streams: readonly EncodedStream[];
   readonly metadataText: string;
+  readonly metadataBytes: number;
   readonly eventCount: number;
   readonly bytes: number;
 }
@@ -41,67 +42,112 @@ function jsonText(what: string, value: unknown): string {
   return text;
 }
 
-/**
- * The body as a nested value keeps its bytes only if it is an object or array without \u escapes: PostgreSQL decodes strings of
- * the outer document, and refuses U+0000 and half surrogates in them. Everything else travels as text.
- */
-function bodyField(text: string): string {
-  const nests = (text.startsWith('{') || text.startsWith('[')) && !text.includes('\\u');
-  return nests ? `"b":${text}` : `"c":${JSON.stringify(text)}`;
-}
-
-function encodeEvent(event: NewEvent, metadataText: string): EncodedEvent {
-  checkName('event type', event.type);
-  if (!Number.isInteger(event.schemaVersion) || event.schemaVersion < 1) {
-    throw new InvalidAppend(`The schema version of ${event.type} must be a whole number from 1, not ${event.schemaVersion}.`);
+function encodeEvent(event: NewEvent): EncodedEvent {
+  const { type, schemaVersion } = event;
+  checkName('event type', type);
+  if (!Number.isInteger(schemaVersion) || schemaVersion < 1) {
+    throw new InvalidAppend(`The schema version of ${type} must be a whole number from 1, not ${schemaVersion}.`);
   }
-  const bodyText = jsonText(`body of ${event.type}`, event.body);
-  const fragment = `,"t":${JSON.stringify(event.type)},"v":${event.schemaVersion},"m":${metadataText},${bodyField(bodyText)}}`;
-  return { type: event.type, schemaVersion: event.schemaVersion, bodyText, fragment };
+  const bodyText = jsonText(`body of ${type}`, event.body);
+  return { type, schemaVersion, bodyText, bodyBytes: Buffer.byteLength(bodyText) };
 }
 
-function encodeStream(part: StreamAppend, metadataText: string): EncodedStream {
+function encodeStream(part: StreamAppend): EncodedStream {
   checkName('stream', part.stream);
   if (!Number.isInteger(part.expectedVersion) || part.expectedVersion < 0) {
     throw new InvalidAppend(`The expected version of ${part.stream} must be a whole number from 0, not ${part.expectedVersion}.`);
   }
-  const { stream, expectedVersion } = part;
-  return { stream, expectedVersion, events: part.events.map((event) => encodeEvent(event, metadataText)) };
+  return { stream: part.stream, expectedVersion: part.expectedVersion, events: part.events.map(encodeEvent) };
 }
 
 /** Fixes an append's texts. Throws `InvalidAppend` for what no log could take. */
 export function encodeAppend(request: AppendRequest): EncodedAppend {
   const metadataText = jsonText('metadata', request.metadata);
-  if (metadataText.includes('\\u') || !metadataText.startsWith('{')) {
-    throw new InvalidAppend('The metadata holds control characters or half a surrogate pair. Send plain text.');
-  }
-  const streams = request.streams.map((part) => encodeStream(part, metadataText));
+  const metadataBytes = Buffer.byteLength(metadataText);
+  const streams = request.streams.map(encodeStream);
   if (streams.length === 0) throw new InvalidAppend('An append names at least one stream.');
   if (new Set(streams.map((part) => part.stream)).size < streams.length) {
     throw new InvalidAppend('An append names a stream once: put all its events into one entry.');
   }
   const events = streams.flatMap((part) => part.events);
-  const bytes = events.reduce((sum, event) => sum + event.fragment.length, 0);
+  const bytes = events.reduce((sum, event) => sum + event.bodyBytes, metadataBytes);
   if (events.length > MAX_EVENTS || bytes > MAX_BYTES) {
     throw new InvalidAppend(
       `An append holds at most ${MAX_EVENTS} events and ${MAX_BYTES} bytes; this one has ${events.length} and ${bytes}.`,
     );
   }
-  return { streams, metadataText, eventCount: events.length, bytes };
+  return { streams, metadataText, metadataBytes, eventCount: events.length, bytes };
 }
 
-/** The two parameters of the append function. */
-export function encodeBatch(appends: readonly EncodedAppend[]): { readonly heads: string; readonly events: string } {
-  const heads: string[] = [];
-  const events: string[] = [];
-  appends.forEach((append, index) => {
+/** Elements of the parameters of the append function, in its order; described in `0001_log.sql`. */
+class Batch {
+  private readonly streams: string[] = [];
+  private readonly expected: number[] = [];
+  private readonly appends: number[] = [];
+  private readonly entries: number[] = [];
+  private readonly types: string[] = [];
+  private readonly shapes: number[] = [];
+  private readonly metaAt: number[] = [];
+  private readonly metaSize: number[] = [];
+  private readonly bodyAt: number[] = [];
+  private readonly bodySize: number[] = [];
+  private readonly texts: string[] = [];
+  private next = 1;
+
+  add(append: EncodedAppend, index: number): void {
+    const metaAt = this.text(append.metadataText, append.metadataBytes);
     for (const part of append.streams) {
-      const entry = heads.length;
-      heads.push(`{"a":${index},"i":${entry},"s":${JSON.stringify(part.stream)},"x":${part.expectedVersion}}`);
-      for (const event of part.events) events.push(`{"i":${entry}${event.fragment}`);
+      this.streams.push(part.stream);
+      this.expected.push(part.expectedVersion);
+      this.appends.push(index);
+      for (const event of part.events) {
+        this.entries.push(this.streams.length);
+        this.types.push(event.type);
+        this.shapes.push(event.schemaVersion);
+        this.metaAt.push(metaAt);
+        this.metaSize.push(append.metadataBytes);
+        this.bodyAt.push(this.text(event.bodyText, event.bodyBytes));
+        this.bodySize.push(event.bodyBytes);
+      }
     }
-  });
-  return { heads: `[${heads.join(',')}]`, events: `[${events.join(',')}]` };
+  }
+
+  parameters(): unknown[] {
+    return [
+      textArray(this.streams),
+      integerArray(this.expected),
+      integerArray(this.appends),
+      integerArray(this.entries),
+      textArray(this.types),
+      integerArray(this.shapes),
+      integerArray(this.metaAt),
+      integerArray(this.metaSize),
+      integerArray(this.bodyAt),
+      integerArray(this.bodySize),
+      Buffer.from(this.texts.join('')),
+    ];
+  }
+
+  private text(text: string, bytes: number): number {
+    const at = this.next;
+    this.texts.push(text);
+    this.next += bytes;
+    return at;
+  }
+}
+
+// PostgreSQL documentation, "Array Input and Output Syntax".
+const integerArray = (values: readonly number[]): string => `{${values.join(',')}}`;
+const textArray = (values: readonly string[]): string =>
+  `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+
+export const APPEND_SQL = (schema: string): string =>
+  `select base, at, hashes, lost from ${schema}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
+
+export function encodeBatch(appends: readonly EncodedAppend[]): unknown[] {
+  const batch = new Batch();
+  for (const [index, append] of appends.entries()) batch.add(append, index);
+  return batch.parameters();
 }
 
 /** What the append function answers. */

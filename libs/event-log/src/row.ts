@@ -51,7 +51,7 @@ export const CHAIN_START = '0'.repeat(64);
 export function chainHash(previous: string, event: Omit<RawEvent, 'hash'>): string {
   const numbers = Buffer.alloc(8);
   numbers.writeBigInt64BE(BigInt(event.position));
-  const hash = createHash('sha256').update(previous, 'hex').update(numbers);
+  const hash = createHash('sha256').update(numbers);
   const integer = (value: number): void => {
     numbers.writeInt32BE(value);
     hash.update(numbers.subarray(0, 4));
@@ -67,5 +67,5 @@ export function chainHash(previous: string, event: Omit<RawEvent, 'hash'>): stri
   text(event.time);
   text(event.metadata);
   text(event.body);
-  return hash.digest('hex');
+  return createHash('sha256').update(previous, 'hex').update(hash.digest()).digest('hex');
 }

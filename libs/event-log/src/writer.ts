@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { AppendRequest, AppendResult, StoredEvent } from './api.js';
-import { type BatchAnswer, type EncodedAppend, decodeAnswer, encodeAppend, encodeBatch } from './batch.js';
+import { APPEND_SQL, type BatchAnswer, type EncodedAppend, decodeAnswer, encodeAppend, encodeBatch } from './batch.js';
 import { StoreUnavailable, isTransient } from './errors.js';
 
 const MAX_WAITING_APPENDS = 20_000;
@@ -147,10 +147,10 @@ export class Writer {
   private async send(batch: readonly Waiting[]): Promise<void> {
     const client = await this.connect();
     const appends = batch.map((item) => item.append);
-    const { heads, events } = encodeBatch(appends);
+    const values = encodeBatch(appends);
     try {
-      const text = `select base, at, hashes, lost from ${this.options.schema}.append($1, $2)`;
-      const { rows } = await client.query<BatchAnswer>({ name: 'append', text, values: [heads, events] });
+      const text = APPEND_SQL(this.options.schema);
+      const { rows } = await client.query<BatchAnswer>({ name: 'append', text, values });
       if (!rows[0]) throw new Error('The append function answered no row.');
       await this.answer(batch, decodeAnswer(appends, rows[0]));
     } catch (error) {
