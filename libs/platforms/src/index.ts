@@ -1,2 +1,10 @@
 export * from './drivers.js';
 export * from './platform.js';
+export { nextAct } from './postgres-streaming/next-act.js';
+export type * from './postgres-streaming/snapshot.js';
+export { actOn, type ActedWorld } from './simulated/act.js';
+export { simulatedDriver } from './simulated/driver.js';
+export { simulatedHosts } from './simulated/hosts.js';
+export { viewOf } from './simulated/view.js';
+export { SimulatedWorlds } from './simulated/worlds.js';
+export type { Next } from './verb-loop.js';

@@ -53,10 +53,8 @@ export function follow(
       reason: `node ${node.node} does not point at ${active.node}, and no credential for "replication" is defined to point it there`,
     };
   }
-  const slot = directed ? upstream?.slot : node.slot;
-  if (slot && above !== undefined && !above.slots.some((candidate) => candidate.name === slot)) {
-    return act({ act: 'create-slots', host: active.host, node: active.node, slots: [slot] });
-  }
+  const missing = missingSlots([node], active);
+  if (missing.length > 0) return act({ act: 'create-slots', host: active.host, node: active.node, slots: missing });
   if (!disk.process && server === undefined) {
     if (!disk.standbySignal) {
       const unclean =
@@ -78,6 +76,14 @@ export function follow(
   if (server?.inRecovery === true && !directed)
     return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
   return undefined;
+}
+
+/** Slots that these nodes use, or will use once they are pointed there, and that the active node has not got. */
+export function missingSlots(nodes: readonly PostgresNode[], active: PostgresNode): readonly string[] {
+  const there = answering(active)?.slots.map((slot) => slot.name);
+  if (there === undefined) return [];
+  const wanted = nodes.map((node) => (pointsAt(upstreamOf(node), active) ? upstreamOf(node)?.slot : node.slot));
+  return wanted.flatMap((slot) => (slot && !there.includes(slot) ? [slot] : []));
 }
 
 function act(value: PostgresAct): PostgresNext {

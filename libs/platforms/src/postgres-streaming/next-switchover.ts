@@ -1,5 +1,5 @@
 import type { Next } from '../verb-loop.js';
-import { follow } from './next-join.js';
+import { follow, missingSlots } from './next-join.js';
 import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot, SwitchoverMark } from './snapshot.js';
 import {
   answering,
@@ -166,6 +166,9 @@ function oldMarked(target: PostgresNode, old: PostgresNode, snapshot: PostgresSn
 
 function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
   const members = snapshot.nodes.filter((node) => node !== target && mustFollow(node));
+  // All at once: the same act twice would mean that the first one had no effect.
+  const missing = goal.canRepoint ? missingSlots(members, target) : [];
+  if (missing.length > 0) return act({ act: 'create-slots', host: target.host, node: target.node, slots: missing }, false);
   for (const node of members) {
     const next = streamsFrom(node, target) ? undefined : follow(goal, node, target);
     if (next !== undefined) return next;

@@ -1,0 +1,118 @@
+import {
+  beginStart,
+  beginStop,
+  changeMark,
+  createSlots,
+  dropSlots,
+  kill,
+  markDrained,
+  markStandby,
+  nodeOf,
+  point,
+  promote,
+  relaxSynchronous,
+  release,
+  restoreSynchronous,
+  setMark,
+  slotOf,
+  tick,
+  unmarkStandby,
+  write,
+  type World,
+} from '@understudy/simulated-cluster';
+import type { PostgresAct } from '../postgres-streaming/snapshot.js';
+import { parseSynchronousNames } from '../postgres-streaming/topology.js';
+
+export interface ActedWorld {
+  readonly world: World;
+  /** As the host program's exit code: 0 done, 3 precondition gone and nothing changed, 4 not in time. */
+  readonly code: 0 | 3 | 4;
+  readonly detail: string;
+}
+
+const STOP_LIMIT_MS = 9_500;
+const STEP_MS = 5;
+
+/** Pure: what one act of the driver does to the world, and the time that it takes there. */
+export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
+  const { node } = act;
+  switch (act.act) {
+    case 'start':
+      return done(beginStart(world, node));
+    case 'stop':
+      return stop(world, node, STOP_LIMIT_MS);
+    case 'stop-active':
+      return stopActive(world, node, act.limitMs);
+    case 'stop-at-once':
+      return done(kill(world, node));
+    case 'mark-drained':
+      return done(markDrained(world, node));
+    case 'release':
+      return done(release(world, node));
+    case 'relax-synchronous': {
+      const { needed, names } = parseSynchronousNames(act.names);
+      return done(relaxSynchronous(world, node, act.drained, { needed, names }));
+    }
+    case 'restore-synchronous':
+      return done(restoreSynchronous(world, node));
+    case 'repoint':
+      return done(point(world, node, act.upstream, slotOf(node)));
+    case 'mark-standby':
+      return checked(markStandby(world, node, act.upstream, slotOf(node)), 'it runs: somebody else started it');
+    case 'unmark-standby':
+      return nodeOf(world, node).service.state === 'stopped'
+        ? { world, code: 3, detail: 'it does not run' }
+        : done(unmarkStandby(world, node));
+    case 'create-slots':
+      return done(createSlots(world, node, act.slots));
+    case 'drop-slots':
+      return done(dropSlots(world, node, act.slots));
+    case 'checkpoint':
+      return checkpoint(world, node, act.target, key);
+    case 'return-active':
+      return done(beginStart(unmarkStandby(changeMark(world, node, { returned: true }), node), node));
+    case 'promote':
+      return checked(promote(world, node), 'it is not in recovery');
+    case 'end-switchover':
+      return done(setMark(world, node, null));
+  }
+}
+
+function done(world: World): ActedWorld {
+  return { world, code: 0, detail: 'done' };
+}
+
+function checked(result: { readonly world: World; readonly done: boolean }, refusal: string): ActedWorld {
+  return result.done ? done(result.world) : { world: result.world, code: 3, detail: refusal };
+}
+
+/** A write of our own gives the position that every receiver has to confirm. */
+function checkpoint(world: World, node: string, target: string, key: string): ActedWorld {
+  const written = write(world, node).world;
+  const freshPosition = nodeOf(written, node).log.position;
+  return done(
+    setMark(written, node, {
+      key,
+      target,
+      freshPosition,
+      freshAtMs: written.nowMs,
+      stopAtMs: null,
+      stopMissed: false,
+      returned: false,
+    }),
+  );
+}
+
+function stopActive(world: World, node: string, limitMs: number): ActedWorld {
+  const stopped = stop(changeMark(world, node, { stopAtMs: world.nowMs }), node, limitMs);
+  return stopped.code === 0 ? stopped : { ...stopped, world: changeMark(stopped.world, node, { stopMissed: true }) };
+}
+
+function stop(world: World, node: string, limitMs: number): ActedWorld {
+  let next = beginStop(world, node);
+  while (nodeOf(next, node).service.state !== 'stopped') {
+    if (next.nowMs - world.nowMs >= limitMs) return { world: next, code: 4, detail: `it did not stop within ${limitMs} ms` };
+    next = tick(next, STEP_MS);
+  }
+  return done(next);
+}
