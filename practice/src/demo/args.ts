@@ -70,28 +70,24 @@ type Values = Readonly<Partial<Record<'scenario' | 'nodes' | 'fault' | 'seed' | 
 function checked(values: Values, faults: readonly string[], drawSeed: () => number): Parsed {
   const scenario = SCENARIOS.find((name) => name === values.scenario);
   if (scenario === undefined) return wrong(`There is no scenario "${values.scenario}". There are: ${SCENARIOS.join(', ')}.`);
-  if (values.nodes !== '2' && values.nodes !== '3') return wrong(`--nodes takes 2 or 3, not "${values.nodes}".`);
-  if (values.fault !== undefined && scenario !== 'drift') return wrong('--fault belongs to --scenario drift.');
-  if (values.fault !== undefined && !faults.includes(values.fault))
-    return wrong(`There is no fault "${values.fault}". There are: ${faults.join(', ')}.`);
-  if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed))
-    return wrong(`--seed takes an integer from 0 to 999999999, not "${values.seed}".`);
-  if (values.judge !== undefined && values.evidence === undefined)
-    return wrong('--judge needs --evidence DIR: the script reads what is written there.');
-  if (scenario === 'hypervisor' && values.nodes !== '2')
-    return wrong('--nodes does not go with hypervisor: that cluster has one node.');
-  return {
-    parsed: 'run',
-    args: {
-      scenario,
-      nodes: values.nodes === '3' ? 3 : 2,
-      fault: values.fault,
-      seed: values.seed === undefined ? drawSeed() : Number(values.seed),
-      report: values.report,
-      evidence: values.evidence,
-      judge: values.judge,
-    },
-  };
+  const refused = refusal(values, faults);
+  if (refused !== undefined) return wrong(refused);
+  const { fault, report, evidence, judge } = values;
+  const seed = values.seed === undefined ? drawSeed() : Number(values.seed);
+  return { parsed: 'run', args: { scenario, nodes: values.nodes === '3' ? 3 : 2, fault, seed, report, evidence, judge } };
+}
+
+/** The first thing that cannot be meant, in words. */
+function refusal({ scenario, nodes, fault, seed, judge, evidence }: Values, faults: readonly string[]): string | undefined {
+  const rules: readonly (readonly [boolean, string])[] = [
+    [!['2', '3'].includes(nodes ?? ''), `--nodes takes 2 or 3, not "${nodes}".`],
+    [fault !== undefined && scenario !== 'drift', '--fault belongs to --scenario drift.'],
+    [fault !== undefined && !faults.includes(fault), `There is no fault "${fault}". There are: ${faults.join(', ')}.`],
+    [!/^\d{1,9}$/.test(seed ?? '0'), `--seed takes an integer from 0 to 999999999, not "${seed}".`],
+    [judge !== undefined && evidence === undefined, '--judge needs --evidence DIR: the script reads what is written there.'],
+    [scenario === 'hypervisor' && nodes !== '2', '--nodes does not go with hypervisor: that cluster has one node.'],
+  ];
+  return rules.find(([broken]) => broken)?.[1];
 }
 
 function wrong(why: string): Parsed {

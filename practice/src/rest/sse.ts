@@ -17,28 +17,40 @@ const AWAY_AT_MOST_MS = 30_000;
  * opened again where it stopped, by `Last-Event-ID`.
  */
 export async function follow(api: Api, path: string, signal: AbortSignal, onEvent: (event: Sent) => boolean): Promise<void> {
-  let lastId: string | null = null;
+  const reader = new Follower(api, path, signal);
   let awaySince: number | undefined;
   while (!signal.aborted) {
     try {
-      const response = await api.open(
-        path,
-        { accept: 'text/event-stream', ...(lastId === null ? {} : { 'last-event-id': lastId }) },
-        signal,
-      );
-      if (!response.ok || response.body === null) throw new Error(`GET ${path} as a stream answered ${response.status}.`);
-      for await (const event of events(response.body)) {
-        awaySince = undefined;
-        lastId = event.id ?? lastId;
-        if (!onEvent(event)) return;
-      }
+      if (await reader.readUntil((event) => ((awaySince = undefined), onEvent(event)))) return;
     } catch (error) {
-      if (signal.aborted) return;
       awaySince ??= Date.now();
-      if (Date.now() - awaySince > AWAY_AT_MOST_MS)
+      if (!signal.aborted && Date.now() - awaySince > AWAY_AT_MOST_MS) {
         throw new Error(`The event stream ${path} has been away for ${AWAY_AT_MOST_MS / 1000} s.`, { cause: error });
+      }
     }
     await pause(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+class Follower {
+  private lastId: string | null = null;
+
+  constructor(
+    private readonly api: Api,
+    private readonly path: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** One connection. Answers true when `onEvent` had enough. @throws when there is no stream or it breaks. */
+  async readUntil(onEvent: (event: Sent) => boolean): Promise<boolean> {
+    const resume = this.lastId === null ? {} : { 'last-event-id': this.lastId };
+    const response = await this.api.open(this.path, { accept: 'text/event-stream', ...resume }, this.signal);
+    if (!response.ok || response.body === null) throw new Error(`GET ${this.path} as a stream answered ${response.status}.`);
+    for await (const event of events(response.body)) {
+      this.lastId = event.id ?? this.lastId;
+      if (!onEvent(event)) return true;
+    }
+    return false;
   }
 }
 

@@ -35,7 +35,7 @@ export const badPatch: Scenario = {
   problems: async (_stage, ended) => {
     const before = Object.values(ended.versionsBefore)[0];
     return [
-      ...(before == null ? ['Nobody said what ran before.'] : notRunning(ended.versionsAfter, before)),
+      ...(before === undefined || before === null ? ['Nobody said what ran before.'] : notRunning(ended.versionsAfter, before)),
       ...movedAfterTest(ended.events, ended.ledger),
     ];
   },

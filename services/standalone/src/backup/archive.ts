@@ -108,32 +108,43 @@ async function* rawLines(path: string): AsyncGenerator<string> {
 
 /** Reads the whole file once and answers its head. @throws `BackupError` BACKUP_DAMAGED or BACKUP_FOREIGN. */
 export async function checkArchive(path: string): Promise<ArchiveHead> {
-  const hash = createHash('sha256');
-  let head: ArchiveHead | undefined;
-  let foot: ArchiveLine | undefined;
-  let lines = 0;
+  const sums = new Sums();
   try {
-    for await (const text of rawLines(path)) {
-      if (foot !== undefined) throw new Error('something follows its end');
-      const last = text.startsWith('{"kind":"foot"');
-      const line = lines === 0 || last ? (JSON.parse(text) as ArchiveLine) : undefined;
-      if (line?.kind === 'head') head = line;
-      if (line?.kind === 'foot') {
-        foot = line;
-        continue;
-      }
-      hash.update(`${text}\n`);
-      lines += 1;
-    }
+    for await (const text of rawLines(path)) sums.see(text);
   } catch (error) {
     throw damaged(path, error instanceof Error ? error.message : String(error));
   }
+  const { head } = sums;
   if (head?.format !== FORMAT || head.formatVersion !== FORMAT_VERSION) {
     throw new BackupError('BACKUP_FOREIGN', `${path} is not a backup that this version of Understudy reads.`);
   }
-  if (foot?.kind !== 'foot' || foot.lines !== lines || foot.sha256 !== hash.digest('hex'))
-    throw damaged(path, 'its checksum does not fit');
+  if (!sums.fit()) throw damaged(path, 'its checksum does not fit');
   return head;
+}
+
+/** Follows the lines of a file and compares them with its foot. */
+class Sums {
+  head: ArchiveHead | undefined;
+  private foot: Extract<ArchiveLine, { kind: 'foot' }> | undefined;
+  private readonly hash = createHash('sha256');
+  private lines = 0;
+
+  see(text: string): void {
+    if (this.foot !== undefined) throw new Error('something follows its end');
+    const isFoot = text.startsWith('{"kind":"foot"');
+    const line = isFoot || this.lines === 0 ? (JSON.parse(text) as ArchiveLine) : undefined;
+    if (line?.kind === 'foot') {
+      this.foot = line;
+      return;
+    }
+    if (line?.kind === 'head') this.head = line;
+    this.hash.update(`${text}\n`);
+    this.lines += 1;
+  }
+
+  fit(): boolean {
+    return this.foot?.lines === this.lines && this.foot.sha256 === this.hash.digest('hex');
+  }
 }
 
 function damaged(path: string, why: string): BackupError {
