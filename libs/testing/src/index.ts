@@ -2,5 +2,4 @@ export * from './postgres.js';
 export * from './store.js';
 export * from './http.js';
 export * from './hosts.js';
-export * from './releases.js';
 export * from './pair.js';
