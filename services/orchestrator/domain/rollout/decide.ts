@@ -59,6 +59,11 @@ function afterClose(command: RolloutCommand): Decided {
 
 function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
   if (state.owner?.incarnation === command.incarnation) return accept();
+  const owner = state.owner?.incarnation ?? null;
+  if (owner !== command.replaces) {
+    const detail = `The rollout was adopted by ${owner ?? 'nobody'} in the meantime, not by ${command.replaces ?? 'nobody'}.`;
+    return refuse('conflict', { pointer: '/replaces', code: 'OWNER_CHANGED', detail });
+  }
   const { instance, incarnation, at } = command;
   return accept<RolloutEvent>({ type: 'RolloutAdopted', data: { instance, incarnation, at } });
 }

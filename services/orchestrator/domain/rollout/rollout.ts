@@ -84,7 +84,8 @@ export interface PlanRevised {
 /** What a way back is for, and the result it leads to if every one of its steps succeeds. */
 export interface Recovery {
   readonly because: string;
-  readonly failedStep: string;
+  /** Null when nothing failed: a person or the clock gave it up. */
+  readonly failedStep: string | null;
   readonly result: RolloutResult;
 }
 
@@ -179,7 +180,8 @@ export type RolloutCommand =
   | { readonly type: 'RecordDriftAssessment'; readonly assessment: DriftSeen; readonly at: string }
   /** Judges every gate on what was seen now; admits when all required ones are open, refuses when one is finally closed or time ran out. */
   | { readonly type: 'EvaluateGates'; readonly inputs: GateInputs; readonly at: string }
-  | { readonly type: 'Adopt'; readonly instance: string; readonly incarnation: string; readonly at: string }
+  /** `replaces`: the owner that was seen to be gone, null = nobody; anybody else in the meantime refuses the adoption. */
+  | { readonly type: 'Adopt'; readonly instance: string; readonly incarnation: string; readonly replaces: string | null; readonly at: string }
   /** The runner's own orders; refused when an invariant would be violated. */
   | { readonly type: 'RequestStep'; readonly stepId: string; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; /** Other clusters on the step's host; needed where a host is shared. */ readonly neighbours?: readonly Neighbour[]; readonly at: string }
   | { readonly type: 'RecordOutcome'; readonly stepId: string; readonly attempt: number; readonly outcome: 'succeeded' | 'failed' | 'unknown'; readonly adopted: boolean; readonly reason: string; readonly evidence: Evidence; readonly interruption?: MeasuredInterruption; readonly mayRepeat?: boolean; readonly serving?: string | null; readonly incarnation: string; readonly at: string }

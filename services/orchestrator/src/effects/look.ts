@@ -1,0 +1,186 @@
+import { hostOf, type CheckResult, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
+import type { Host, JobState, PatchSource } from '@understudy/hosts';
+import {
+  STEP_RULES,
+  type Ask,
+  type JobSeen,
+  type Look,
+  type MeasuredInterruption,
+  type Neighbour,
+  type Observation,
+  type PlaybookCheck,
+  type PlannedStep,
+  type RolloutState,
+  type StepRequested,
+} from '@understudy/orchestrator-domain';
+import type { Probe, ProbeResult } from '@understudy/probe';
+import type { Log } from '@understudy/runtime';
+import { definitionOf, hostNamed, jobIdOf, messageOf, rolloutIdOf, workloadOf } from './perform.js';
+import { probeJobId } from './probe-spec.js';
+import type { OpenCluster, Targets } from './targets.js';
+
+const LOOK_DEADLINE_MS = 5_000;
+const OUTPUT_TAIL_BYTES = 4_096;
+
+export interface LookTools {
+  readonly log: Log;
+  readonly targets: Targets;
+  readonly patchSource: (name: string) => PatchSource;
+  readonly probe: Probe;
+  readonly neighbours: (definition: ClusterDefinition) => Promise<readonly Neighbour[]>;
+  readonly runCheck: (open: OpenCluster, check: PlaybookCheck, node: string, deadlineMs: number) => Promise<CheckResult>;
+}
+
+/** What to look at: a step before its request (`requested: null`), or a requested one. */
+export interface LookRequest {
+  readonly state: RolloutState;
+  readonly step: PlannedStep;
+  readonly requested: StepRequested | null;
+}
+
+/**
+ * Looks at the world for a step's goal. Never throws: what could not be seen is absent from the observation, and a
+ * goal reads absence as unclear.
+ */
+export class Looker {
+  constructor(private readonly tools: LookTools) {}
+
+  async look(request: LookRequest): Promise<Observation> {
+    const at = (nowMs: number): string => new Date(nowMs).toISOString();
+    let open: OpenCluster;
+    try {
+      open = await this.tools.targets.openCluster(definitionOf(request.state));
+    } catch (error) {
+      return { at: new Date().toISOString(), checks: [{ check: 'reach', passed: null, detail: messageOf(error) }] };
+    }
+    const startedAt = at(open.target.now());
+    const rules = STEP_RULES[request.step.kind];
+    const seen = await Promise.all((request.requested ? rules.looks : rules.before).map((look) => this.detail(open, request, look)));
+    return Object.assign({ at: startedAt }, ...seen) as Observation;
+  }
+
+  /** One fresh picture, or undefined when the driver could not even be asked. */
+  async snapshot(open: OpenCluster): Promise<ClusterSnapshot | undefined> {
+    try {
+      return await open.driver.observe(open.target, LOOK_DEADLINE_MS);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What one look brings; a look that fails brings nothing, and the goal says that it could not be told. */
+  private async detail(open: OpenCluster, request: LookRequest, look: Look): Promise<Partial<Observation>> {
+    try {
+      return await this.at(open, request, look);
+    } catch (error) {
+      this.tools.log.warn({ step: request.step.stepId, look, error: messageOf(error) }, 'a look failed');
+      return {};
+    }
+  }
+
+  private async at(open: OpenCluster, request: LookRequest, look: Look): Promise<Partial<Observation>> {
+    const { state, step, requested } = request;
+    switch (look) {
+      case 'snapshot': {
+        const snapshot = await this.snapshot(open);
+        return snapshot ? { snapshot } : {};
+      }
+      case 'checks':
+        return requested?.ask.ask === 'observe' ? { checks: await this.checks(open, state, requested.ask) } : {};
+      case 'job':
+        return requested ? this.job(open, step, requested) : {};
+      case 'patch':
+        return this.patch(open, state, step);
+      case 'probe':
+        return this.probe(open, state);
+      case 'interruption':
+        return requested ? { interruption: await this.interruption(open, request, requested) } : {};
+      case 'neighbours':
+        return { neighbours: await this.tools.neighbours(open.target.definition) };
+    }
+  }
+
+  private async checks(open: OpenCluster, state: RolloutState, ask: Extract<Ask, { ask: 'observe' }>): Promise<readonly CheckResult[]> {
+    const workload = workloadOf(state);
+    try {
+      switch (ask.look) {
+        case 'snapshot':
+          return [];
+        case 'preflight':
+        case 'postflight':
+          return await open.driver.preflight(open.target, workload, LOOK_DEADLINE_MS);
+        case 'validate':
+          return await open.driver.validate(open.target, workload, ask.node, ask.asActive, LOOK_DEADLINE_MS);
+        case 'check':
+          return [await this.tools.runCheck(open, ask.check, ask.node, LOOK_DEADLINE_MS)];
+      }
+    } catch (error) {
+      return [{ check: ask.look, passed: null, detail: `Could not be evaluated: ${messageOf(error)}` }];
+    }
+  }
+
+  private async job(open: OpenCluster, step: PlannedStep, requested: StepRequested): Promise<Partial<Observation>> {
+    const host = hostNamed(open.target.hosts, hostOf(open.target.definition, step.node ?? '')?.slug);
+    const jobId = jobIdOf(requested);
+    return { job: await seen(host, jobId, await host.jobs.state(jobId, LOOK_DEADLINE_MS)) };
+  }
+
+  /** What the patch source finds installed on the step's node; of the step's item, or of all for a reboot. */
+  private async patch(open: OpenCluster, state: RolloutState, step: PlannedStep): Promise<Partial<Observation>> {
+    const host = hostNamed(open.target.hosts, hostOf(open.target.definition, step.node ?? '')?.slug);
+    const items = step.item ? [step.item] : (state.planned?.patchSet.items ?? []);
+    const installed: Record<string, string | null> = {};
+    let rebootNeeded: boolean | null = false;
+    for (const item of items) {
+      const verification = await this.tools.patchSource(item.source).verify(host, item, LOOK_DEADLINE_MS);
+      if (verification.checks.every((check) => check.passed !== null)) installed[item.name] = verification.version.installed;
+      rebootNeeded = rebootNeeded === true || verification.rebootNeeded === true ? true : verification.rebootNeeded === null ? null : rebootNeeded;
+    }
+    return { patch: { installed, rebootNeeded } };
+  }
+
+  private async probe(open: OpenCluster, state: RolloutState): Promise<Partial<Observation>> {
+    const host = hostNamed(open.target.hosts, open.target.definition.probeHost);
+    const { status } = await host.jobs.state(probeJobId(rolloutIdOf(state)), LOOK_DEADLINE_MS);
+    return { probe: status === 'running' || status === 'absent' || status === 'unknown' ? status : 'ended' };
+  }
+
+  /** Measured since the step was requested; for `stop-probe` over the whole rollout, every write looked up. */
+  private async interruption(open: OpenCluster, request: LookRequest, requested: StepRequested): Promise<MeasuredInterruption> {
+    const whole = request.step.kind === 'stop-probe';
+    if (!whole && !request.state.probeRunning) return { measured: false, reason: 'No probe runs for this rollout.' };
+    const host = hostNamed(open.target.hosts, open.target.definition.probeHost);
+    const jobId = probeJobId(rolloutIdOf(request.state));
+    if (whole) return measured(await this.tools.probe.stop(host, jobId));
+    const between = { fromMs: Date.parse(requested.at), toMs: open.target.now() };
+    return measured(await this.tools.probe.read(host, jobId, between));
+  }
+}
+
+async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen> {
+  if (state.status === 'absent' || state.status === 'unknown') return { status: state.status };
+  const tail = await outputTail(host, jobId);
+  return { status: state.status, ...(state.status === 'exited' ? { code: state.code } : {}), tail };
+}
+
+async function outputTail(host: Host, jobId: string): Promise<string> {
+  const output = await host.jobs.output(jobId, 0, OUTPUT_TAIL_BYTES, LOOK_DEADLINE_MS);
+  return output.status === 'read' ? output.text.split('\n').slice(-20).join('\n') : '';
+}
+
+/** The probe's result in the domain's words. */
+export function measured(result: ProbeResult): MeasuredInterruption {
+  if (result.status === 'not-measured') return { measured: false, reason: result.reason };
+  return {
+    measured: true,
+    fromMs: result.fromMs,
+    toMs: result.toMs,
+    gaps: result.interruptions.map(({ fromMs, durationMs, failedOperations }) => ({ fromMs, durationMs, failedOperations })),
+    longestMs: result.longestMs,
+    sumMs: result.sumMs,
+    failedOperations: result.failedOperations,
+    resolutionMs: result.resolutionMs,
+    acknowledgedWrites: result.acknowledgedWrites,
+    lostWrites: result.lostWrites,
+  };
+}

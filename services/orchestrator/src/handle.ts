@@ -1,0 +1,178 @@
+import {
+  execute,
+  eventCodec,
+  loadStream,
+  type Actor,
+  type EventCodec,
+  type EventLog,
+  type EventMetadata,
+  type Executed,
+  type LoadedStream,
+  type Store,
+  type StoredEvent,
+  type StreamAppend,
+} from '@understudy/event-log';
+import {
+  claimDecider,
+  rolloutDecider,
+  upcastRollout,
+  type ClaimCommand,
+  type ClaimEvent,
+  type RolloutCommand,
+  type RolloutEvent,
+  type RolloutState,
+} from '@understudy/orchestrator-domain';
+import { Problem, newId } from '@understudy/runtime';
+
+/** Our own reactions, as the log names them. */
+export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
+
+export function systemMetadata(commandId: string = newId(), correlationId?: string): EventMetadata {
+  return { commandId, actor: SYSTEM, ...(correlationId === undefined ? {} : { correlationId }) };
+}
+
+/** A stored rollout event -> today's shape. */
+export function toRolloutEvent(stored: StoredEvent): RolloutEvent {
+  return upcastRollout({ type: stored.type, schemaVersion: stored.schemaVersion, data: stored.body });
+}
+
+/** Every event of a rollout carries its cluster's slug: the key under which it is published. */
+export function rolloutCodec(clusterSlug: string): EventCodec<RolloutEvent> {
+  return {
+    encode: (event) => ({ type: event.type, schemaVersion: 1, body: { ...event.data, clusterSlug } }),
+    decode: toRolloutEvent,
+  };
+}
+
+const claimCodec = eventCodec<ClaimEvent>({ field: 'data' });
+
+/** A rollout that this process follows: its fold, and the fencing epoch that its hosts shall see. */
+export class LiveRollout {
+  constructor(
+    readonly rolloutId: string,
+    public loaded: LoadedStream<RolloutState>,
+    /** Position of the newest adoption or admission: no earlier owner of one of its hosts had a higher one. */
+    public epoch: number,
+  ) {}
+
+  get state(): RolloutState {
+    return this.loaded.state;
+  }
+
+  get version(): number {
+    return this.loaded.version;
+  }
+}
+
+/** The corridor for rollouts: fold, decide, append together with the claims on hosts that go with it. */
+export class RolloutStore {
+  constructor(private readonly store: Pick<Store, 'log'>) {}
+
+  /** Throws `Problem` ROLLOUT_UNKNOWN when there is no such rollout. */
+  async load(rolloutId: string): Promise<LiveRollout> {
+    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId), 0);
+    await this.reload(live);
+    if (live.version === 0) throw new Problem('not-found', 'ROLLOUT_UNKNOWN', `There is no rollout ${rolloutId}. GET /v1/rollouts lists those there are.`);
+    return live;
+  }
+
+  /** Reads what was appended since. */
+  async reload(live: LiveRollout): Promise<void> {
+    const events = await this.log.readStream(live.loaded.stream, live.version + 1);
+    absorb(live, events);
+  }
+
+  /** Gives the runner's own command to the rollout that this process follows. */
+  give(live: LiveRollout, command: RolloutCommand, metadata: EventMetadata = systemMetadata()): Promise<Executed<RolloutState, RolloutEvent>> {
+    return this.execute(live, command, metadata);
+  }
+
+  /** A command from a door, a message or the window: loads, decides, appends. */
+  async handle(rolloutId: string, command: RolloutCommand, metadata: EventMetadata): Promise<Executed<RolloutState, RolloutEvent>> {
+    const live = command.type === 'PlanRollout' ? new LiveRollout(rolloutId, emptyRollout(rolloutId), 0) : await this.load(rolloutId);
+    if (command.type === 'PlanRollout') await this.reload(live);
+    return this.execute(live, command, metadata);
+  }
+
+  /** The rollout that holds a host, or null. */
+  async claimedBy(host: string): Promise<string | null> {
+    const claim = await loadStream(this.log, claimDecider, claimCodec, `claim/${host}`);
+    return claim.state.rollout;
+  }
+
+  private get log(): EventLog {
+    return this.store.log;
+  }
+
+  private async execute(live: LiveRollout, command: RolloutCommand, metadata: EventMetadata): Promise<Executed<RolloutState, RolloutEvent>> {
+    const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
+    try {
+      const executed = await execute(this.log, rolloutDecider, {
+        stream: live.loaded.stream,
+        command,
+        metadata,
+        codec: rolloutCodec(slug),
+        loaded: live.loaded,
+        also: (decided) => this.claims(live.rolloutId, decided),
+      });
+      if (executed.accepted && executed.loaded.version >= live.version) {
+        live.loaded = executed.loaded;
+        raiseEpoch(live, executed.stored);
+      }
+      return executed;
+    } catch (error) {
+      if (error instanceof ClaimRefused) return { accepted: false, kind: 'locked', refusals: error.refusals };
+      throw error;
+    }
+  }
+
+  /** Claims go with the admission, and come back with the close, in the same append. */
+  private async claims(rolloutId: string, decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> {
+    const commands = decided.flatMap((event): { host: string; command: ClaimCommand }[] => {
+      if (event.type === 'RolloutAdmitted') {
+        return event.data.hosts.map((host) => ({ host, command: { type: 'ClaimHost', host, rollout: rolloutId, at: event.data.at } }));
+      }
+      if (event.type === 'RolloutClosed') {
+        return event.data.hosts.map((host) => ({ host, command: { type: 'ReleaseHost', host, rollout: rolloutId, at: event.data.at } }));
+      }
+      return [];
+    });
+    const appends = await Promise.all(commands.map(({ host, command }) => this.claim(host, command)));
+    return appends.filter((append) => append.events.length > 0);
+  }
+
+  private async claim(host: string, command: ClaimCommand): Promise<StreamAppend> {
+    const claim = await loadStream(this.log, claimDecider, claimCodec, `claim/${host}`);
+    const decision = claimDecider.decide(command, claim.state);
+    if (!decision.accepted) throw new ClaimRefused(decision.refusals);
+    return { stream: claim.stream, expectedVersion: claim.version, events: decision.events.map(claimCodec.encode) };
+  }
+}
+
+/** Another rollout holds a host; nothing was appended. */
+class ClaimRefused extends Error {
+  constructor(readonly refusals: readonly { readonly pointer: string; readonly code: string; readonly detail: string }[]) {
+    super(refusals.map((refusal) => refusal.detail).join(' '));
+  }
+}
+
+function emptyRollout(rolloutId: string): LoadedStream<RolloutState> {
+  return { stream: `rollout/${rolloutId}`, version: 0, state: rolloutDecider.initial, commands: new Map() };
+}
+
+/** Folds events that follow what is known; older or repeated ones are passed over. */
+export function absorb(live: LiveRollout, events: readonly StoredEvent[]): void {
+  for (const event of events) {
+    if (event.version !== live.version + 1) continue;
+    live.loaded.commands.set(event.metadata.commandId, event.metadata.fingerprint);
+    live.loaded = { ...live.loaded, version: event.version, state: rolloutDecider.evolve(live.state, toRolloutEvent(event)) };
+    raiseEpoch(live, [event]);
+  }
+}
+
+function raiseEpoch(live: LiveRollout, events: readonly StoredEvent[]): void {
+  for (const event of events) {
+    const counts = event.type === 'RolloutAdopted' || event.type === 'RolloutAdmitted';
+    if (counts && event.stream === live.loaded.stream) live.epoch = Math.max(live.epoch, event.position);
+  }
+}

@@ -1,0 +1,215 @@
+import { nextMove, type Move, type Observation, type Performed, type RolloutCommand, type RolloutState, type RunnerMemory } from '@understudy/orchestrator-domain';
+import type { ClusterDefinition } from '@understudy/cluster';
+import type { Fence } from '@understudy/hosts';
+import type { Log } from '@understudy/runtime';
+import type { GateInputCollector } from '../effects/gate-inputs.js';
+import type { Looker } from '../effects/look.js';
+import { messageOf, type Performer } from '../effects/perform.js';
+import type { LiveRollout, RolloutStore } from '../handle.js';
+import { requestIdFor } from '../inbound/events/handlers.js';
+import { atPlace } from './crash-places.js';
+
+/** Between two tries of something that the outside refused for a moment (store away, host silent). */
+const RETRY_MS = 500;
+/** An act's own deadline is at most a third of the lease's term; a step's first act begins only under a lease that outlasts it. */
+const LONGEST_ACT_MS = 10_000;
+/** No sleep is longer: a clock that jumps or a lost wake-up costs at most this. */
+const LONGEST_SLEEP_MS = 30_000;
+
+export interface DriveTools {
+  readonly rollouts: RolloutStore;
+  readonly looker: Looker;
+  readonly performer: Performer;
+  readonly gateInputs: GateInputCollector;
+  /** Shuts earlier owners out on every host of a cluster; answers the sentence of a host that knows a later one. */
+  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<string | null>;
+  readonly incarnation: string;
+  readonly logId: string;
+  readonly now: () => number;
+  /** What is left of this process's lease, by the monotonic clock. */
+  readonly leaseRemainingMs: () => number;
+  readonly newId: () => string;
+  readonly log: Log;
+}
+
+/**
+ * Drives one rollout that this process owns: asks the pure runner for the next move, executes it, and asks again.
+ * Nothing is decided here. It ends when the rollout is closed, when somebody else owns it, or when told to stop.
+ */
+export class Drive {
+  private memory: RunnerMemory;
+  private stopping = false;
+  private lost = false;
+  private raisedEpoch = 0;
+  private wakePending = false;
+  private woken: (() => void) | null = null;
+  /** What the performer said in this process about the step it last executed. */
+  private said: { readonly key: string; readonly performed: Performed } | null = null;
+
+  constructor(
+    private readonly tools: DriveTools,
+    private readonly live: LiveRollout,
+  ) {
+    this.memory = { incarnation: tools.incarnation, performed: null, observation: null, gatesEvaluatedAtMs: null, nextRequestId: requestIdFor(live.rolloutId, tools.newId()) };
+  }
+
+  /** Runs until there is nothing left to do here. Never rejects. */
+  async run(): Promise<void> {
+    while (!this.stopping && this.isOurs()) {
+      const move = nextMove(this.live.state, this.memory, this.tools.now());
+      try {
+        await this.make(move);
+      } catch (error) {
+        this.tools.log.warn({ rolloutId: this.live.rolloutId, move: move.move, error: messageOf(error) }, 'a move could not be made; trying again');
+        await this.pause(RETRY_MS);
+      }
+    }
+  }
+
+  /** Something was appended to this rollout, or a question was answered: look again now. */
+  wake(): void {
+    this.wakePending = true;
+    this.woken?.();
+  }
+
+  /** Stops before the next act; a verb that must not stop goes on to a state in which one node serves. */
+  stop(): void {
+    this.stopping = true;
+    this.wake();
+  }
+
+  private isOurs(): boolean {
+    const { status, owner } = this.live.state;
+    return !this.lost && status !== 'closed' && owner?.incarnation === this.tools.incarnation;
+  }
+
+  private async make(move: Move): Promise<void> {
+    if (!(await this.raisedEverywhere())) return;
+    switch (move.move) {
+      case 'command':
+        return this.give(move.command);
+      case 'observe':
+        return this.observe(move);
+      case 'evaluate-gates':
+        return this.evaluateGates();
+      case 'perform':
+        return this.perform(move);
+      case 'sleep':
+        return this.pause(Math.max(0, move.untilMs - this.tools.now()));
+      case 'wait':
+        return this.pause(LONGEST_SLEEP_MS);
+    }
+  }
+
+  /** Before anything is looked at for an act, earlier owners are shut out on every host. */
+  private async raisedEverywhere(): Promise<boolean> {
+    const { admitted, planned } = this.live.state;
+    if (!admitted || !planned || this.raisedEpoch === this.live.epoch) return true;
+    const epoch = this.live.epoch;
+    const later = await this.tools.raise(planned.cluster, { logId: this.tools.logId, epoch });
+    if (later === null) {
+      this.raisedEpoch = epoch;
+      return true;
+    }
+    await this.fencedOut(later);
+    return false;
+  }
+
+  private async fencedOut(reason: string): Promise<void> {
+    this.tools.log.warn({ rolloutId: this.live.rolloutId, reason }, 'shut out by a host; reading the log again');
+    await this.tools.rollouts.reload(this.live);
+    this.lost = !this.isOwnerByLog();
+    if (!this.lost) await this.pause(RETRY_MS);
+  }
+
+  private async give(command: RolloutCommand): Promise<void> {
+    atPlace('before-commit', command.type);
+    const handled = await this.tools.rollouts.give(this.live, command);
+    atPlace('after-commit', command.type);
+    if (handled.accepted) {
+      this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
+      return;
+    }
+    const detail = handled.refusals.map((refusal) => refusal.detail).join(' ');
+    this.tools.log.warn({ rolloutId: this.live.rolloutId, command: command.type, detail }, 'an order of the runner was refused');
+    this.memory = { ...this.memory, observation: null };
+    await this.pause(RETRY_MS);
+  }
+
+  private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
+    const { step, requested } = move;
+    const seen = await this.tools.looker.look({ state: this.live.state, step, requested });
+    atPlace('outcome-observed', step.stepId);
+    this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, seen));
+  }
+
+  private remember(forStep: string, observation: Observation): void {
+    this.memory = { ...this.memory, observation: { forStep, observation } };
+  }
+
+  private withPerformed(key: string | undefined, seen: Observation): Observation {
+    const said = key !== undefined && this.said?.key === key ? this.said.performed : undefined;
+    return said ? { ...seen, performed: said } : seen;
+  }
+
+  private async evaluateGates(): Promise<void> {
+    const inputs = await this.tools.gateInputs.collect(this.live.state);
+    const atMs = this.tools.now();
+    this.memory = { ...this.memory, gatesEvaluatedAtMs: atMs };
+    await this.give({ type: 'EvaluateGates', inputs, at: new Date(atMs).toISOString() });
+  }
+
+  private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {
+    const { requested } = move;
+    if (!(await this.leaseOutlastsAct())) return;
+    atPlace('act-sent', requested.stepId);
+    const performed = await this.tools.performer.perform({
+      state: this.live.state,
+      requested,
+      fence: this.fence(),
+      mayGoOn: (next) => next.binding || this.mayGoOn(),
+      onAct: (act, tookMs, detail) => {
+        atPlace('act-accepted', `${requested.stepId}/${act}`);
+        this.tools.log.info({ rolloutId: this.live.rolloutId, stepId: requested.stepId, act, tookMs: Math.round(tookMs), detail }, 'act');
+      },
+    });
+    if (performed.status === 'unknown' && performed.cause === 'fenced') {
+      await this.fencedOut(performed.reason);
+    }
+    this.said = { key: requested.key, performed };
+    this.memory = { ...this.memory, performed: { key: requested.key }, observation: null };
+  }
+
+  private isOwnerByLog(): boolean {
+    return this.live.state.owner?.incarnation === this.tools.incarnation;
+  }
+
+  /** A freeze, a stop of the process or a lost ownership holds before the next act that may be held. */
+  private mayGoOn(): boolean {
+    return !this.stopping && this.live.state.status !== 'frozen' && this.isOwnerByLog();
+  }
+
+  private async leaseOutlastsAct(): Promise<boolean> {
+    if (this.tools.leaseRemainingMs() >= LONGEST_ACT_MS) return true;
+    this.tools.log.warn({ rolloutId: this.live.rolloutId }, 'the lease has not been renewed; waiting before the next act');
+    await this.pause(RETRY_MS);
+    return false;
+  }
+
+  private fence(): Fence {
+    return { logId: this.tools.logId, epoch: this.live.epoch };
+  }
+
+  private async pause(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    if (!this.wakePending) {
+      await new Promise<void>((resolve) => {
+        this.woken = resolve;
+        timer = setTimeout(resolve, Math.min(ms, LONGEST_SLEEP_MS));
+      });
+    }
+    clearTimeout(timer);
+    this.woken = null;
+    this.wakePending = false;
+  }
+}

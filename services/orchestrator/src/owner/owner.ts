@@ -1,0 +1,170 @@
+import type { Store, StoredEvent } from '@understudy/event-log';
+import type { Log } from '@understudy/runtime';
+import { messageOf } from '../effects/perform.js';
+import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
+import { atPlace } from './crash-places.js';
+import { Drive, type DriveTools } from './drive.js';
+
+/** Events that another process appended are seen at the latest after this. */
+const TAIL_POLL_MS = 100;
+/** How often rollouts of an owner that may have died are looked at again. */
+const RETRY_ADOPTION_MS = 2_000;
+/** Rollouts driven at once by one process; more wait until one ends. */
+const MOST_DRIVEN = 2_000;
+
+export interface OwnerTools {
+  readonly store: Store;
+  readonly rollouts: RolloutStore;
+  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'logId' | 'now' | 'leaseRemainingMs' | 'log'>;
+  /** Ids of rollouts that are not closed, complete up to the log position given. */
+  readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
+  readonly log: Log;
+}
+
+interface Driven {
+  readonly live: LiveRollout;
+  readonly drive: Drive;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Adopts the rollouts that nobody alive owns, drives them, and passes on what others append to them. One per process;
+ * the log says who owns what, so two of them may run at once and a third may have died.
+ */
+export class Owner {
+  private readonly driven = new Map<string, Driven>();
+  /** Not closed, not ours: owned by another process, or not yet adopted. */
+  private readonly waiting = new Set<string>();
+  private stopping = false;
+  private hasNew = true;
+  private position = 0;
+  private loop: Promise<void> = Promise.resolve();
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly tools: OwnerTools) {}
+
+  /** Resolves when every rollout that was unfinished is known; driving goes on until `stop`. */
+  async start(): Promise<void> {
+    this.position = await this.tools.store.log.headPosition();
+    for (const rolloutId of await this.tools.unfinished(this.position)) this.waiting.add(rolloutId);
+    this.loop = this.run();
+  }
+
+  /** Stops before the next act of each rollout, and waits for what may not be stopped. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    for (const { drive } of this.driven.values()) drive.stop();
+    await Promise.all([...this.driven.values()].map(({ done }) => done));
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    const forget = this.tools.store.log.onAppend(() => this.wake());
+    let adoptAt = 0;
+    while (!this.stopping) {
+      try {
+        await this.tail();
+        if (performance.now() >= adoptAt || this.hasNew) {
+          this.hasNew = false;
+          adoptAt = performance.now() + RETRY_ADOPTION_MS;
+          await this.adoptWaiting();
+        }
+      } catch (error) {
+        this.tools.log.warn({ error: messageOf(error) }, 'the log could not be followed; trying again');
+      }
+      await this.pause();
+    }
+    forget();
+  }
+
+  private async tail(): Promise<void> {
+    for (;;) {
+      const events = await this.tools.store.log.readAll(this.position);
+      for (const event of events) this.pass(event);
+      this.position = events.at(-1)?.position ?? this.position;
+      if (events.length === 0) return;
+    }
+  }
+
+  private pass(event: StoredEvent): void {
+    if (!event.stream.startsWith('rollout/')) return;
+    const rolloutId = event.stream.slice('rollout/'.length);
+    const driven = this.driven.get(rolloutId);
+    if (driven) {
+      absorb(driven.live, [event]);
+      driven.drive.wake();
+      return;
+    }
+    if (event.type === 'RolloutPlanned') {
+      this.waiting.add(rolloutId);
+      this.hasNew = true;
+    }
+    if (event.type === 'RolloutClosed') this.waiting.delete(rolloutId);
+  }
+
+  private async adoptWaiting(): Promise<void> {
+    if (this.waiting.size === 0) return;
+    const leases = await this.tools.store.leases();
+    const alive = new Set(leases.filter((lease) => lease.alive).map((lease) => lease.incarnation));
+    for (const rolloutId of [...this.waiting]) {
+      if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
+      await this.adopt(rolloutId, alive);
+    }
+  }
+
+  /** The same instance takes over at once; another waits until the owner's lease has ended. */
+  private async adopt(rolloutId: string, alive: ReadonlySet<string>): Promise<void> {
+    const { store, rollouts } = this.tools;
+    const live = await rollouts.load(rolloutId);
+    const owner = live.state.owner;
+    if (live.state.status === 'closed') {
+      this.waiting.delete(rolloutId);
+      return;
+    }
+    const free = owner === null || owner.instance === store.instance || !alive.has(owner.incarnation);
+    if (!free) return;
+    const at = new Date(store.now()).toISOString();
+    atPlace('adoption', rolloutId);
+    const adopted = await rollouts.give(live, {
+      type: 'Adopt',
+      instance: store.instance,
+      incarnation: store.incarnation,
+      replaces: owner?.incarnation ?? null,
+      at,
+    });
+    if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
+    this.waiting.delete(rolloutId);
+    this.begin(live);
+  }
+
+  private begin(live: LiveRollout): void {
+    const { store, rollouts, log } = this.tools;
+    const drive = new Drive(
+      {
+        ...this.tools.drive,
+        rollouts,
+        log,
+        incarnation: store.incarnation,
+        logId: store.log.logId,
+        now: store.now,
+        leaseRemainingMs: () => store.leaseRemainingMs(),
+      },
+      live,
+    );
+    const done = drive.run().then(() => {
+      this.driven.delete(live.rolloutId);
+      if (!this.stopping && live.state.status !== 'closed') this.waiting.add(live.rolloutId);
+    });
+    this.driven.set(live.rolloutId, { live, drive, done });
+  }
+
+  private async pause(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      timer = setTimeout(resolve, TAIL_POLL_MS);
+    });
+    clearTimeout(timer);
+  }
+}

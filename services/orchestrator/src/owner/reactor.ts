@@ -1,0 +1,194 @@
+import { loadStream, type Store, type StoredEvent } from '@understudy/event-log';
+import { windowDecider, type RolloutResult, type WindowResults, type WindowScheduled, type WindowState } from '@understudy/orchestrator-domain';
+import { derivedId, type Log } from '@understudy/runtime';
+import { messageOf } from '../effects/perform.js';
+import { systemMetadata, SYSTEM, type RolloutStore } from '../handle.js';
+import type { Planner } from '../planner.js';
+import type { Directory } from '../projections/directory.js';
+import { windowCodec, type Windows } from '../use-cases/windows.js';
+
+const DUTY = 'reactor/windows';
+const POLL_MS = 250;
+/** A cluster that cannot be looked at is planned again after this, until the window closes. */
+const PLAN_AGAIN_MS = 2_000;
+
+export interface ReactorTools {
+  readonly store: Store;
+  readonly windows: Windows;
+  readonly rollouts: RolloutStore;
+  readonly planner: Planner;
+  readonly directory: Directory;
+  /** Ids of windows that are not closed, complete up to the log position given. */
+  readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
+  readonly log: Log;
+}
+
+interface Watched {
+  readonly windowId: string;
+  /** Something happened that may concern it. */
+  dirty: boolean;
+  /** When there is something to do without anything happening; milliseconds since the epoch. */
+  dueAt: number;
+  /** When missing plans are made again; milliseconds since the epoch. */
+  planAt: number;
+  /** Rollouts that were told of the approval or freeze in force. */
+  told: string;
+}
+
+/**
+ * Window -> rollout, the one place where something crosses from one aggregate to another. It plans each rollout once,
+ * passes approvals and freezes on, opens the window at its time and closes it when every rollout has ended. A duty: one
+ * process does it; every command id is derived, so that two of them would change nothing twice.
+ */
+export class WindowReactor {
+  private readonly watched = new Map<string, Watched>();
+  private stopping = false;
+  private position = 0;
+  private loop: Promise<void> = Promise.resolve();
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly tools: ReactorTools) {}
+
+  async start(): Promise<void> {
+    this.position = await this.tools.store.log.headPosition();
+    for (const windowId of await this.tools.unfinished(this.position)) this.watch(windowId);
+    this.loop = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    await this.loop;
+  }
+
+  private watch(windowId: string): void {
+    this.watched.set(windowId, { windowId, dirty: true, dueAt: 0, planAt: 0, told: '' });
+  }
+
+  private async run(): Promise<void> {
+    const forget = this.tools.store.log.onAppend(() => this.wake());
+    while (!this.stopping) {
+      try {
+        await this.tail();
+        const due = [...this.watched.values()].filter((watched) => watched.dirty || this.now() >= watched.dueAt);
+        if (due.length > 0 && (await this.tools.store.takeDuty(DUTY))) for (const watched of due) await this.react(watched);
+      } catch (error) {
+        this.tools.log.warn({ error: messageOf(error) }, 'the window reactor could not go on; trying again');
+      }
+      await this.pause();
+    }
+    forget();
+  }
+
+  private async tail(): Promise<void> {
+    for (;;) {
+      const events = await this.tools.store.log.readAll(this.position);
+      for (const event of events) this.hear(event);
+      this.position = events.at(-1)?.position ?? this.position;
+      if (events.length === 0) return;
+    }
+  }
+
+  private hear(event: StoredEvent): void {
+    if (event.type === 'RolloutClosed') for (const watched of this.watched.values()) watched.dirty = true;
+    if (!event.stream.startsWith('window/')) return;
+    const windowId = event.stream.slice('window/'.length);
+    if (event.type === 'WindowScheduled') this.watch(windowId);
+    const watched = this.watched.get(windowId);
+    if (watched) watched.dirty = true;
+  }
+
+  private async react(watched: Watched): Promise<void> {
+    const { state } = await loadStream(this.tools.store.log, windowDecider, windowCodec, `window/${watched.windowId}`);
+    const { window, status } = state;
+    if (!window || status === 'closed' || status === 'rejected' || status === 'cancelled') {
+      this.watched.delete(watched.windowId);
+      return;
+    }
+    watched.dirty = false;
+    await this.planMissing(watched, window);
+    await this.tellRollouts(watched, state, window);
+    if (status === 'scheduled' && this.now() >= Date.parse(window.opensAt)) {
+      await this.tools.windows.give(window.windowId, { type: 'OpenWindow', at: this.at() }, systemMetadata(derivedId('open', window.windowId)));
+    }
+    if (status === 'open') await this.closeWhenDone(window);
+    const opensIn = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
+    watched.dueAt = Math.min(opensIn, watched.planAt);
+  }
+
+  private async planMissing(watched: Watched, window: WindowScheduled): Promise<void> {
+    if (this.now() < watched.planAt) return;
+    watched.planAt = Number.POSITIVE_INFINITY;
+    for (const { id, cluster } of window.rollouts) {
+      const known = await this.tools.store.log.readStream(`rollout/${id}`, 1);
+      if (known.length > 0) continue;
+      const planned = await this.plan(window, id, cluster);
+      if (!planned) watched.planAt = this.now() + PLAN_AGAIN_MS;
+    }
+  }
+
+  /** Plans one rollout; false = it could not be looked at now. At the window's end it is planned without a plan, so that it is refused. */
+  private async plan(window: WindowScheduled, rolloutId: string, cluster: string): Promise<boolean> {
+    const definition = await this.tools.directory.get(cluster);
+    if (!definition) return false;
+    try {
+      const made = await this.tools.planner.plan(await this.tools.windows.orderFor(window, rolloutId), definition);
+      const waits = made.planned.plan === null && made.cluster === 'unclear' && this.now() < Date.parse(window.closesAt);
+      if (waits) return false;
+      const metadata = { ...systemMetadata(derivedId('plan', rolloutId)), correlationId: window.windowId, actor: { ...SYSTEM, from: window.scheduledBy } };
+      const command = { type: 'PlanRollout', planned: made.planned, downtimePlan: made.downtimePlan } as const;
+      return (await this.tools.rollouts.handle(rolloutId, command, metadata)).accepted;
+    } catch (error) {
+      this.tools.log.warn({ rolloutId, cluster, error: messageOf(error) }, 'a rollout could not be planned; trying again');
+      return false;
+    }
+  }
+
+  private async tellRollouts(watched: Watched, state: WindowState, window: WindowScheduled): Promise<void> {
+    const told = `${state.approval?.at ?? ''}|${state.status === 'frozen' ? state.stopped?.at : ''}`;
+    if (told === '|' || told === watched.told) return;
+    for (const { id } of window.rollouts) {
+      const binding = state.approval?.bindings[id];
+      if (state.approval && binding !== undefined) {
+        const { by, at } = state.approval;
+        await this.tools.rollouts.handle(id, { type: 'RecordApproval', by, binding, at }, systemMetadata(derivedId('approval', id, at)));
+      }
+      if (state.status === 'frozen' && state.stopped) {
+        const { by, reason, at } = state.stopped;
+        const person = { subject: by, role: 'operator' } as const;
+        await this.tools.rollouts.handle(id, { type: 'Freeze', by: person, reason, at }, systemMetadata(derivedId('freeze', id, at)));
+      }
+    }
+    watched.told = told;
+  }
+
+  private async closeWhenDone(window: WindowScheduled): Promise<void> {
+    const results: Partial<Record<RolloutResult, number>> = {};
+    for (const { id } of window.rollouts) {
+      const events = await this.tools.store.log.readStream(`rollout/${id}`);
+      const closed = events.findLast((event) => event.type === 'RolloutClosed');
+      if (!closed) return;
+      const { result } = closed.body as { readonly result: RolloutResult };
+      results[result] = (results[result] ?? 0) + 1;
+    }
+    const command = { type: 'CloseWindow', results: results as WindowResults, at: this.at() } as const;
+    await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('close', window.windowId)));
+  }
+
+  private now(): number {
+    return this.tools.store.now();
+  }
+
+  private at(): string {
+    return new Date(this.now()).toISOString();
+  }
+
+  private async pause(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      timer = setTimeout(resolve, POLL_MS);
+    });
+    clearTimeout(timer);
+  }
+}

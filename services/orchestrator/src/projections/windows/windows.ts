@@ -1,0 +1,78 @@
+import type { Projection, StoredEvent } from '@understudy/event-log';
+import type { WindowEvent } from '@understudy/orchestrator-domain';
+import type { DataSource, EntityManager } from 'typeorm';
+import { WindowRow } from '../entities.js';
+
+/** One row per window, for lists and for finding the unfinished ones. */
+export const windowsProjection: Projection<EntityManager> = {
+  name: 'projection/windows',
+  apply: async (stored, manager) => {
+    if (!stored.stream.startsWith('window/')) return;
+    const rows = manager.getRepository(WindowRow);
+    const windowId = stored.stream.slice('window/'.length);
+    const event = { type: stored.type, data: stored.body } as WindowEvent;
+    const at = { version: stored.version, position: stored.position };
+    if (event.type === 'WindowScheduled') await rows.insert({ windowId, ...at, ...scheduled(event.data) });
+    else await rows.update({ windowId }, { ...at, ...change(event) });
+  },
+  clear: async (manager) => {
+    await manager.getRepository(WindowRow).clear();
+  },
+};
+
+type Scheduled = Extract<WindowEvent, { type: 'WindowScheduled' }>['data'];
+
+function scheduled(data: Scheduled): Omit<WindowRow, 'windowId' | 'version' | 'position'> {
+  return {
+    status: 'scheduled',
+    kind: data.kind,
+    clusters: [...data.clusters],
+    rollouts: data.rollouts.map((rollout) => rollout.id),
+    patchSetId: data.patchSetId,
+    playbook: `${data.playbook.name}@${data.playbook.version}`,
+    opensAt: new Date(data.opensAt),
+    closesAt: new Date(data.closesAt),
+    scheduledBy: data.scheduledBy,
+    approvedBy: null,
+  };
+}
+
+const STATUS: Readonly<Record<Exclude<WindowEvent['type'], 'WindowScheduled' | 'WindowApproved'>, string>> = {
+  WindowRejected: 'rejected',
+  WindowOpened: 'open',
+  WindowFrozen: 'frozen',
+  WindowCancelled: 'cancelled',
+  WindowClosed: 'closed',
+};
+
+function change(event: Exclude<WindowEvent, { type: 'WindowScheduled' }>): Partial<WindowRow> {
+  return event.type === 'WindowApproved' ? { approvedBy: event.data.by } : { status: STATUS[event.type] };
+}
+
+export interface WindowFilter {
+  readonly status?: string;
+}
+
+/** Queries over the rows. */
+export class WindowList {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async unfinished(): Promise<readonly string[]> {
+    const rows = await this.dataSource
+      .getRepository(WindowRow)
+      .createQueryBuilder('slot')
+      .where(`slot.status in ('scheduled', 'open', 'frozen')`)
+      .orderBy('slot.opensAt')
+      .getMany();
+    return rows.map((row) => row.windowId);
+  }
+
+  /** By opening time, then id. */
+  async page(filter: WindowFilter, after: readonly (string | number)[] | undefined, limit: number): Promise<readonly WindowRow[]> {
+    const query = this.dataSource.getRepository(WindowRow).createQueryBuilder('slot');
+    query.orderBy('slot.opensAt').addOrderBy('slot.windowId').take(limit);
+    if (after) query.andWhere('(slot.opens_at, slot.window_id) > (:at, :id)', { at: after[0], id: after[1] });
+    if (filter.status !== undefined) query.andWhere('slot.status = :status', { status: filter.status });
+    return query.getMany();
+  }
+}

@@ -1,0 +1,39 @@
+import type { EventMetadata } from '@understudy/event-log';
+import type { RolloutCommand } from '@understudy/orchestrator-domain';
+import type { RolloutStore } from '../handle.js';
+import { accepted, personOf } from './person.js';
+import { checkVersion } from './windows.js';
+
+/** What a person may tell a rollout. Any process may append it; the owner hears of it by the log. */
+export class RolloutCommands {
+  constructor(
+    private readonly rollouts: RolloutStore,
+    private readonly now: () => number,
+  ) {}
+
+  hold(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    return this.give(rolloutId, { type: 'Hold', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
+  }
+
+  resume(rolloutId: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    return this.give(rolloutId, { type: 'Resume', by: personOf(metadata.actor), at: this.at() }, metadata, expectedVersion);
+  }
+
+  abort(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    return this.give(rolloutId, { type: 'Abort', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
+  }
+
+  freeze(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    return this.give(rolloutId, { type: 'Freeze', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
+  }
+
+  /** Answers the rollout's version afterwards. */
+  private async give(rolloutId: string, command: RolloutCommand, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    if (expectedVersion !== undefined) checkVersion((await this.rollouts.load(rolloutId)).version, expectedVersion);
+    return accepted(await this.rollouts.handle(rolloutId, command, metadata)).version;
+  }
+
+  private at(): string {
+    return new Date(this.now()).toISOString();
+  }
+}
