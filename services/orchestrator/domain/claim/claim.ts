@@ -28,14 +28,14 @@ function decide(command: ClaimCommand, state: ClaimState): Decision<ClaimEvent> 
   const { type, ...claim } = command;
   if (type === 'ClaimHost') {
     if (state.rollout === claim.rollout) return accept();
-    return state.rollout === null ? accept<ClaimEvent>({ type: 'HostClaimed', data: claim }) : taken(claim.host, state.rollout, state.since);
+    return state.rollout === null ? accept<ClaimEvent>({ type: 'HostClaimed', data: claim }) : taken(claim.host, state);
   }
   // Given back twice, or never had: there is nothing to give back, and the close of a rollout must not fail on it.
   return state.rollout === claim.rollout ? accept<ClaimEvent>({ type: 'HostReleased', data: claim }) : accept();
 }
 
-function taken(host: string, rollout: string, since: string | null): Decision<never> {
-  const detail = `${host} has been held by rollout ${rollout} since ${since ?? 'an unknown time'}; wait for its end.`;
+function taken(host: string, { rollout, since }: ClaimState): Decision<never> {
+  const detail = `${host} has been held by rollout ${rollout} since ${since}; wait for its end.`;
   return refuse('locked', { pointer: '/host', code: 'HOST_CLAIMED', detail });
 }
 

@@ -2,7 +2,7 @@ import type { MeasuredInterruption } from './observation.js';
 import { afterFailure, givingUp, remains, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RolloutResult, RolloutState, StepState } from './rollout.js';
-import { atSafePoint, inFlight, nextPlanned, openFailure, unknownStep, type Going } from './state.js';
+import { atSafePoint, inFlight, nextPlanned, openFailure, reasonOf, unknownStep, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
 
@@ -48,7 +48,7 @@ function afterFailed(state: Going): Conclusion | null {
 }
 
 function abortAfter(state: Going, failed: StepState): Conclusion {
-  const reason = `Aborted after ${failed.step.stepId} had failed: ${failed.reason ?? ''}`;
+  const reason = `Aborted after ${failed.step.stepId} had failed: ${reasonOf(failed)}`;
   if (state.recovery !== null || state.serving === null) return { due: 'close', result: 'needs-attention', reason };
   return { due: 'recover', way: givingUp(state, reason, failed.step.stepId, 'aborted') };
 }
@@ -66,7 +66,7 @@ function afterWish(state: Going): Conclusion | null {
   const { abortRequested, holdRequested } = state;
   if (abortRequested !== null) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
-    return { due: 'recover', way: givingUp(state, because, nextPlanned(state)?.step.stepId ?? '', 'aborted') };
+    return { due: 'recover', way: givingUp(state, because, null, 'aborted') };
   }
   return holdRequested === null ? null : { due: 'hold', reason: holdRequested.reason, whoCanChangeIt: OPERATOR };
 }

@@ -1,7 +1,7 @@
 import type { Environment } from '@understudy/cluster';
 import type { GateName, GateTable, Playbook, Requirement } from './plan.js';
 import { GATES } from './plan.js';
-import type { RolloutState } from './rollout.js';
+import type { Known } from './state.js';
 import { msOf } from './time.js';
 
 const EVERYWHERE = {
@@ -44,13 +44,13 @@ export const DRIFT_ANSWER_MS: Readonly<Record<Environment, number>> = { producti
  */
 export const AGEING_GATES: readonly GateName[] = ['drift', 'switchover-test', 'change-ticket', 'approval'];
 
-export function requiredGates(state: RolloutState): readonly GateName[] {
-  const environment = state.planned?.cluster.environment ?? 'production';
+export function requiredGates(state: Known): readonly GateName[] {
+  const { environment } = state.planned.cluster;
   return GATES.filter((gate) => requirementOf(gate, environment) === 'required');
 }
 
 /** Required gates that are not open at that time (milliseconds since the epoch): one that was never evaluated is closed. */
-export function notOpen(state: RolloutState, nowMs: number, among: readonly GateName[] = requiredGates(state)): readonly GateName[] {
+export function notOpen(state: Known, nowMs: number, among: readonly GateName[] = requiredGates(state)): readonly GateName[] {
   return among.filter((gate) => {
     const seen = state.gates[gate];
     return seen?.status !== 'open' || (seen.until !== null && msOf(seen.until) <= nowMs);
@@ -58,7 +58,7 @@ export function notOpen(state: RolloutState, nowMs: number, among: readonly Gate
 }
 
 /** Ageing gates of this rollout that are required and not open any more. */
-export function lapsedGates(state: RolloutState, nowMs: number): readonly GateName[] {
+export function lapsedGates(state: Known, nowMs: number): readonly GateName[] {
   const required = requiredGates(state);
   return notOpen(state, nowMs, AGEING_GATES.filter((gate) => required.includes(gate)));
 }

@@ -4,7 +4,7 @@ import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
 import { atTarget } from './plan-steps.js';
 import type { RolloutClosed, RolloutEvent, StepRequested } from './rollout.js';
-import { standbyBegun, stepNamed, type Going } from './state.js';
+import { nodeOf, standbyBegun, stepNamed, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
 
@@ -92,25 +92,24 @@ function original(state: Going, step: PlannedStep): readonly Violation[] {
   const served = standbyBegun(state) ? state.originalActive : state.serving;
   if (step.phase === 'recovery' || step.node !== served || !HOST_STEPS.includes(step.kind)) return [];
   const moved = state.steps.some(
-    (other) => other.step.phase === 'switchover' && other.step.asActive === true && other.status === 'succeeded' && state.patched.includes(other.step.node ?? ''),
+    (other) => other.step.phase === 'switchover' && other.step.asActive === true && other.status === 'succeeded' && state.patched.includes(nodeOf(other.step)),
   );
   return when(!moved, 4, `${step.node} served when the standby phase began, and no patched standby has been validated in its place.`);
 }
 
-/** Nothing irreversible is decided on a picture that is partial, old, or from before the last outcome. */
-function unfit(state: Going, order: StepRequested, snapshot: ClusterSnapshot | null): string | null {
+/** The look, or why nothing irreversible is decided on it: partial, old, or from before the last outcome. */
+function freshLook(state: Going, order: StepRequested, snapshot: ClusterSnapshot | null): ClusterSnapshot | string {
   if (snapshot === null) return 'There is no look at the cluster.';
   if (!snapshot.complete) return `The look was not complete: ${snapshot.disagreements.join(' ')}`;
   if (state.lookAfter !== null && msOf(snapshot.observedAt) < msOf(state.lookAfter)) return 'The look is from before the last outcome.';
   if (msOf(order.at) - msOf(snapshot.observedAt) > SNAPSHOT_MAX_AGE_MS) return 'The look is too old.';
-  return null;
+  return snapshot;
 }
 
 function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: OrderLook): readonly Violation[] {
-  const { snapshot } = look;
-  const node = step.node ?? '';
-  const blind = unfit(state, order, snapshot);
-  if (snapshot === null || blind !== null) return [{ number: 1, detail: `Whether ${node} serves could not be told. ${blind ?? ''}` }];
+  const node = nodeOf(step);
+  const snapshot = freshLook(state, order, look.snapshot);
+  if (typeof snapshot === 'string') return [{ number: 1, detail: `Whether ${node} serves could not be told. ${snapshot}` }];
   const seen = nodeNamed(snapshot, node);
   const others = state.out.filter((entry) => entry.node !== node).map((entry) => entry.node);
   return [
@@ -125,13 +124,13 @@ function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: O
 /** Patch and reboot take a drained node; draining is a step of its own with its own evidence. */
 function staysOut(state: Going, step: PlannedStep): readonly Violation[] {
   const drained = state.out.some((entry) => entry.node === step.node && entry.stage !== 'joined' && entry.stage !== 'validated');
-  return when(!drained, 2, `${step.node ?? ''} has not been drained.`);
+  return when(!drained, 2, `${nodeOf(step)} has not been drained.`);
 }
 
 function neighbours(state: Going, node: string, look: OrderLook): readonly Violation[] {
-  const host = hostOf(state.planned.cluster, node)?.slug;
-  if (!sharedHosts(state).includes(host ?? '')) return [];
-  if (look.neighbours === null) return [{ number: 1, detail: `${host ?? ''} carries other clusters, and they were not looked at.` }];
+  const host = String(hostOf(state.planned.cluster, node)?.slug);
+  if (!sharedHosts(state).includes(host)) return [];
+  if (look.neighbours === null) return [{ number: 1, detail: `${host} carries other clusters, and they were not looked at.` }];
   const here = look.neighbours.filter((neighbour) => neighbour.host === host);
   return [
     ...here.filter((other) => other.serving).map((other) => ({ number: 1, detail: `${other.node} of ${other.cluster} on the same host serves.` })),
@@ -160,10 +159,9 @@ function keepsStandby(state: Going, node: string, snapshot: ClusterSnapshot): re
 }
 
 function switchover(state: Going, step: PlannedStep, order: StepRequested, look: OrderLook): readonly Violation[] {
-  const { snapshot } = look;
-  const node = step.node ?? '';
-  const blind = unfit(state, order, snapshot);
-  if (snapshot === null || blind !== null) return [{ number: 3, detail: `Whether ${node} is fit to serve could not be told. ${blind ?? ''}` }];
+  const node = nodeOf(step);
+  const snapshot = freshLook(state, order, look.snapshot);
+  if (typeof snapshot === 'string') return [{ number: 3, detail: `Whether ${node} is fit to serve could not be told. ${snapshot}` }];
   const touched = state.patched.includes(node) || state.unpatched.includes(node);
   const seen = nodeNamed(snapshot, node);
   const serves = seen?.roles[state.planned.workload] === 'active';

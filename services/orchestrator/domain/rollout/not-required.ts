@@ -1,6 +1,6 @@
 import { requirementOf } from './gate-table.js';
 import { GATES } from './plan.js';
-import type { Known } from './state.js';
+import { reasonOf, type Known } from './state.js';
 
 /** Gates and phases that did not bind or were not run, in words: a report must not hide them. */
 export function evaluateNotRequired(state: Known): readonly string[] {
@@ -18,6 +18,6 @@ export function evaluateNotRequired(state: Known): readonly string[] {
     ...(switchoverTest.enabled ? [] : ['The playbook drops the switchover test; an earlier result stands for it.']),
     ...(failback.enabled ? [] : ['The playbook does not fail back: the workload stays where it is.']),
     ...(soakMs > 0 ? [] : ['The playbook does not soak.']),
-    ...state.steps.filter((step) => step.status === 'skipped').map((step) => `${step.step.stepId} was skipped: ${step.reason ?? ''}`),
+    ...state.steps.filter((step) => step.status === 'skipped').map((step) => `${step.step.stepId} was skipped: ${reasonOf(step)}`),
   ];
 }

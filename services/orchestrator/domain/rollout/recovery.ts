@@ -3,7 +3,7 @@ import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './plan-steps.js';
 import type { Plan, PlannedStep } from './plan.js';
 import type { Recovery, RolloutResult, RolloutState, StepState } from './rollout.js';
-import type { Going } from './state.js';
+import { nodeOf, reasonOf, type Going } from './state.js';
 
 /**
  * The failure policy: stop moving, then restore service, return the drained node, free the locks. Patches are rolled back
@@ -20,7 +20,7 @@ export type WayBack = Way | { readonly possible: false; readonly because: string
 
 /** The way back after a step has failed for good. */
 export function afterFailure(state: Going, failed: StepState): WayBack {
-  const because = `${failed.step.stepId} failed: ${failed.reason ?? ''}`;
+  const because = `${failed.step.stepId} failed: ${reasonOf(failed)}`;
   if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
   if (state.serving === null) return { possible: false, because: `${because} No node serves: bringing one back may lose writes, and that is for a person to decide.` };
   if (state.planned.playbook.onFailure === 'hold') return { possible: false, because: `${because} The playbook holds on failure.` };
@@ -33,7 +33,7 @@ export function afterFailure(state: Going, failed: StepState): WayBack {
 }
 
 /** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
-export function givingUp(state: Going, because: string, stepId: string, result: RolloutResult): Way {
+export function givingUp(state: Going, because: string, stepId: string | null, result: RolloutResult): Way {
   const failed = failedPatch(state);
   const proven = provenNodes(state);
   return wayBack(state, { because, failedStep: stepId, result }, failed.filter((node) => proven.includes(node)));
@@ -45,7 +45,7 @@ export function changedNodes(state: Going): readonly string[] {
 }
 
 function failedPatch(state: Going): readonly string[] {
-  return state.steps.filter((step) => step.step.kind === 'patch' && step.status === 'failed').map((step) => step.step.node ?? '');
+  return state.steps.filter((step) => step.step.kind === 'patch' && step.status === 'failed').map((step) => nodeOf(step.step));
 }
 
 function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {
@@ -112,9 +112,10 @@ function takenBack(state: Going, node: string): StepDraft[] {
   ];
 }
 
+/** A patch step always names its item and the version it came from. */
 function undoing(step: StepState, node: string): StepDraft {
-  const { item, fromVersion } = step.step;
-  return { kind: 'unpatch', phase: 'recovery', node, ...(item === undefined ? {} : { item }), ...(fromVersion === undefined ? {} : { toVersion: fromVersion }) };
+  const { item, fromVersion } = step.step as Required<PlannedStep>;
+  return { kind: 'unpatch', phase: 'recovery', node, item, toVersion: fromVersion };
 }
 
 /** What is left behind now, each with what mends it; empty = nothing. */
@@ -122,11 +123,11 @@ export function remains(state: RolloutState): readonly { readonly what: string; 
   return [
     ...state.out.map(({ node, stage }) => ({
       what: `${node} is out of service (${stage}).`,
-      mend: `Start ${node} as a standby of ${state.serving ?? 'the serving node'}, see it replicate, then make it electable again.`,
+      mend: `Start ${node} as a standby of the serving node, see it replicate, then make it electable again.`,
     })),
     ...state.steps
       .filter((step) => step.status === 'unknown')
-      .map((step) => ({ what: `What became of ${step.step.stepId} is not known: ${step.reason ?? ''}`, mend: 'Look at the node and at the job log on its host; bring it to one state or the other.' })),
+      .map((step) => ({ what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`, mend: 'Look at the node and at the job log on its host; bring it to one state or the other.' })),
     ...(state.probeRunning ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }] : []),
   ];
 }

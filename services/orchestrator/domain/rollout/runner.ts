@@ -6,7 +6,7 @@ import type { Goal, Observation } from './observation.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
 import { MAX_ATTEMPTS } from './decide-steps.js';
-import { inFlight, isGoing, isKnown, isMoving, nextPlanned, unknownStep, type Going, type Known } from './state.js';
+import { inFlight, isGoing, isKnown, isMoving, nextPlanned, nodeOf, unknownStep, type Going, type Known } from './state.js';
 import { STEP_RULES } from './steps/index.js';
 import { isoOf, msOf } from './time.js';
 
@@ -168,7 +168,7 @@ function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs:
   if (deviation !== null) {
     return give({ type: 'RecordDeviation', ...deviation, incarnation: memory.incarnation, at: isoOf(nowMs) });
   }
-  if (next.step.kind === 'reboot' && state.rebootNeeded[next.step.node ?? ''] === false) {
+  if (next.step.kind === 'reboot' && state.rebootNeeded[nodeOf(next.step)] === false) {
     return skipMove(next, 'The patch source says that no reboot is pending.', memory, nowMs);
   }
   const looked: StepOrder = { snapshot: seen.snapshot ?? null, neighbours: seen.neighbours ?? null, at: isoOf(nowMs), incarnation: memory.incarnation };
@@ -221,7 +221,7 @@ function outcome(open: StepState, requested: StepRequested, goal: Goal, seen: Ob
     attempt,
     outcome: OUTCOMES[goal.goal],
     adopted: goal.goal === 'met' && !own,
-    reason: goal.goal === 'met' ? '' : reasonOf(goal.reason, seen),
+    reason: goal.goal === 'met' ? '' : saidOf(goal.reason, seen),
     evidence: goal.evidence,
     mayRepeat: goal.goal === 'unmet' && mayRepeat(goal, seen, attempt),
     ...(seen.interruption === undefined ? {} : { interruption: seen.interruption }),
@@ -233,7 +233,7 @@ function outcome(open: StepState, requested: StepRequested, goal: Goal, seen: Ob
 
 const OUTCOMES = { met: 'succeeded', unmet: 'failed', unclear: 'unknown' } as const;
 
-function reasonOf(reason: string, seen: Observation): string {
+function saidOf(reason: string, seen: Observation): string {
   const said = seen.performed;
   return said === undefined || said.status === 'done' ? reason : `${reason} ${said.reason}`;
 }

@@ -94,3 +94,13 @@ export function dataNodes(state: Going): readonly string[] {
 export function standbyBegun(state: RolloutState): boolean {
   return state.steps.some((step) => step.step.phase === 'standby' && step.attempt > 0);
 }
+
+/** The node that a step is about; empty for steps that are about the whole rollout. */
+export function nodeOf(step: { readonly node?: string }): string {
+  return step.node ?? '';
+}
+
+/** Why a step ended as it did, in words. */
+export function reasonOf(step: StepState): string {
+  return step.reason ?? 'no reason was recorded';
+}

@@ -1,9 +1,9 @@
 import { compareVersions } from '@understudy/cluster';
 import type { Goal, Observation } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
-import type { Going } from '../state.js';
+import { nodeOf, type Going } from '../state.js';
 import { isoOf } from '../time.js';
-import { judgeChecks, judgeNode, met, nodeOf, unclear, unmet, type StepRules } from './step.js';
+import { judgeChecks, judgeNode, met, unclear, unmet, type StepRules } from './step.js';
 
 /** Steps that only look. Nothing of them can be half done; they are repeated a bounded number of times. */
 

@@ -1,4 +1,5 @@
-import { judgeNode, met, nodeOf, unmet, type StepRules } from './step.js';
+import { judgeNode, met, unmet, type StepRules } from './step.js';
+import { nodeOf } from '../state.js';
 
 /** A node leaves the cluster and comes back: drain, join, release. None of them moves the workload. */
 

@@ -1,7 +1,8 @@
 import { compareVersions, nodeNamed } from '@understudy/cluster';
 import type { Goal, Observation } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
-import { judgeNode, met, nodeOf, unclear, unmet, type StepRules } from './step.js';
+import { judgeNode, met, unclear, unmet, type StepRules } from './step.js';
+import { nodeOf } from '../state.js';
 
 /** Detached jobs on a drained node's host. The installed version decides, never the exit code alone. */
 
@@ -11,7 +12,7 @@ export const patch: StepRules = {
   before: ['snapshot', 'neighbours'],
   irreversible: true,
   ask: (step) => job('patch', step),
-  goal: (observation, _state, step) => installed(observation, step, (version) => compareVersions(version, step.toVersion ?? '') >= 0),
+  goal: (observation, _state, step) => installed(observation, step, (order) => order >= 0),
 };
 
 /** Brings the item back to the version before. */
@@ -21,24 +22,27 @@ export const unpatch: StepRules = {
   before: ['snapshot', 'neighbours'],
   irreversible: true,
   ask: (step) => job('unpatch', step),
-  goal: (observation, _state, step) => installed(observation, step, (version) => compareVersions(version, step.toVersion ?? '') === 0),
+  goal: (observation, _state, step) => installed(observation, step, (order) => order === 0),
 };
 
 function job(kind: 'patch' | 'unpatch', step: PlannedStep): ReturnType<StepRules['ask']> {
-  const previousVersion = (kind === 'patch' ? step.fromVersion : step.toVersion) ?? null;
-  return { ask: 'job', job: kind, node: nodeOf(step), item: itemOf(step), previousVersion, limitMs: step.deadlineMs };
+  const { item, fromVersion, toVersion } = versionsOf(step);
+  const previousVersion = kind === 'patch' ? fromVersion : toVersion;
+  return { ask: 'job', job: kind, node: nodeOf(step), item, previousVersion, limitMs: step.deadlineMs };
 }
 
-function itemOf(step: PlannedStep): NonNullable<PlannedStep['item']> {
-  return step.item ?? { name: '', targetVersion: '', source: '' };
+/** Both kinds of step always name their item and the version to come to; a patch also where it comes from. */
+function versionsOf(step: PlannedStep): Required<Pick<PlannedStep, 'item' | 'fromVersion' | 'toVersion'>> {
+  return step as Required<PlannedStep>;
 }
 
-function installed(observation: Observation, step: PlannedStep, right: (version: string) => boolean): Goal {
-  const version = observation.patch?.installed[itemOf(step).name];
+function installed(observation: Observation, step: PlannedStep, right: (order: number) => boolean): Goal {
+  const { item, toVersion } = versionsOf(step);
+  const version = observation.patch?.installed[item.name];
   const status = observation.job?.status ?? 'unknown';
   const evidence = {
     at: observation.at,
-    item: itemOf(step).name,
+    item: item.name,
     installed: version ?? null,
     rebootNeeded: observation.patch?.rebootNeeded ?? null,
     job: status,
@@ -48,8 +52,8 @@ function installed(observation: Observation, step: PlannedStep, right: (version:
   if (status === 'running') return unclear('The job still runs.', evidence);
   if (status === 'unknown') return unclear('What became of the job could not be told.', evidence);
   if (version === undefined) return unclear('The installed version could not be told.', evidence);
-  if (version !== null && right(version)) return met(evidence);
-  return unmet(`${nodeOf(step)} has ${itemOf(step).name} ${version ?? 'not installed'}, not ${step.toVersion ?? ''}.`, evidence);
+  if (version !== null && right(compareVersions(version, toVersion))) return met(evidence);
+  return unmet(`${nodeOf(step)} has ${item.name} ${version ?? 'not installed'}, not ${toVersion}.`, evidence);
 }
 
 /** Done when the host runs under another boot id than before. Skipped by the runner when no reboot is pending. */

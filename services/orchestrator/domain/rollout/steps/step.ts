@@ -2,7 +2,7 @@ import { nodeNamed, writableNodes, type CheckResult, type ClusterSnapshot, type 
 import type { Goal, Observation } from '../observation.js';
 import type { Ask, PlannedStep, StepKind } from '../plan.js';
 import type { Evidence } from '../observation.js';
-import type { Going } from '../state.js';
+import { nodeOf, type Going } from '../state.js';
 
 /** What a look must bring for a step, so that its goal can be judged. */
 export type Look = 'snapshot' | 'checks' | 'patch' | 'job' | 'probe' | 'interruption' | 'neighbours';
@@ -34,11 +34,6 @@ export function unmet(reason: string, evidence: Evidence): Goal {
 
 export function unclear(reason: string, evidence: Evidence): Goal {
   return { goal: 'unclear', reason, evidence };
-}
-
-/** The node that a step is about; a plan never holds a node step without one. */
-export function nodeOf(step: PlannedStep): string {
-  return step.node ?? '';
 }
 
 /** Judges a node in a complete snapshot; without one nothing can be told. */

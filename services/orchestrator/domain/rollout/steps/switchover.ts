@@ -1,6 +1,7 @@
 import { activeNode, type ClusterSnapshot } from '@understudy/cluster';
 import type { Goal } from '../observation.js';
-import { met, nodeOf, unclear, unmet, writers, type StepRules } from './step.js';
+import { met, unclear, unmet, writers, type StepRules } from './step.js';
+import { nodeOf } from '../state.js';
 
 /**
  * The workload moves to the step's node. Who serves decides what became of it: the target = done; another node, alone =
