@@ -69,13 +69,12 @@ describe('extensions', () => {
     expect(running, `a spec in ${member}/ imports ${suite} and runs it`).not.toEqual([]);
   });
 
-  it.each(members)('%s stands in its port’s table', (member) => {
-    const table = `${dirname(member)}/index.ts`;
-    const listed = facts.get(table)?.imports.map((module) => resolveRelative(table, module)) ?? [];
-    expect(
-      listed.some((path) => path?.startsWith(`${member}/`) || path === `${member}.ts`),
-      `${table} names ${member}`,
-    ).toBe(true);
+  it.each(members)('%s is named by its port’s folder', (member) => {
+    const beside = sources.filter((path) => dirname(path) === dirname(member) && !isSpec(path));
+    const naming = beside.filter((path) =>
+      facts.get(path)!.imports.some((module) => resolveRelative(path, module)?.startsWith(`${member}/`)),
+    );
+    expect(naming, `the table in ${dirname(member)}/ names ${member}`).not.toEqual([]);
   });
 
   it('keeps siblings apart: what two members need lives above them', () => {
