@@ -183,7 +183,7 @@ function plannedSteps(events) {
 
 // ---------------------------------------------------------------- the chain
 
-/** Every field with its length before it, big-endian; the hash begins with that of the event before, at first 32 zero bytes. */
+/** SHA-256 over the hash of the event before (at first 32 zero bytes) and that of the content: every text with its length before it, big-endian. */
 function chainOf(events) {
   let hash = Buffer.alloc(32);
   let version = 0;
@@ -200,7 +200,7 @@ function chainOf(events) {
       text(JSON.stringify(event.metadata)),
       text(JSON.stringify(event.body)),
     ]);
-    hash = createHash('sha256').update(hash).update(content).digest();
+    hash = createHash('sha256').update(hash).update(createHash('sha256').update(content).digest()).digest();
     const inOrder = event.version === version && event.position > position && event.stream === events[0].stream;
     if (!inOrder || hash.toString('hex') !== event.hash) return `broken at position ${event.position}`;
     position = event.position;

@@ -37,8 +37,7 @@ function chained(bodies: readonly Body[]): readonly Record<string, unknown>[] {
     const metadata = { commandId: `c${index}` };
     const position = Buffer.alloc(8);
     position.writeBigInt64BE(BigInt(event.position));
-    hash = createHash('sha256')
-      .update(hash)
+    const content = createHash('sha256')
       .update(position)
       .update(field(event.stream))
       .update(int32(event.version))
@@ -48,6 +47,7 @@ function chained(bodies: readonly Body[]): readonly Record<string, unknown>[] {
       .update(field(JSON.stringify(metadata)))
       .update(field(JSON.stringify(body)))
       .digest();
+    hash = createHash('sha256').update(hash).update(content).digest();
     return { ...event, metadata, body, hash: hash.toString('hex') };
   });
 }

@@ -38,7 +38,7 @@ export interface LoadProgress {
 }
 
 /** Pause before the nodes are tried again when none of them took the write. */
-const RETRY_MS = 5;
+const RETRY_MS = 10;
 /** PostgreSQL's read_only_sql_transaction: the node answers, and it is a standby. */
 const READ_ONLY = '25006';
 /** Errors after which it is certain that the write did not happen, so the same write may be tried on the next node. */
@@ -139,7 +139,9 @@ export class LoadClient {
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
     });
-    client.on('error', () => undefined);
+    // A connection that ends between two writes is known to be gone: the next write opens another.
+    client.on('error', () => this.forget(client));
+    client.on('end', () => this.forget(client));
     try {
       await client.connect();
     } catch (error) {
@@ -150,6 +152,10 @@ export class LoadClient {
     this.enter({ kind: 'connect', node: node.name, at: now(), tookMs: now() - started });
     this.connection = { client, node };
     return client;
+  }
+
+  private forget(client: pg.Client): void {
+    if (this.connection?.client === client) this.connection = undefined;
   }
 
   private drop(): void {
