@@ -61,8 +61,8 @@ function rootName(expression: ts.Expression): string {
   return ts.isIdentifier(at) ? at.text : '';
 }
 
-/** The TypeScript file that a relative module name means, from the root; undefined for packages. */
+/** The TypeScript file that a relative module name means, from the root, also where its compiled form is named; undefined for packages. */
 export function resolveRelative(importer: string, module: string): string | undefined {
   if (!module.startsWith('.')) return undefined;
-  return normalize(join(dirname(importer), module)).replace(/\.js$/, '.ts');
+  return normalize(join(dirname(importer), module)).replace('/dist/', '/src/').replace(/\.js$/, '.ts');
 }
