@@ -1,8 +1,10 @@
 import type { Fact, NodeFacts, Severity } from './facts.js';
+import { isDeadArchiving, isUnreadableRule } from './rules.js';
 
 /**
- * Faults that one node shows by itself: an expired certificate, archiving that is dead, an edit that waits for a
- * reload. On a standby the first two block; on the active node clients live with them already, so they warn.
+ * Faults that one node shows by itself: an expired certificate, archiving that is dead, authentication rules that
+ * cannot be read, an edit that waits for a
+ * reload. On a standby the first three block; on the active node clients live with them already, so they warn.
  */
 export interface Fault {
   readonly fact: Fact;
@@ -28,6 +30,8 @@ function faultOf(fact: Fact, node: NodeFacts, isStandby: boolean): Fault | undef
       return certificate(fact, Date.parse(node.collectedAt), gravity);
     case 'archiving':
       return archiving(fact, gravity);
+    case 'authentication':
+      return unreadable(fact, gravity);
     case 'setting':
       return pending(fact);
     default:
@@ -55,9 +59,8 @@ function certificate(fact: Fact, nowMs: number, gravity: Severity): Fault | unde
   };
 }
 
-/** An archiving fact's value begins with `dead`, `failing` or `broken` where the collector saw that WAL is not archived. */
 function archiving(fact: Fact, gravity: Severity): Fault | undefined {
-  if (!/^(dead|failing|broken)\b/i.test(fact.value)) return undefined;
+  if (!isDeadArchiving(fact)) return undefined;
   return {
     fact,
     expected: 'working',
@@ -65,6 +68,18 @@ function archiving(fact: Fact, gravity: Severity): Fault | undefined {
     detail:
       'WAL archiving does not work on this node: once it serves, WAL piles up until the disk is full and there is no point-in-time recovery. ' +
       'Mend the archive command or its target, then look again.',
+  };
+}
+
+function unreadable(fact: Fact, gravity: Severity): Fault | undefined {
+  if (!isUnreadableRule(fact.name)) return undefined;
+  return {
+    fact,
+    expected: 'a file that can be read',
+    severity: gravity,
+    detail:
+      'The client authentication file has a line that the server cannot read: a reload keeps the old rules, and a restart fails. ' +
+      'Correct the line and reload.',
   };
 }
 

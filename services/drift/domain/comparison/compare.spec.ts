@@ -177,6 +177,8 @@ describe('other differences', () => {
   it('are warned of, in areas without a rule too', () => {
     expect(differ('setting', 'work_mem', '4MB', '8MB')[0]).toMatch(/^warning/);
     expect(differ('archiving', 'target', 's3', 'nfs')[0]).toMatch(/^warning/);
+    for (const area of ['os', 'time']) expect(differ(area, 'x', '1', '2')[0]).toMatch(/^warning/);
+    expect(differ('reboot', 'required', 'no', 'yes')[0]).toMatch(/^info/);
     expect(differ('kernel', 'release', '6.1', '6.12')[0]).toMatch(/^warning/);
     expect(differ('library', 'libssl', '3', '4')[0]).toMatch(/^warning/);
     expect(differ('library', 'libssl', undefined, '4')[0]).toMatch(/^info/);
@@ -227,6 +229,19 @@ describe('faults of one node', () => {
       'blocking archiving/server dead: exit 1 (working)',
     ]);
     expect(alone('archiving', 'working').onActive).toEqual([]);
+  });
+  it('an authentication file that cannot be read blocks a standby, and is told once', () => {
+    const broken = fact('authentication', 'unreadable line 7', 'invalid authentication method');
+    const expected = 'authentication/unreadable line 7 invalid authentication method (a file that can be read)';
+    expect(told(pair([], [broken]))).toEqual([`blocking ${expected}`]);
+    expect(told(pair([broken], []))).toEqual([`warning ${expected}`]);
+  });
+  it('dead archiving is told once, as a fault and not as a difference too', () => {
+    expect(told(pair([fact('archiving', 'WAL', 'on')], [fact('archiving', 'WAL', 'dead: "false"')]))).toEqual([
+      'blocking archiving/WAL dead: "false" (working)',
+    ]);
+    expect(differ('archiving', 'WAL', 'on', 'off')[0]).toMatch(/^blocking/);
+    expect(differ('archiving', 'WAL', 'off', 'on')[0]).toMatch(/^warning/);
   });
   it('an edit that is not loaded is told', () => {
     const both = [fact('setting', 'work_mem', '8MB', { runningValue: '4MB' })];

@@ -176,6 +176,7 @@ export const rules: readonly Rule[] = [
     why: 'After a switchover the workload would run with another setting than before.',
     todo: 'Decide which value is right and bring both nodes to it.',
   },
+  { area: 'authentication', when: ({ name }) => isUnreadableRule(name), severity: 'expected', why: '', todo: '' },
   {
     area: 'authentication',
     when: standbyLacks,
@@ -246,6 +247,15 @@ export const rules: readonly Rule[] = [
     why: 'Text sorts by another collation version here: indexes built on the active node answer wrongly on this one.',
     todo: 'Bring the C library or ICU of both nodes to one version; if it must change, rebuild the indexes afterwards.',
   },
+  // What one node shows by itself is told by itself; a comparison would tell it twice.
+  { area: 'archiving', when: ({ standby }) => isDeadArchiving(standby), severity: 'expected', why: '', todo: '' },
+  {
+    area: 'archiving',
+    when: ({ standby, active }) => isArchiving(active) && !isArchiving(standby),
+    severity: 'blocking',
+    why: 'The active node archives its WAL and this node would not: from a switchover on there is no point-in-time recovery.',
+    todo: 'Give the standby the archive settings of the active node.',
+  },
   {
     area: 'archiving',
     when: always,
@@ -271,6 +281,27 @@ export const rules: readonly Rule[] = [
     todo: VERSION_TODO,
   },
   {
+    area: 'os',
+    when: always,
+    severity: 'warning',
+    why: 'The hosts run different operating systems or releases of one.',
+    todo: 'Bring both hosts to one release.',
+  },
+  {
+    area: 'reboot',
+    when: always,
+    severity: 'info',
+    why: 'One of the two hosts waits for a reboot.',
+    todo: 'Reboot it in a rollout; a rollout does so where its patch source says that it is needed.',
+  },
+  {
+    area: 'time',
+    when: always,
+    severity: 'warning',
+    why: 'The clocks of the hosts are kept differently.',
+    todo: 'Let both hosts follow the same time source and zone.',
+  },
+  {
     area: 'kernel',
     when: always,
     severity: 'warning',
@@ -278,6 +309,16 @@ export const rules: readonly Rule[] = [
     todo: 'Patch and reboot the older one.',
   },
 ];
+
+/** A collector's sign that WAL is not archived: its value begins with `dead`, `failing` or `broken`. */
+export function isDeadArchiving(fact: Fact | undefined): boolean {
+  return fact !== undefined && /^(dead|failing|broken)\b/i.test(fact.value);
+}
+
+/** A collector's sign for a line of the client authentication file that the server cannot read. */
+export function isUnreadableRule(name: string): boolean {
+  return name.startsWith('unreadable line');
+}
 
 /** A difference in an area that the table does not know: said, and it stops nothing. */
 const UNKNOWN_AREA: Rule = {

@@ -119,17 +119,19 @@ function ledgerChanges(state: LedgerState, judging: Judging): readonly DriftEven
 }
 
 function lapsedWaivers(state: LedgerState, nowMs: number): readonly DriftEvent[] {
-  return Object.values(state.entries).flatMap(({ finding, waiver }): readonly DriftEvent[] => {
-    if (waiver === undefined || Date.parse(waiver.expiresAt) > nowMs) return [];
-    return [waiverEnded(finding, `It expired at ${waiver.expiresAt}.`)];
+  return Object.values(state.entries).flatMap((entry): readonly DriftEvent[] => {
+    if (entry.waiver === undefined || Date.parse(entry.waiver.expiresAt) > nowMs) return [];
+    return [waiverEnded(entry, `It expired at ${entry.waiver.expiresAt}.`)];
   });
 }
 
-function waiverEnded(
-  { cluster, findingId }: { readonly cluster: string; readonly findingId: string },
-  reason: string,
-): DriftEvent {
-  return { type: 'WaiverEnded', body: { cluster, findingId, reason } };
+function waiverEnded({ finding, state }: Entry, reason: string): DriftEvent {
+  const { cluster, findingId } = finding;
+  return { type: 'WaiverEnded', body: { cluster, findingId, reason, ...(state === 'waived' ? { reopens: finding } : {}) } };
+}
+
+function waiverOverrun({ cluster, findingId }: Entry['finding']): DriftEvent {
+  return { type: 'WaiverEnded', body: { cluster, findingId, reason: 'The values that it accepted have changed.' } };
 }
 
 function opened(state: LedgerState, seen: Comparison): readonly DriftEvent[] {
@@ -138,9 +140,7 @@ function opened(state: LedgerState, seen: Comparison): readonly DriftEvent[] {
     if (unchanged(entry, mark, finding)) return [];
     const waived = entry?.waiver?.mark === mark;
     const open: DriftEvent = { type: 'FindingOpened', body: { finding, mark, waived } };
-    return entry?.waiver === undefined || waived
-      ? [open]
-      : [waiverEnded(finding, 'The values that it accepted have changed.'), open];
+    return entry?.waiver === undefined || waived ? [open] : [waiverOverrun(finding), open];
   });
 }
 
@@ -201,7 +201,7 @@ function waive(command: Command<'waive'>, state: LedgerState): Decision<DriftEve
 function withdraw(command: Command<'withdraw-waiver'>, state: LedgerState): Decision<DriftEvent> {
   const entry = Object.hasOwn(state.entries, command.findingId) ? state.entries[command.findingId] : undefined;
   if (entry === undefined) return notFound(command.findingId);
-  return entry.waiver === undefined ? accept() : accept(waiverEnded(entry.finding, `Withdrawn by ${command.by}.`));
+  return entry.waiver === undefined ? accept() : accept(waiverEnded(entry, `Withdrawn by ${command.by}.`));
 }
 
 /** The lab's own ledger says how far it resembles; without facts on both sides there is no score to give. */

@@ -304,6 +304,7 @@ describe('waivers', () => {
     const late = given(...waived).when(receive(3, facts('1', '1')), receive(4, facts('1', '1'), '', Date.parse(until)));
     late.then('FactsReceived', 'FindingResolved', 'FactsReceived', 'WaiverEnded');
     expect(late.state.entries[findingId]?.state).toBe('resolved');
+    expect(late.added.at(-1)?.body).not.toHaveProperty('reopens');
   });
   it('are refused for what is not there, is gone, in the past or too far ahead', () => {
     given(...opened).whenRefused(waive(until, 'f-0'), 'not-found', 'FINDING_NOT_FOUND');
@@ -318,7 +319,9 @@ describe('waivers', () => {
   it('can be withdrawn, once', () => {
     const withdraw: DriftCommand = { type: 'withdraw-waiver', findingId, by: 'bob' };
     const { added } = given(...waived).when(withdraw, withdraw);
-    expect(added).toEqual([{ type: 'WaiverEnded', body: { cluster: 'orders', findingId, reason: 'Withdrawn by bob.' } }]);
+    expect(added).toMatchObject([
+      { type: 'WaiverEnded', body: { findingId, reason: 'Withdrawn by bob.', reopens: { node: 'b' } } },
+    ]);
     given(...opened).whenRefused({ ...withdraw, findingId: 'f-0' }, 'not-found', 'FINDING_NOT_FOUND');
   });
 });

@@ -21,9 +21,15 @@ export type DriftEvent =
     }
   | { readonly type: 'FindingResolved'; readonly body: { readonly cluster: string; readonly findingId: string } }
   | { readonly type: 'FindingWaived'; readonly body: { readonly cluster: string; readonly findingId: string } & Waiver }
+  /** `reopens`: what is open again because of it; absent where the difference is gone or opens anew with other values. */
   | {
       readonly type: 'WaiverEnded';
-      readonly body: { readonly cluster: string; readonly findingId: string; readonly reason: string };
+      readonly body: {
+        readonly cluster: string;
+        readonly findingId: string;
+        readonly reason: string;
+        readonly reopens?: Finding;
+      };
     }
   | { readonly type: 'DriftAssessed'; readonly body: Assessment }
   | { readonly type: 'FidelityScored'; readonly body: FidelityScore & { readonly cluster: string } };

@@ -31,7 +31,6 @@ export interface ObserverParts {
 interface Timetable {
   lookAt: number;
   factsAt: number;
-  busy: boolean;
 }
 
 const DUTY = 'observer';
@@ -50,6 +49,8 @@ export class Observer {
   private readonly catalogue: Catalogue;
   private readonly queue: FactsQueue;
   private readonly running = new Set<Promise<void>>();
+  /** What is under way: a cluster's slug, or a question. */
+  private readonly names = new Set<string>();
   private loop: Promise<void> | undefined;
   private stopping = false;
   private wakeUp: (() => void) | undefined;
@@ -80,8 +81,8 @@ export class Observer {
 
   /** Look at this cluster (default: at what is asked for) now and not at its next turn. */
   wake(cluster?: string): void {
-    if (cluster !== undefined)
-      this.timetables.set(cluster, { lookAt: 0, factsAt: this.timetables.get(cluster)?.factsAt ?? 0, busy: false });
+    const timetable = cluster === undefined ? undefined : this.timetables.get(cluster);
+    if (timetable !== undefined) timetable.lookAt = 0;
     this.wakeUp?.();
   }
 
@@ -117,13 +118,10 @@ export class Observer {
     for (const slug of this.timetables.keys()) if (!registered.has(slug)) this.forget(slug);
     for (const { slug } of rows) {
       const timetable = this.timetableOf(slug, now);
-      if (timetable.busy || timetable.lookAt > now || this.running.size >= this.options.concurrency) continue;
-      timetable.busy = true;
+      if (timetable.lookAt > now || this.running.size >= this.options.concurrency) continue;
       this.begin(slug, () => this.visit(slug, timetable));
     }
   }
-
-  private readonly names = new Set<string>();
 
   /** Starts work in the background once per name; its failure is told and never stops the observer. */
   private begin(name: string, work: () => Promise<void>): void {
@@ -141,7 +139,7 @@ export class Observer {
   private timetableOf(slug: string, now: number): Timetable {
     const known = this.timetables.get(slug);
     if (known !== undefined) return known;
-    const fresh: Timetable = { lookAt: now, factsAt: now, busy: false };
+    const fresh: Timetable = { lookAt: now, factsAt: now };
     this.timetables.set(slug, fresh);
     return fresh;
   }
@@ -153,16 +151,12 @@ export class Observer {
 
   private async visit(slug: string, timetable: Timetable): Promise<void> {
     const { intervalMs, factsIntervalMs } = this.options;
-    try {
-      await this.lookAt(slug);
-      if (timetable.factsAt <= this.parts.store.now()) {
-        await this.collect(slug, '');
-        timetable.factsAt = this.parts.store.now() + this.spread(factsIntervalMs);
-      }
-    } finally {
-      timetable.lookAt = this.parts.store.now() + this.spread(intervalMs);
-      timetable.busy = false;
-    }
+    // Set before the look: who wants another one meanwhile gets it.
+    timetable.lookAt = this.parts.store.now() + this.spread(intervalMs);
+    await this.lookAt(slug);
+    if (timetable.factsAt > this.parts.store.now()) return;
+    timetable.factsAt = this.parts.store.now() + this.spread(factsIntervalMs);
+    await this.collect(slug, '');
   }
 
   private spread(intervalMs: number): number {
