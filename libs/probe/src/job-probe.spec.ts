@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { build, eventually, processesBelow, testHost, type TestHost } from '@understudy/testing';
+import { build, eventually, killBelow, processesBelow, testHost, type TestHost } from '@understudy/testing';
 import { createProbe } from './job-probe.js';
 import type { ProbeReading, ProbeResult, ProbeSpec } from './probe.js';
 
@@ -99,7 +99,7 @@ describe('probe as a detached job', () => {
     await probe.start(test.host, 'probe-1', fence, spec());
     await operations(20);
     const startedMs = reading(await probe.read(test.host, 'probe-1')).fromMs;
-    for (const pid of processesBelow(test.root)) process.kill(pid, 'SIGKILL');
+    killBelow(test.root);
     const killedMs = Date.now();
     await eventually('it is gone', () => processesBelow(test.root).length === 0);
     const result = await probe.read(test.host, 'probe-1', { fromMs: startedMs, toMs: killedMs + 2_000 });

@@ -46,7 +46,7 @@ export function testHost(options: TestHostOptions = {}): TestHost {
     remove: async () => {
       await closeHosts(Object.fromEntries(opened.map((host, index) => [String(index), host])));
       await eventually('no process is left below the test host', () => {
-        for (const pid of processesBelow(root)) killHard(pid);
+        killBelow(root);
         return processesBelow(root).length === 0;
       });
       rmSync(root, { recursive: true, force: true, maxRetries: 5 });
@@ -60,6 +60,11 @@ export function processesBelow(folder: string): readonly number[] {
     const pid = Number(name);
     return Number.isInteger(pid) && pid !== process.pid && isBelow(workingFolder(pid), folder) && !isZombie(pid) ? [pid] : [];
   });
+}
+
+/** SIGKILL to every process below the folder, as a power cut would. */
+export function killBelow(folder: string): void {
+  for (const pid of processesBelow(folder)) killHard(pid);
 }
 
 /** Is there a process of this id that has not ended? */

@@ -176,7 +176,7 @@ claim() {
   now
   start_of $$
   note=$dir/.claim.$$
-  rm -f "$note" # a leftover of an earlier process with this pid may be a claim's other name
+  [ ! -e "$note" ] || rm -f "$note" # a leftover of an earlier process with this pid may be a claim's other name
   printf '%s %s %s %s %s %s %s\n' "$1" "$2" "$3" "$at" "$$" "${start:-0}" "$boot" >"$note" || refuse 'the journal cannot be written'
   if ln "$note" "$dir/claim" 2>/dev/null; then
     rm -f "$note"
@@ -205,6 +205,9 @@ drop_input() {
   if [ "$input" != - ]; then rm -f "$input"; fi
 }
 
+# A shell starts what it puts behind itself (&) with INT and QUIT ignored, and nothing in POSIX sh can undo that for a
+# command. So a job or act is ended by TERM and KILL; servers that want INT or QUIT set their own handlers.
+#
 # apart COMMAND...: called with &, the command leads a process group of its own; its pid is $!.
 if command -v setsid >/dev/null 2>&1; then
   apart() { exec setsid "$@"; }

@@ -1,7 +1,16 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { build, eventually, hostsProcess, isAlive, processesBelow, testHost, type TestHost } from '@understudy/testing';
+import {
+  build,
+  eventually,
+  hostsProcess,
+  isAlive,
+  killBelow,
+  processesBelow,
+  testHost,
+  type TestHost,
+} from '@understudy/testing';
 import type { JobRequest, JobState } from '../jobs.js';
 import type { Fence } from '../journal.js';
 
@@ -138,14 +147,14 @@ describe.each([{ owner: undefined }, ...(asRoot ? [{ owner: NOBODY }] : [])])(
       writeFileSync(join(test.root, 'boot_id'), 'boot-2\n');
       expect(await state('rebooted')).toMatchObject({ status: 'lost' });
       writeFileSync(join(test.root, 'boot_id'), 'boot-1\n');
-      for (const pid of processesBelow(test.root)) process.kill(pid, 'SIGKILL');
+      killBelow(test.root);
       await eventually('they are gone', () => processesBelow(test.root).length === 0);
       expect(await state('killed')).toMatchObject({ status: 'lost' });
     });
 
     it('does not take a stranger with the same process id for the job', async () => {
       await test.host.jobs.start(job('reused', 'sleep 300'));
-      for (const pid of processesBelow(test.root)) process.kill(pid, 'SIGKILL');
+      killBelow(test.root);
       await eventually('they are gone', () => processesBelow(test.root).length === 0);
       const folder = join(test.root, '.understudy/v1/jobs/reused');
       for (const name of ['pid', 'super']) writeFileSync(join(folder, name), `${process.pid} 12345 boot-1\n`);

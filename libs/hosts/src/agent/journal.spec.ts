@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { build, eventually, hostsProcess, processesBelow, testHost, type TestHost } from '@understudy/testing';
+import { build, eventually, hostsProcess, killBelow, processesBelow, testHost, type TestHost } from '@understudy/testing';
 import { HostError } from '../host-error.js';
 import type { ActRequest, Fence } from '../journal.js';
 
@@ -95,6 +95,46 @@ describe.each([{ owner: undefined }, ...(asRoot ? [{ owner: NOBODY }] : [])])(
       expect(results).toHaveLength(100);
       expect(results.filter(([status, repeated]) => status !== 'ended' || !repeated)).toEqual([['ended', false, 'once\n']]);
       expect(results.every(([, , stdout]) => stdout === 'once\n')).toBe(true);
+    }, 120_000);
+
+    it('shows to whoever has raised the epoch each act of a lower one that can still run', async () => {
+      const old: Fence = { logId: LOG, epoch: 1 };
+      await test.host.journal.raise(old, DEADLINE_MS);
+      const acts = Array.from({ length: 30 }, (_, index) =>
+        test.again().journal.act(act(`step/old/${index}`, `echo ${index} >>runs`, { fence: old })),
+      );
+      await eventually('some acts have begun', async () => (await entriesOf('step/old')).length >= 3);
+      expect(await test.host.journal.raise({ logId: LOG, epoch: 2 }, DEADLINE_MS)).toEqual({ status: 'raised' });
+      const seen = new Set((await entriesOf('step/old')).map((entry) => entry.key));
+      const results = await Promise.all(acts);
+      const ran = readFileSync(join(test.root, 'runs'), 'utf8').trim().split('\n');
+      expect(ran.map((index) => `step/old/${index}`).filter((key) => !seen.has(key))).toEqual([]);
+      expect(results.filter((result) => result.status === 'ended')).toHaveLength(ran.length);
+      expect(results.filter((result) => result.status === 'fenced')).toHaveLength(30 - ran.length);
+      expect(await entriesOf('step/old')).toHaveLength(ran.length);
+    }, 60_000);
+
+    it('never runs an act twice, whenever its processes are killed', async () => {
+      const outcomes: string[] = [];
+      const begunThen = (): number => outcomes.filter((outcome) => outcome !== 'ran now').length;
+      // The kill comes a little later in each round, until it has come after the beginning often enough.
+      for (let round = 0; round < 150 && begunThen() < 8; round++) {
+        const request = act(`step/killed/${round}`, `echo ran >>runs-${round}`);
+        const first = test.host.journal.act(request);
+        await new Promise((resolve) => setTimeout(resolve, round * 4));
+        killBelow(test.root);
+        await first;
+        await eventually('nothing runs', () => processesBelow(test.root).length === 0);
+        const again = await test.host.journal.act(request);
+        const path = join(test.root, `runs-${round}`);
+        const runs = existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0;
+        expect(runs).toBeLessThanOrEqual(1);
+        if (again.status === 'ended') expect(runs).toBe(1);
+        outcomes.push(again.status === 'ended' ? (again.repeated ? 'recorded' : 'ran now') : again.status);
+      }
+      expect(outcomes.every((outcome) => ['recorded', 'ran now', 'unknown'].includes(outcome))).toBe(true);
+      expect(outcomes).toContain('ran now'); // killed before it was begun
+      expect(begunThen()).toBe(8); // and after
     }, 120_000);
 
     it('lets epochs only go up', async () => {

@@ -14,16 +14,25 @@ const PROBE_ID = /^[A-Za-z0-9._:@+=/-]{1,250}$/;
 export function problemOf({ probeId, spec }: JobSpec): string | null {
   if (!PROBE_ID.test(probeId)) return 'the probe has no usable id';
   if (!KINDS.includes(spec.kind)) return `"${spec.kind}" is not a kind of probe; there are ${KINDS.join(', ')}`;
+  return problemOfTargets(spec) ?? problemOfTimes(spec) ?? problemOfTable(spec);
+}
+
+function problemOfTargets(spec: ProbeSpec): string | null {
   if (spec.targets.length === 0) return 'there is no target to probe';
-  for (const name of ['intervalMs', 'timeoutMs', 'limitMs'] as const) {
-    if (!Number.isFinite(spec[name]) || spec[name] < 1) return `${name} is ${spec[name]}; it must be at least 1`;
-  }
-  const badTarget = spec.targets.find((target) => !fits(spec.kind, target));
-  if (badTarget !== undefined)
-    return `"${badTarget}" is no target for ${spec.kind}; give ${spec.kind === 'http' ? 'a http(s) URL' : 'host:port'}`;
-  if (spec.kind === 'sql-write' && !TABLE.test(spec.table ?? ''))
-    return `"${spec.table ?? ''}" is not a plain table name; give schema.table in lower case`;
-  return null;
+  const bad = spec.targets.find((target) => !fits(spec.kind, target));
+  if (bad === undefined) return null;
+  return `"${bad}" is no target for ${spec.kind}; give ${spec.kind === 'http' ? 'a http(s) URL' : 'host:port'}`;
+}
+
+function problemOfTimes(spec: ProbeSpec): string | null {
+  const names = ['intervalMs', 'timeoutMs', 'limitMs'] as const;
+  const bad = names.find((name) => !Number.isFinite(spec[name]) || spec[name] < 1);
+  return bad === undefined ? null : `${bad} is ${spec[bad]}; it must be at least 1`;
+}
+
+function problemOfTable(spec: ProbeSpec): string | null {
+  if (spec.kind !== 'sql-write' || TABLE.test(spec.table ?? '')) return null;
+  return `"${spec.table ?? ''}" is not a plain table name; give schema.table in lower case`;
 }
 
 function fits(kind: ProbeSpec['kind'], target: string): boolean {
