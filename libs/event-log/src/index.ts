@@ -9,3 +9,4 @@ export * from './execute.js';
 export * from './projection.js';
 export * from './relay.js';
 export type { FollowerState, FollowerStatus } from './follower.js';
+export * from './print-schema.js';

@@ -12,6 +12,8 @@ const MAX_WAITING_APPENDS = 20_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_FLUSH_EVENTS = 1_000;
 const MAX_FLUSH_BYTES = 4 * 1024 * 1024;
+/** From this many waiting callers on, two flushes take turns. */
+const SPLIT_FROM = 64;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
 const CONNECT_LIMIT_MS = 5_000;
@@ -23,10 +25,12 @@ interface Waiting {
   readonly deadline: number;
   /** Sent once and not answered: it may be in the log. */
   uncertain: boolean;
-  settled: boolean;
   readonly resolve: (result: AppendResult) => void;
   readonly reject: (reason: unknown) => void;
 }
+
+/** Answers the callers of a flush. */
+type Settle = () => void;
 
 export interface WriterOptions {
   readonly connection: pg.ClientConfig;
@@ -58,7 +62,7 @@ export class Writer {
     }
     return await new Promise<AppendResult>((resolve, reject) => {
       const deadline = performance.now() + (this.options.deadlineMs ?? DEFAULT_DEADLINE_MS);
-      this.waiting.push({ append, deadline, uncertain: false, settled: false, resolve, reject });
+      this.waiting.push({ append, deadline, uncertain: false, resolve, reject });
       this.waitingBytes += append.bytes;
       // Not at once but after this tick's callers: they share the flush.
       this.running ??= Promise.resolve().then(() => this.run());
@@ -72,10 +76,24 @@ export class Writer {
     await this.disconnect();
   }
 
+  /** While the server works on one flush, the callers of the flush before are answered: both processors are busy. */
   private async run(): Promise<void> {
-    while (this.waiting.length > 0) {
+    let settle: Settle | undefined;
+    for (;;) {
+      let share = 1;
+      if (this.waiting.length === 0) {
+        settle?.();
+        settle = undefined;
+        // Whoever was answered just now and goes on at once joins the next flush.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.waiting.length === 0) break;
+        // All callers in one flush would leave this process idle while it is in flight, and the server idle afterwards.
+        if (this.waiting.length >= SPLIT_FROM) share = 0.5;
+      }
       if (this.closed) this.refuse(this.takeAll(), 'STORE_CLOSED', 'The store was closed before this was appended.');
-      else await this.flush(this.takeFlush());
+      const flight = this.flush(this.takeFlush(share));
+      settle?.();
+      settle = await flight;
     }
     this.running = undefined;
   }
@@ -88,16 +106,18 @@ export class Writer {
   }
 
   /** The longest run of what waits, in its order, without a second append to a stream. */
-  private takeFlush(): Waiting[] {
+  private takeFlush(share: number): Waiting[] {
     const taken: Waiting[] = [];
     const kept: Waiting[] = [];
     const streams = new Set<string>();
+    const most = Math.ceil(this.waiting.length * share);
     let events = 0;
     let bytes = 0;
     for (const item of this.takeAll()) {
       const names = item.append.streams.map((part) => part.stream);
       const full =
-        taken.length > 0 && (events + item.append.eventCount > MAX_FLUSH_EVENTS || bytes + item.append.bytes > MAX_FLUSH_BYTES);
+        taken.length >= most ||
+        (taken.length > 0 && (events + item.append.eventCount > MAX_FLUSH_EVENTS || bytes + item.append.bytes > MAX_FLUSH_BYTES));
       if (full || names.some((name) => streams.has(name))) {
         kept.push(item);
         this.waitingBytes += item.append.bytes;
@@ -113,66 +133,64 @@ export class Writer {
     return taken;
   }
 
-  /** Sends a batch until it is answered or its deadlines have passed. */
-  private async flush(batch: readonly Waiting[]): Promise<void> {
+  /** Sends a batch until the store has answered or its deadlines have passed; the callers are answered by what it returns. */
+  private async flush(batch: readonly Waiting[]): Promise<Settle> {
     let due = batch;
     for (let pauseMs = FIRST_PAUSE_MS; due.length > 0; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        await this.send(due);
-        return;
+        return await this.send(due);
       } catch (error) {
-        if (!isTransient(error)) {
-          await this.isolate(
-            due.filter((item) => !item.settled),
-            error,
-          );
-          return;
-        }
+        if (!isTransient(error)) return await this.isolate(due, error);
+        for (const item of due) item.uncertain = true;
         await this.disconnect();
-        due = this.refuseExpired(
-          due.filter((item) => !item.settled),
-          error,
-        );
+        due = this.refuseExpired(due, error);
         if (due.length > 0) await delay(pauseMs);
       }
     }
+    return () => undefined;
   }
 
   /** One append that the database refuses must not take the others with it. */
-  private async isolate(batch: readonly Waiting[], error: unknown): Promise<void> {
-    if (batch.length === 1) batch[0]?.reject(error);
-    else for (const item of batch) await this.flush([item]);
+  private async isolate(batch: readonly Waiting[], error: unknown): Promise<Settle> {
+    const settles: Settle[] = [];
+    if (batch.length === 1) settles.push(() => batch[0]?.reject(error));
+    else for (const item of batch) settles.push(await this.flush([item]));
+    return () => settles.forEach((settle) => settle());
   }
 
-  private async send(batch: readonly Waiting[]): Promise<void> {
-    const client = await this.connect();
+  private async send(batch: readonly Waiting[]): Promise<Settle> {
+    const client = this.client ?? (await this.connect());
     const appends = batch.map((item) => item.append);
-    const values = encodeBatch(appends);
-    try {
-      const text = APPEND_SQL(this.options.schema);
-      const { rows } = await client.query<BatchAnswer>({ name: 'append', text, values });
-      if (!rows[0]) throw new Error('The append function answered no row.');
-      await this.answer(batch, decodeAnswer(appends, rows[0]));
-    } catch (error) {
-      for (const item of batch) item.uncertain = true;
-      throw error;
-    }
+    const text = APPEND_SQL(this.options.schema);
+    const { rows } = await client.query<BatchAnswer>({ name: 'append', text, values: encodeBatch(appends) });
+    const answer = rows[0];
+    if (!answer) throw new TypeError('The append function answered no row.');
+    const landed = await this.landedBefore(batch, answer);
+    return () => {
+      let head = Number(answer.base);
+      for (const [index, result] of decodeAnswer(appends, answer).entries()) {
+        const item = batch[index];
+        item?.resolve(landed.get(item) ?? result);
+        if (result.appended) head += result.events.length;
+      }
+      if (head > Number(answer.base)) this.options.onAppend(head);
+    };
   }
 
-  private async answer(batch: readonly Waiting[], results: readonly AppendResult[]): Promise<void> {
-    let head = 0;
-    for (const [index, item] of batch.entries()) {
-      let result = results[index] as AppendResult;
-      if (!result.appended && item.uncertain) result = (await this.landedBefore(item.append)) ?? result;
-      item.settled = true;
-      item.resolve(result);
-      if (result.appended) head = Math.max(head, result.events.at(-1)?.position ?? 0);
+  /** Of those that lost their version check: which had been appended before a connection was lost at COMMIT. */
+  private async landedBefore(batch: readonly Waiting[], answer: BatchAnswer): Promise<Map<Waiting, AppendResult>> {
+    const landed = new Map<Waiting, AppendResult>();
+    for (const { a } of answer.lost ?? []) {
+      const item = batch[a];
+      if (!item?.uncertain || landed.has(item)) continue;
+      const result = await this.findLanded(item.append);
+      if (result) landed.set(item, result);
     }
-    if (head > 0) this.options.onAppend(head);
+    return landed;
   }
 
-  /** After a connection lost at COMMIT the version check may have met our own events: found by command id and text. */
-  private async landedBefore(append: EncodedAppend): Promise<AppendResult | undefined> {
+  /** The version check may have met our own events: found by command id and text. */
+  private async findLanded(append: EncodedAppend): Promise<AppendResult | undefined> {
     const found: StoredEvent[] = [];
     const metadata = JSON.stringify(JSON.parse(append.metadataText));
     for (const part of append.streams) {
