@@ -36,7 +36,6 @@ export * from './boot.js';
 export * from './config.js';
 export * from './credentials.js';
 export * from './embedded-postgres.js';
-export * from './embedded-postgres.js';
 export * from './health.js';
 export { BODY_LIMIT_BYTES, parseJson, parseYaml } from './http/body.js';
 export { authorize } from './http/door.js';

@@ -128,7 +128,7 @@ function callOf(request: FastifyRequest, response: FastifyReply, operation: Oper
     newId: id,
     expectedVersion,
     accept,
-    page: (filter = {}) => pageFrom(operation.list ?? operation.id, query, filter),
+    page: (filter = {}, keys = undefined) => pageFrom(operation.list ?? operation.id, query, filter, keys),
     header: (name) => header(request, name),
     signal: gone.signal,
   };

@@ -63,8 +63,8 @@ export interface Call<B = unknown, Q = Readonly<Record<string, unknown>>, P = Re
   readonly expectedVersion: number | undefined;
   /** The representation that the client asked for, one of the answer's `types`. */
   readonly accept: string;
-  /** Where this page of the list begins; bound to the list and to the filter. */
-  page(filter?: Readonly<Record<string, unknown>>): Page;
+  /** Where this page of the list begins; bound to the list and to the filter. `keys`: the kinds of the order's values, checked. */
+  page(filter?: Readonly<Record<string, unknown>>, keys?: readonly ('string' | 'number')[]): Page;
   /** A request header, lower-case name. */
   header(name: string): string | undefined;
   /** Aborted when the client has gone. For streams. */

@@ -42,19 +42,25 @@ export function pageFrom(
   list: string,
   query: Readonly<Record<string, unknown>>,
   filter: Readonly<Record<string, unknown>>,
+  keys?: readonly ('string' | 'number')[],
 ): Page {
   const limit = typeof query['limit'] === 'number' ? query['limit'] : DEFAULT_LIMIT;
   const hash = fingerprintOf(filter).slice(0, 16);
   const text = query['cursor'];
   if (typeof text !== 'string') return { limit, after: undefined, list, filter: hash };
   const cursor = decode(text);
-  if (cursor === undefined || cursor.list !== list || cursor.filter !== hash) {
+  if (cursor === undefined || cursor.list !== list || cursor.filter !== hash || !fits(cursor.after, keys)) {
     const detail = 'This cursor does not belong to this list with this filter. Begin again without a cursor.';
     throw new Problem('malformed', 'CURSOR_INVALID', detail, {
       errors: [{ pointer: '/cursor', code: 'CURSOR_INVALID', detail, in: 'query' }],
     });
   }
   return { limit, after: cursor.after, list, filter: hash };
+}
+
+/** Whether a cursor's values are of the kinds that the list's order has; what is made up must not reach a query. */
+function fits(after: readonly unknown[], keys: readonly string[] | undefined): boolean {
+  return keys === undefined || (after.length === keys.length && after.every((value, index) => typeof value === keys[index]));
 }
 
 interface Cursor {

@@ -10,15 +10,21 @@ export interface Change {
   readonly number: string;
 }
 
+/** Each carries the change, so that it can be published by itself. */
 export type TicketEvent =
-  | { readonly type: 'ChangeCreated'; readonly data: Change }
+  | { readonly type: 'ChangeCreated'; readonly data: { readonly change: Change } }
   | {
       readonly type: 'ChangeApproved';
-      readonly data: { readonly approver: string; readonly approvedAt: string; readonly expiresAt: string };
+      readonly data: {
+        readonly change: Change;
+        readonly approver: string;
+        readonly approvedAt: string;
+        readonly expiresAt: string;
+      };
     }
-  | { readonly type: 'ChangeRejected'; readonly data: { readonly reason: string } }
-  | { readonly type: 'ChangeHeld'; readonly data: { readonly reason: string } }
-  | { readonly type: 'ChangeClosed'; readonly data: Readonly<Record<string, never>> };
+  | { readonly type: 'ChangeRejected'; readonly data: { readonly change: Change; readonly reason: string } }
+  | { readonly type: 'ChangeHeld'; readonly data: { readonly change: Change; readonly reason: string } }
+  | { readonly type: 'ChangeClosed'; readonly data: { readonly change: Change } };
 
 /** What is known of the window that a ticket is for. */
 export interface KnownWindow {
@@ -77,7 +83,7 @@ export const ticketDecider: Decider<TicketState, TicketCommand, TicketEvent> = {
 function after(state: TicketState, event: TicketEvent): TicketState {
   switch (event.type) {
     case 'ChangeCreated':
-      return { ...NONE, status: 'created', change: event.data };
+      return { ...NONE, status: 'created', change: event.data.change };
     case 'ChangeApproved':
       return { ...state, status: 'approved', ...event.data, reason: null };
     case 'ChangeRejected':
@@ -116,8 +122,8 @@ function record(command: Extract<TicketCommand, { type: 'record' }>, state: Tick
   if (complaints.length > 0)
     return refuse(complaints.some(({ code }) => code === 'OWN_APPROVAL') ? 'forbidden' : 'invalid', ...complaints);
   return accept<TicketEvent>(
-    { type: 'ChangeCreated', data: change },
-    { type: 'ChangeApproved', data: { approver, approvedAt: now, expiresAt } },
+    { type: 'ChangeCreated', data: { change } },
+    { type: 'ChangeApproved', data: { change, approver, approvedAt: now, expiresAt } },
   );
 }
 
@@ -151,7 +157,7 @@ function inTime(expiresAt: string, window: KnownWindow, now: string): readonly R
 }
 
 function revise(command: Exclude<TicketCommand, { type: 'record' }>, state: TicketState): Decision<TicketEvent> {
-  if (state.status === 'none')
+  if (state.change === null)
     return one('not-found', '', 'TICKET_UNKNOWN', 'There is no such ticket. List them to see which there are.');
   if (command.expectedVersion !== undefined && command.expectedVersion !== state.version) {
     return one(
@@ -163,12 +169,13 @@ function revise(command: Exclude<TicketCommand, { type: 'record' }>, state: Tick
   }
   if (state.status === 'closed')
     return one('conflict', '', 'TICKET_CLOSED', 'This ticket is closed; nothing more happens to it. Record another.');
+  const { change } = state;
   switch (command.type) {
     case 'reject':
-      return accept<TicketEvent>({ type: 'ChangeRejected', data: { reason: command.reason } });
+      return accept<TicketEvent>({ type: 'ChangeRejected', data: { change, reason: command.reason } });
     case 'hold':
-      return accept<TicketEvent>({ type: 'ChangeHeld', data: { reason: command.reason } });
+      return accept<TicketEvent>({ type: 'ChangeHeld', data: { change, reason: command.reason } });
     case 'close':
-      return accept<TicketEvent>({ type: 'ChangeClosed', data: {} });
+      return accept<TicketEvent>({ type: 'ChangeClosed', data: { change } });
   }
 }
