@@ -2,6 +2,9 @@ import { withDisk, withNode } from './change.js';
 import { attachedTo, isUp, nodeOf, takesWrites } from './read.js';
 import type { SimulatedMark, Synchronous, World } from './world.js';
 
+/** Bytes of one record of the log. */
+const RECORD_BYTES = 100;
+
 /** What an orchestrator does to a node, one pure function each. They never judge: whoever asks is responsible. */
 
 export function beginStart(world: World, node: string): World {
@@ -56,7 +59,13 @@ export function promote(world: World, node: string): { readonly world: World; re
   const lineage = [...log.lineage, { timeline: log.timeline, end: log.position }];
   const promoted = withNode(world, node, {
     service: { state: 'running', recovering: false },
-    log: { timeline: log.timeline + 1, position: log.position + 100, lineage, cleanStop: null },
+    log: {
+      timeline: log.timeline + 1,
+      position: log.position + RECORD_BYTES,
+      checkpoint: log.position,
+      lineage,
+      cleanStop: null,
+    },
   });
   return { world: withDisk(promoted, node, { standby: false }), done: true };
 }
@@ -93,6 +102,12 @@ export function restoreSynchronous(world: World, node: string): World {
   return relaxed === null ? world : withDisk(setSynchronous(world, node, relaxed.before), node, { relaxed: null });
 }
 
+/** Writes a checkpoint's record, which every receiver then has to confirm. */
+export function checkpoint(world: World, node: string): World {
+  const { log } = nodeOf(world, node);
+  return withNode(world, node, { log: { ...log, checkpoint: log.position, position: log.position + RECORD_BYTES } });
+}
+
 /** Installs a release; the running one stays until the next start. `broken`: it will not start. */
 export function install(world: World, node: string, version: string, broken = false): World {
   return withDisk(world, node, { installedVersion: version, broken });
@@ -102,7 +117,11 @@ export function install(world: World, node: string, version: string, broken = fa
  * One client writes to one node. Acknowledged when the node takes writes and as many synchronous standbys as needed
  * have the write; without that it is on the disk and nobody was told.
  */
-export function write(world: World, node: string, bytes = 100): { readonly world: World; readonly acknowledged: boolean } {
+export function write(
+  world: World,
+  node: string,
+  bytes = RECORD_BYTES,
+): { readonly world: World; readonly acknowledged: boolean } {
   const target = nodeOf(world, node);
   if (!takesWrites(target) || !isUp(world, target.host)) return { world, acknowledged: false };
   const position = target.log.position + bytes;

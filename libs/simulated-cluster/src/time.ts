@@ -68,7 +68,7 @@ function endStop(world: World, node: SimulatedNode): World {
   if (node.disk.standby) return withNode(world, node.node, stopped);
   if (node.log.cleanStop === null) {
     const position = node.log.position + SHUTDOWN_RECORD_BYTES;
-    const log = { ...node.log, position, cleanStop: { timeline: node.log.timeline, position } };
+    const log = { ...node.log, position, checkpoint: node.log.position, cleanStop: { timeline: node.log.timeline, position } };
     return withNode(world, node.node, { log });
   }
   const last = node.log.cleanStop;

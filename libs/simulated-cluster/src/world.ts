@@ -83,6 +83,7 @@ export interface SimulatedMark {
   readonly key: string;
   readonly target: string;
   readonly freshPosition: number;
+  readonly round: number;
   readonly freshAtMs: number;
   readonly stopAtMs: number | null;
   readonly stopMissed: boolean;
@@ -99,6 +100,8 @@ export interface Log {
   readonly timeline: number;
   /** Written on a primary, replayed on a standby. */
   readonly position: number;
+  /** Where the last checkpoint's record begins. */
+  readonly checkpoint: number;
   /** Where earlier timelines ended for this node's history. */
   readonly lineage: readonly { readonly timeline: number; readonly end: number }[];
   /** The end of a clean stop as a primary, and of which timeline; null after anything else. */
@@ -167,7 +170,7 @@ function createNode(
       switchover: null,
       settings: {},
     },
-    log: { timeline: 1, position: 1_000, lineage: [], cleanStop: null },
+    log: { timeline: 1, position: 1_000, checkpoint: 900, lineage: [], cleanStop: null },
     slots: standby ? [] : slots,
     synchronous: { needed: 0, names: [] },
     frozen: false,

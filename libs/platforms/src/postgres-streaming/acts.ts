@@ -4,6 +4,7 @@ import type { ActOutcome } from '../verb-loop.js';
 import { quoteConninfo, quoteSetting } from './conninfo.js';
 import type { QueryResult } from './connections.js';
 import { nodeCommand } from './disk.js';
+import { formatLsn } from './lsn.js';
 import type { Session, SessionNode } from './observe.js';
 import type { PostgresAct, PostgresSnapshot } from './snapshot.js';
 import { answering, nodeNamed, upstreamOf } from './topology.js';
@@ -48,8 +49,10 @@ export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome>
       return overSql(call, node, CREATE_SLOTS, [act.slots]);
     case 'drop-slots':
       return overSql(call, node, DROP_SLOTS, [act.slots]);
+    case 'record-position':
+      return onHost(call, node, act.act, [call.request.key, act.target, formatLsn(act.lsn), String(act.round)]);
     case 'checkpoint':
-      return checkpoint(call, node, act.target);
+      return overSql(call, node, 'checkpoint', []);
     case 'promote':
       return overSql(call, node, PROMOTE, [act.systemIdentifier, act.timeline, PROMOTION_WAIT_S]);
   }
@@ -62,8 +65,6 @@ const DROP_SLOTS = `select pg_drop_replication_slot(slot_name) from pg_replicati
 const PROMOTE = `select pg_promote(true, $3) as promoted where pg_is_in_recovery()
   and (select system_identifier::text from pg_control_system()) = $1
   and (select timeline_id from pg_control_checkpoint()) <= $2`;
-/** The message is in a transaction of its own, so its commit is flushed, and WAL senders send it. */
-const FRESH_POSITION = `select pg_logical_emit_message(true, 'understudy', 'switchover')::text as lsn`;
 
 function sessionNode(session: Session, name: string): SessionNode {
   const found = session.nodes.find((candidate) => candidate.settings.node === name);
@@ -144,20 +145,6 @@ async function overSql(call: ActCall, node: SessionNode, text: string, values: r
   if (entered !== undefined) return entered;
   const answer = await call.session.connections.query<Record<string, unknown>>(node.settings, text, values, call.deadlineMs);
   return end(call, node.host, answer);
-}
-
-/** A checkpoint makes the stop short; the position written after it is what every WAL sender has to confirm. */
-async function checkpoint(call: ActCall, node: SessionNode, target: string): Promise<ActOutcome> {
-  const entered = await begin(call, node.host);
-  if (entered !== undefined) return entered;
-  const { connections } = call.session;
-  const done = await connections.query<object>(node.settings, 'checkpoint', [], call.deadlineMs);
-  if (done.status !== 'rows') return end(call, node.host, done);
-  const answer = await connections.query<{ lsn: string }>(node.settings, FRESH_POSITION, [], call.deadlineMs);
-  const ended = await end(call, node.host, answer);
-  if (answer.status !== 'rows' || ended.status !== 'ended') return ended;
-  const key = call.key.replace(/checkpoint\/(\d+)$/, 'record-position/$1');
-  return onHost({ ...call, key }, node, 'fresh', [call.request.key, target, answer.rows[0]?.lsn ?? '0/0']);
 }
 
 /** Enters an act that goes over SQL. Answers an outcome when it must not be sent. */

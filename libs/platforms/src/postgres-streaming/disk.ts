@@ -76,6 +76,7 @@ function readMark(fields: ReadonlyMap<string, string>): SwitchoverMark | null {
     key,
     target: fields.get('mark.target') ?? '',
     freshLsn: parseLsn(fields.get('mark.fresh') ?? '0/0'),
+    round: Number(fields.get('mark.round') ?? '1'),
     freshAgeMs: clock - Number(fields.get('mark.freshAt')),
     stopAgeMs: stopAt === undefined ? null : clock - Number(stopAt),
     stopMissed: fields.get('mark.stopMissed') === 'yes',

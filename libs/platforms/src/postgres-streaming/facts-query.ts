@@ -65,7 +65,7 @@ select json_build_object(
       where library not like '$libdir/plpgsql'),
   'collations', (select coalesce(json_agg(json_build_object('name', name, 'version', version)), '[]') from (
       select 'database ' || datname as name, pg_database_collation_actual_version(oid) as version from pg_database where datname = current_database()
-      union select c.collname || ' (' || c.collprovider || ')', pg_collation_actual_version(c.oid) from pg_collation c
+      union select c.collname || ' (' || c.collprovider::text || ')', pg_collation_actual_version(c.oid) from pg_collation c
         where c.oid in (select unnest(indcollation) from pg_index) and c.collprovider in ('c', 'i') and c.collname not in ('C', 'POSIX')) as used),
   'archiving', (select json_build_object('mode', current_setting('archive_mode'),
       'command', coalesce((select setting from last_entry where name = 'archive_command'), nullif(current_setting('archive_command'), '(disabled)'), ''),

@@ -56,22 +56,31 @@ function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: Post
   if (unknown.length > 0) return wait(unknown.join('; '), false);
   const stale = staleSlots(snapshot, target);
   if (stale.length > 0) return act({ act: 'drop-slots', host: target.host, node: target.node, slots: stale }, false);
-  if (mark === undefined || mark.target !== target.node || mark.freshAgeMs > FRESH_FOR_MS) {
-    return act({ act: 'checkpoint', host: active.host, node: active.node, target: target.node }, false);
-  }
-  return confirmedByAll(goal, active, mark);
+  if (mark === undefined || mark.target !== target.node || mark.freshAgeMs > FRESH_FOR_MS)
+    return recordPosition(active, target, 1);
+  return confirmedByAll(goal, target, active, mark);
+}
+
+/** A checkpoint after this position makes the stop short, and its record is what every WAL sender has to confirm. */
+function recordPosition(active: PostgresNode, target: PostgresNode, round: number): PostgresNext {
+  const lsn = answering(active)?.currentLsn ?? 0;
+  return act({ act: 'record-position', host: active.host, node: active.node, target: target.node, lsn, round }, false);
 }
 
 /** Every WAL sender of any kind: a fast stop waits for each of them, and all of that would be outage. */
-function confirmedByAll(goal: PostgresGoal, active: PostgresNode, mark: SwitchoverMark): PostgresNext {
+function confirmedByAll(goal: PostgresGoal, target: PostgresNode, active: PostgresNode, mark: SwitchoverMark): PostgresNext {
+  const checkpoint = diskOf(active)?.control?.checkpointLsn ?? 0;
+  if (checkpoint < mark.freshLsn) return act({ act: 'checkpoint', host: active.host, node: active.node }, false);
   const senders = answering(active)?.senders ?? [];
   const behind = senders.filter(
-    (sender) => sender.state !== 'streaming' || sender.confirmedLsn === null || sender.confirmedLsn < mark.freshLsn,
+    (sender) => sender.state !== 'streaming' || sender.confirmedLsn === null || sender.confirmedLsn <= checkpoint,
   );
   if (behind.length === 0)
     return act({ act: 'stop-active', host: active.host, node: active.node, limitMs: goal.stopDeadlineMs }, false);
   const names = behind.map((sender) => `${sender.applicationName} (pid ${sender.pid}, ${sender.state})`).join(', ');
   if (mark.freshAgeMs < SENDER_PATIENCE_MS) return wait(`not yet confirmed by ${names}`, false);
+  // The checkpoint itself may have taken that long: once more, with a checkpoint that has little to write.
+  if (mark.round < 2) return recordPosition(active, target, 2);
   return stuck(
     `nothing was stopped: ${names} did not confirm a fresh WAL position within ${SENDER_PATIENCE_MS} ms, and stopping ${active.node} would wait for it. Mend or end that receiver, then try again`,
   );

@@ -179,11 +179,11 @@ case $verb in
     find_postmaster || fail 3 'PostgreSQL does not run here'
     rm -f "$data/standby.signal"
     synced "$data" ;;
-  fresh)
-    # The position that every WAL sender must confirm, and since when it is asked for.
+  record-position)
+    # Where the WAL is now; what is written after it has to be confirmed by everybody.
     now_ms
     rm -f "$state/switchover"
-    mark key "$1" target "$2" fresh "$3" freshAt "$clock" ;;
+    mark key "$1" target "$2" fresh "$3" freshAt "$clock" round "$4" ;;
   stop-active)
     now_ms
     mark stopAt "$clock"

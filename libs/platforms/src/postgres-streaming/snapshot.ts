@@ -70,8 +70,10 @@ export interface SwitchoverMark {
   /** The step's key. */
   readonly key: string;
   readonly target: string;
-  /** Every WAL sender must have confirmed this position before the stop. */
+  /** Where the active node's WAL was when the mark was made: a checkpoint after it is written and confirmed before the stop. */
   readonly freshLsn: number;
+  /** 1, or 2 when the confirmation was asked for once more. */
+  readonly round: number;
   /** How old the mark is and how long ago the stop was asked for, by the host's own clock; null: not asked for. */
   readonly freshAgeMs: number;
   readonly stopAgeMs: number | null;
@@ -164,7 +166,15 @@ export type PostgresAct =
   | { readonly act: 'repoint'; readonly host: string; readonly node: string; readonly upstream: string }
   | { readonly act: 'create-slots'; readonly host: string; readonly node: string; readonly slots: readonly string[] }
   | { readonly act: 'drop-slots'; readonly host: string; readonly node: string; readonly slots: readonly string[] }
-  | { readonly act: 'checkpoint'; readonly host: string; readonly node: string; readonly target: string }
+  | {
+      readonly act: 'record-position';
+      readonly host: string;
+      readonly node: string;
+      readonly target: string;
+      readonly lsn: number;
+      readonly round: number;
+    }
+  | { readonly act: 'checkpoint'; readonly host: string; readonly node: string }
   | { readonly act: 'stop-active'; readonly host: string; readonly node: string; readonly limitMs: number }
   | { readonly act: 'stop-at-once'; readonly host: string; readonly node: string }
   | { readonly act: 'return-active'; readonly host: string; readonly node: string }

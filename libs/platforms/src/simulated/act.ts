@@ -2,6 +2,7 @@ import {
   beginStart,
   beginStop,
   changeMark,
+  checkpoint,
   createSlots,
   dropSlots,
   kill,
@@ -17,7 +18,6 @@ import {
   slotOf,
   tick,
   unmarkStandby,
-  write,
   type World,
 } from '@understudy/simulated-cluster';
 import type { PostgresAct } from '../postgres-streaming/snapshot.js';
@@ -67,8 +67,10 @@ export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
       return done(createSlots(world, node, act.slots));
     case 'drop-slots':
       return done(dropSlots(world, node, act.slots));
+    case 'record-position':
+      return record(world, act, key);
     case 'checkpoint':
-      return checkpoint(world, node, act.target, key);
+      return done(checkpoint(world, node));
     case 'return-active':
       return done(beginStart(unmarkStandby(changeMark(world, node, { returned: true }), node), node));
     case 'promote':
@@ -86,16 +88,15 @@ function checked(result: { readonly world: World; readonly done: boolean }, refu
   return result.done ? done(result.world) : { world: result.world, code: 3, detail: refusal };
 }
 
-/** A write of our own gives the position that every receiver has to confirm. */
-function checkpoint(world: World, node: string, target: string, key: string): ActedWorld {
-  const written = write(world, node).world;
-  const freshPosition = nodeOf(written, node).log.position;
+function record(world: World, act: Extract<PostgresAct, { act: 'record-position' }>, key: string): ActedWorld {
+  const { node, target, lsn: freshPosition, round } = act;
   return done(
-    setMark(written, node, {
+    setMark(world, node, {
       key,
       target,
       freshPosition,
-      freshAtMs: written.nowMs,
+      round,
+      freshAtMs: world.nowMs,
       stopAtMs: null,
       stopMissed: false,
       returned: false,

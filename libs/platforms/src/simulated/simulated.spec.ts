@@ -27,7 +27,7 @@ const definition: ClusterDefinition = {
   settings: {},
 };
 
-platformContract('simulated', () => Promise.resolve(simulatedCluster()));
+platformContract('simulated', 10, () => Promise.resolve(simulatedCluster()));
 
 function simulatedCluster(): ClusterUnderTest {
   const worlds = new SimulatedWorlds();

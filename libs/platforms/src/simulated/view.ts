@@ -59,7 +59,7 @@ function diskView(world: World, node: SimulatedNode): Disk | Unseen {
     control: {
       systemIdentifier: SYSTEM_IDENTIFIER,
       state: controlState(node),
-      checkpointLsn: log.cleanStop?.position ?? log.position,
+      checkpointLsn: log.cleanStop?.position ?? log.checkpoint,
       timeline: log.timeline,
     },
     upstream: upstreamView(world, node),
@@ -80,6 +80,7 @@ function markView(world: World, node: SimulatedNode): SwitchoverMark | null {
     key: mark.key,
     target: mark.target,
     freshLsn: mark.freshPosition,
+    round: mark.round,
     freshAgeMs: world.nowMs - mark.freshAtMs,
     stopAgeMs: mark.stopAtMs === null ? null : world.nowMs - mark.stopAtMs,
     stopMissed: mark.stopMissed,
