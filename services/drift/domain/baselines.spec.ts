@@ -1,4 +1,6 @@
+import { fold } from '@understudy/decider';
 import { describe, expect, it } from 'vitest';
+import type { BaselineCommand, BaselineEvent } from './baselines.js';
 import { baselineDecider } from './baselines.js';
 import type { Baseline } from './comparison/baseline.js';
 
@@ -8,32 +10,37 @@ const baseline: Baseline = {
   appliesTo: {},
   requirements: [{ area: 'setting', name: 'ssl', value: 'on', severity: 'warning' }],
 };
+const set: BaselineEvent = { type: 'BaselineSet', body: baseline };
+const removed: BaselineEvent = { type: 'BaselineRemoved', body: { name: 'x' } };
+const decide = (command: BaselineCommand, ...events: readonly BaselineEvent[]) =>
+  baselineDecider.decide(command, fold(baselineDecider, events));
 
 describe('a baseline', () => {
   it('is set, and set again without news', () => {
-    expect(baselineDecider.decide({ type: 'set', baseline }, undefined)).toEqual({
-      accepted: true,
-      events: [{ type: 'BaselineSet', body: baseline }],
-    });
-    expect(baselineDecider.decide({ type: 'set', baseline }, baseline)).toEqual({ accepted: true, events: [] });
+    expect(decide({ type: 'set', baseline })).toEqual({ accepted: true, events: [set] });
+    expect(decide({ type: 'set', baseline }, set)).toEqual({ accepted: true, events: [] });
+    expect(decide({ type: 'set', baseline }, set, removed)).toEqual({ accepted: true, events: [set] });
   });
   it('requires a thing once', () => {
     const twice = { ...baseline, requirements: [...baseline.requirements, ...baseline.requirements] };
-    expect(baselineDecider.decide({ type: 'set', baseline: twice }, undefined)).toMatchObject({
+    expect(decide({ type: 'set', baseline: twice })).toMatchObject({
       accepted: false,
       kind: 'invalid',
       refusals: [{ pointer: '/requirements/1', code: 'DUPLICATE_REQUIREMENT' }],
     });
   });
   it('is removed, where there is one', () => {
-    expect(baselineDecider.decide({ type: 'remove', name: 'x' }, baseline)).toEqual({
-      accepted: true,
-      events: [{ type: 'BaselineRemoved', body: { name: 'x' } }],
-    });
-    expect(baselineDecider.decide({ type: 'remove', name: 'x' }, undefined)).toMatchObject({
+    expect(decide({ type: 'remove', name: 'x' }, set)).toEqual({ accepted: true, events: [removed] });
+    expect(decide({ type: 'remove', name: 'x' })).toMatchObject({
       accepted: false,
       kind: 'not-found',
       refusals: [{ code: 'BASELINE_NOT_FOUND' }],
     });
+  });
+  it('is not changed by who read an older revision', () => {
+    const stale = { accepted: false, kind: 'precondition', refusals: [{ code: 'BASELINE_CHANGED_MEANWHILE' }] };
+    expect(decide({ type: 'set', baseline, expectedRevision: 1 }, set, removed)).toMatchObject(stale);
+    expect(decide({ type: 'remove', name: 'x', expectedRevision: 0 }, set)).toMatchObject(stale);
+    expect(decide({ type: 'set', baseline, expectedRevision: 2 }, set, removed)).toMatchObject({ accepted: true });
   });
 });

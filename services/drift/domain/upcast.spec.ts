@@ -48,8 +48,8 @@ describe('events of every stored version', () => {
   });
   it('fold into a baseline', () => {
     const set = fold(baselineDecider, [sample<BaselineEvent>('BaselineSet')]);
-    expect(set).toMatchObject({ name: 'hardening' });
-    expect(fold(baselineDecider, [sample<BaselineEvent>('BaselineRemoved')], set)).toBeUndefined();
+    expect(set).toMatchObject({ revision: 1, baseline: { name: 'hardening' } });
+    expect(fold(baselineDecider, [sample<BaselineEvent>('BaselineRemoved')], set)).toEqual({ revision: 2 });
   });
   it('of a type or version that this build does not know are not guessed', () => {
     expect(() => upcast({ type: 'BaselineSet', schemaVersion: 2, body: {} })).toThrow(
