@@ -124,7 +124,7 @@ function line(event: RolloutEvent): ReportLine {
 function sentenceOf(event: RolloutEvent): string {
   switch (event.type) {
     case 'RolloutPlanned':
-      return `Planned by ${event.data.plannedBy}: ${event.data.plan === null ? (event.data.noPlanBecause ?? '') : `${event.data.plan.steps.length} steps`}.`;
+      return `Planned by ${event.data.plannedBy}: ${event.data.plan === null ? `no plan, ${event.data.noPlanBecause}` : `${event.data.plan.steps.length} steps`}.`;
     case 'PlanRevised':
       return `The plan was revised: ${event.data.reason}`;
     case 'DowntimePlanOffered':

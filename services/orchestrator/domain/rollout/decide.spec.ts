@@ -1,0 +1,306 @@
+import { describe, expect, it } from 'vitest';
+import { activeSeen, at, codesOf, eventsOf, inputsOf, nodeSeen, Owner, PAIR, plannedOf, planOf, seen, stateOf, T0, World } from './fixtures/contract.js';
+import { decide } from './decide.js';
+import type { Person, RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
+import { INITIAL } from './state.js';
+
+const ADA: Person = { subject: 'ada', role: 'operator' };
+const PLANNED: RolloutEvent = { type: 'RolloutPlanned', data: plannedOf() };
+const ADOPTED: RolloutEvent = { type: 'RolloutAdopted', data: { instance: 'one', incarnation: 'i-1', at: at(0) } };
+const ADMITTED: RolloutEvent = { type: 'RolloutAdmitted', data: { hosts: ['host-a', 'host-b'], at: at(0), acceptedRisks: ['a pair'] } };
+const RUNNING = stateOf([PLANNED, ADOPTED, ADMITTED]);
+const CLOSED: RolloutEvent = {
+  type: 'RolloutClosed',
+  data: { result: 'aborted', reason: '', at: at(1), remains: [], interruption: { measured: false, reason: '' }, versions: {}, notRequired: [], hosts: [] },
+};
+const HELD: RolloutEvent = { type: 'RolloutHeld', data: { reason: 'r', whoCanChangeIt: 'w', afterStep: null, at: at(1) } };
+const types = (command: RolloutCommand, state: RolloutState): readonly string[] => eventsOf(command, state).map((event) => event.type);
+const mine = { incarnation: 'i-1', at: at(5) } as const;
+const request = (stepId: string): RolloutCommand => ({ type: 'RequestStep', stepId, snapshot: null, ...mine });
+const outcome = (stepId: string, more: Partial<Extract<RolloutCommand, { type: 'RecordOutcome' }>> = {}): RolloutCommand => ({
+  type: 'RecordOutcome', stepId, attempt: 1, outcome: 'succeeded', adopted: false, reason: '', evidence: {}, ...mine, ...more,
+}); // prettier-ignore
+const conclude = (more: Partial<Extract<RolloutCommand, { type: 'Conclude' }>> = {}): RolloutCommand => ({
+  type: 'Conclude', snapshot: null, interruption: null, ...mine, ...more,
+}); // prettier-ignore
+
+describe('planning', () => {
+  const command: RolloutCommand = { type: 'PlanRollout', planned: plannedOf(), downtimePlan: null };
+
+  it('is done once; the same again changes nothing, another one is refused', () => {
+    expect(eventsOf(command, INITIAL)).toEqual([PLANNED]);
+    expect(types(command, stateOf([PLANNED]))).toEqual([]);
+    expect(codesOf({ ...command, planned: plannedOf({ rolloutId: 'r-2' }) }, stateOf([PLANNED]))).toEqual(['ALREADY_PLANNED']);
+  });
+
+  it('offers the downtime plan with it where there is one', () => {
+    const downtimePlan = { reason: 'r', steps: [], estimatedDowntimeMs: 0, whyNotLess: 'w' };
+    const events = eventsOf({ ...command, planned: plannedOf({ plan: null, noPlanBecause: 'alone' }), downtimePlan }, INITIAL);
+    expect(events.map((event) => event.type)).toEqual(['RolloutPlanned', 'DowntimePlanOffered']);
+    expect(stateOf(events)).toMatchObject({ downtimePlan, serving: null, steps: [] });
+  });
+
+  it('comes before everything else, and nothing comes after the end', () => {
+    expect(codesOf({ type: 'Hold', by: ADA, reason: '', at: at(0) }, INITIAL)).toEqual(['ROLLOUT_UNKNOWN']);
+    const ended = stateOf([PLANNED, CLOSED]);
+    expect(codesOf({ type: 'Hold', by: ADA, reason: '', at: at(0) }, ended)).toEqual(['ROLLOUT_CLOSED']);
+    const ticket = { ticketId: 't', number: 'CHG1', approver: 'bob', approved: true, expiresAt: null, reason: null };
+    expect(types({ type: 'RecordTicket', ticket, at: at(0) }, ended)).toEqual([]);
+    const assessment = { requestId: 'q', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
+    expect(types({ type: 'RecordDriftAssessment', assessment, at: at(0) }, ended)).toEqual([]);
+  });
+});
+
+describe('revising a plan', () => {
+  const plan = planOf({ noRollback: ['b: no old release'] });
+  const revise = (more = plan): RolloutCommand => ({ type: 'RevisePlan', plan: more, reason: 'the topology changed', binding: 'bind-2', topologyFingerprint: 'fp-2', at: at(1) });
+
+  it('lets the approval lapse and keeps what has begun', () => {
+    const state = stateOf(eventsOf(revise(), stateOf([PLANNED])), stateOf([PLANNED]));
+    expect(state).toMatchObject({ binding: 'bind-2', topologyFingerprint: 'fp-2', serving: 'a', plan: { noRollback: ['b: no old release'] } });
+    const begun = stateOf([{ type: 'StepRequested', data: expectRequest('01-start-probe') }, { type: 'StepFailed', data: { stepId: '01-start-probe', attempt: 1, at: at(2), evidence: {}, reason: '', mayRepeat: false } }, HELD], RUNNING);
+    const after = stateOf(eventsOf(revise(), begun), begun);
+    expect(after.steps[0]).toMatchObject({ status: 'failed', attempt: 1 });
+    expect(after.status).toBe('held');
+  });
+
+  it('is refused while the rollout moves, or where the plan drops what every plan keeps', () => {
+    expect(codesOf(revise(), RUNNING)).toEqual(['NOT_STANDING']);
+    const bare = { ...plan, steps: plan.steps.filter((step) => step.kind !== 'validate') };
+    expect(codesOf(revise(bare), stateOf([PLANNED]))).toEqual(['INVARIANT_9']);
+    const early = { ...plan, steps: plan.steps.filter((step) => step.phase !== 'switchover') };
+    expect(codesOf(revise(early), stateOf([PLANNED]))).toEqual(['INVARIANT_4']);
+  });
+});
+
+function expectRequest(stepId: string): Extract<RolloutEvent, { type: 'StepRequested' }>['data'] {
+  return { stepId, attempt: 1, key: `r-1/${stepId}/1`, ask: { ask: 'observe', look: 'snapshot' }, deadlineAt: at(30), incarnation: 'i-1', at: at(5), evidence: {} };
+}
+
+describe('approvals, tickets and questions', () => {
+  const approve = (by: string, binding = 'bind-1'): RolloutCommand => ({ type: 'RecordApproval', by, binding, at: at(1) });
+
+  it('nobody approves their own rollout, nor something else than what would be done', () => {
+    const state = stateOf([PLANNED]);
+    expect(codesOf(approve('ada'), state)).toEqual(['SELF_APPROVAL']);
+    expect(codesOf(approve('bob', 'bind-0'), state)).toEqual(['PLAN_CHANGED']);
+    const events = eventsOf(approve('bob'), state);
+    expect(events).toEqual([{ type: 'RolloutApproved', data: { by: 'bob', binding: 'bind-1', at: at(1) } }]);
+    expect(types(approve('bob'), stateOf(events, state))).toEqual([]);
+    expect(types(approve('eve'), stateOf(events, state))).toEqual(['RolloutApproved']);
+  });
+
+  it('a question is asked once, and only its own answer is heard, once', () => {
+    const ask: RolloutCommand = { type: 'RequestDriftAssessment', requestId: 'q-1', deadlineAt: at(30), at: at(1) };
+    const asked = stateOf(eventsOf(ask, stateOf([PLANNED])), stateOf([PLANNED]));
+    expect(types(ask, asked)).toEqual([]);
+    const answer = (requestId: string): RolloutCommand => ({
+      type: 'RecordDriftAssessment',
+      assessment: { requestId, assessedAt: at(2), blocking: [], warnings: 0, waived: 0, incomplete: [] },
+      at: at(2),
+    });
+    expect(types(answer('q-0'), asked)).toEqual([]);
+    const answered = stateOf(eventsOf(answer('q-1'), asked), asked);
+    expect(types(answer('q-1'), answered)).toEqual([]);
+    const ticket = { ticketId: 't', number: 'CHG1', approver: 'bob', approved: true, expiresAt: null, reason: null };
+    expect(stateOf(eventsOf({ type: 'RecordTicket', ticket, at: at(2) }, asked), asked).ticket).toEqual(ticket);
+  });
+});
+
+describe('gates together', () => {
+  const evaluate = (more: Parameters<typeof inputsOf>[1] = {}): RolloutCommand => ({ type: 'EvaluateGates', inputs: inputsOf(PAIR, more), at: at(1) });
+  const assessment = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
+  const ready = stateOf([PLANNED, ADOPTED, { type: 'DriftAssessmentRequested', data: { requestId: 'q-1', deadlineAt: at(30), expectedItems: [], at: at(0) } }, { type: 'DriftAssessmentReceived', data: assessment }]);
+
+  it('all open admits, with every gate in the same append', () => {
+    const events = eventsOf(evaluate({ drift: assessment }), ready);
+    expect(events.at(-1)).toMatchObject({ type: 'RolloutAdmitted', data: { hosts: ['host-a', 'host-b'] } });
+    expect(events.filter((event) => event.type === 'GateEvaluated').map((event) => event.data.gate)).toEqual(['ha-layer', 'topology', 'drift', 'switchover-test', 'probe', 'window', 'way-back']);
+  });
+
+  it('one closed: it is recorded once, and again only when it says something else', () => {
+    const events = eventsOf(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), ready);
+    expect(events.map((event) => event.type === 'GateEvaluated' && event.data.status)).toContain('closed');
+    const state = stateOf(events, ready);
+    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), state)).toEqual([]);
+    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'host down' } }), state)).toEqual(['GateEvaluated']);
+    expect(state.gates.probe).toMatchObject({ since: at(1), whoCanChangeIt: 'an admin: the probe host' });
+  });
+
+  it('an approval by the planner that got in all the same admits nothing', () => {
+    const own = stateOf([{ type: 'RolloutApproved', data: { by: 'ada', binding: 'bind-1', at: at(0) } }], ready);
+    expect(codesOf(evaluate({ drift: assessment }), own)).toEqual(['INVARIANT_15']);
+  });
+
+  it('are not judged while the rollout stands', () => {
+    expect(codesOf(evaluate(), stateOf([HELD], ready))).toEqual(['NOT_RUNNING']);
+  });
+
+  it('one that is closed for good refuses; the downtime plan is offered once', () => {
+    const haLayer = { haLayer: 'hypervisor', rolling: false, reason: 'Only the hypervisor protects it.' } as const;
+    const events = eventsOf(evaluate({ haLayer, snapshot: null }), stateOf([PLANNED]));
+    expect(events.slice(-2)).toMatchObject([{ type: 'DowntimePlanOffered' }, { type: 'RolloutClosed', data: { result: 'refused', versions: {}, hosts: [] } }]);
+    const offered = stateOf([PLANNED, { type: 'DowntimePlanOffered', data: { reason: '', steps: [], estimatedDowntimeMs: 0, whyNotLess: '' } }]);
+    expect(types(evaluate({ haLayer }), offered)).not.toContain('DowntimePlanOffered');
+  });
+
+  it('under way only those whose evidence ages; one that waits lets it wait', () => {
+    const state = stateOf([ADMITTED, { type: 'DriftAssessmentRequested', data: { requestId: 'q-2', deadlineAt: at(60), expectedItems: [], at: at(0) } }], stateOf([PLANNED, ADOPTED]));
+    expect(eventsOf(evaluate(), state).map((event) => event.type === 'GateEvaluated' && `${event.data.gate} ${event.data.status}`)).toEqual(['drift pending', 'switchover-test open']);
+  });
+});
+
+describe('the owner', () => {
+  it('adopts once; only the one who adopted moves the rollout', () => {
+    const adopt = (incarnation: string): RolloutCommand => ({ type: 'Adopt', instance: 'one', incarnation, replaces: 'i-1', at: at(2) });
+    expect(types(adopt('i-1'), RUNNING)).toEqual([]);
+    expect(types(adopt('i-2'), RUNNING)).toEqual(['RolloutAdopted']);
+    const late = stateOf(eventsOf(adopt('i-2'), RUNNING), RUNNING);
+    expect(codesOf(adopt('i-3'), late)).toEqual(['OWNER_CHANGED']);
+    expect(codesOf(adopt('i-3'), stateOf([PLANNED]))).toEqual(['OWNER_CHANGED']);
+    expect(codesOf({ ...adopt('i-3'), replaces: null } as RolloutCommand, late)).toEqual(['OWNER_CHANGED']);
+    expect(codesOf({ ...request('01-start-probe'), incarnation: 'i-0' } as RolloutCommand, RUNNING)).toEqual(['NOT_OWNER']);
+    expect(codesOf(request('01-start-probe'), stateOf([PLANNED]))).toEqual(['NOT_OWNER']);
+    expect(codesOf(request('01-start-probe'), stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'x' }) }]))).toEqual(['NO_PLAN']);
+  });
+
+  it('takes step after step, each once, none that is not there', () => {
+    expect(codesOf(request('99-nothing'), RUNNING)).toEqual(['UNKNOWN_STEP']);
+    expect(codesOf(request('02-preflight'), RUNNING)).toEqual(['OUT_OF_ORDER']);
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    expect(begun.probeRunning).toBe(true);
+    expect(codesOf(request('01-start-probe'), begun)).toEqual(['STEP_UNDER_WAY']);
+    expect(codesOf(request('01-start-probe'), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);
+    const asked = stateOf([{ type: 'HoldRequested', data: { by: 'ada', reason: 'lunch', at: at(4) } }], RUNNING);
+    expect(codesOf(request('01-start-probe'), asked)).toEqual(['STOP_REQUESTED']);
+  });
+
+  it('a missed deadline is a fact of its own', () => {
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    expect(types(outcome('01-start-probe', { at: at(4_000) }), begun)).toEqual(['DeadlineMissed', 'StepSucceeded']);
+  });
+
+  it('outcomes belong to the attempt that is awaited', () => {
+    expect(codesOf(outcome('99-nothing'), RUNNING)).toEqual(['UNKNOWN_STEP']);
+    expect(codesOf(outcome('01-start-probe'), RUNNING)).toEqual(['STALE_OUTCOME']);
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    expect(codesOf(outcome('01-start-probe', { attempt: 2 }), begun)).toEqual(['STALE_OUTCOME']);
+    const unknown = eventsOf(outcome('01-start-probe', { outcome: 'unknown', reason: 'silence' }), begun);
+    expect(unknown.map((event) => event.type)).toEqual(['StepUnknown', 'RolloutHeld']);
+    const aborted = stateOf([{ type: 'AbortRequested', data: { by: 'ada', reason: 'x', at: at(5) } }], begun);
+    expect(types(outcome('01-start-probe', { outcome: 'unknown', reason: 'silence' }), aborted)).toEqual(['StepUnknown']);
+  });
+
+  it('a node that serves while it is out by our hand is recorded, as a breach, with a hold', () => {
+    const drained = stateOf([{ type: 'StepRequested', data: expectRequest('07-drain-b') }], RUNNING);
+    const events = eventsOf(outcome('07-drain-b', { outcome: 'failed', reason: 'it serves', serving: 'b' }), drained);
+    expect(events.map((event) => event.type)).toEqual(['StepFailed', 'InvariantBreached', 'RolloutHeld']);
+    expect(stateOf(events, drained).breaches).toEqual([1]);
+  });
+
+  it('leaves out only what may be left out', () => {
+    const skip = (stepId: string): RolloutCommand => ({ type: 'SkipStep', stepId, reason: 'not needed', ...mine });
+    expect(types(skip('09-reboot-b'), RUNNING)).toEqual(['StepSkipped']);
+    expect(codesOf(skip('11-validate-b'), RUNNING)).toEqual(['INVARIANT_9']);
+    expect(codesOf(skip('99-nothing'), RUNNING)).toEqual(['UNKNOWN_STEP']);
+    expect(codesOf(skip('09-reboot-b'), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);
+    const skipped = stateOf(eventsOf(skip('09-reboot-b'), RUNNING), RUNNING);
+    expect(codesOf(skip('09-reboot-b'), skipped)).toEqual(['INVARIANT_9']);
+  });
+
+  it('a deviation holds; the same one while held is heard once', () => {
+    const deviation: RolloutCommand = { type: 'RecordDeviation', what: 'b serves', evidence: {}, ...mine };
+    const events = eventsOf(deviation, RUNNING);
+    expect(events.map((event) => event.type)).toEqual(['DeviationRecorded', 'RolloutHeld']);
+    expect(stateOf(events, RUNNING).serving).toBe('a');
+    expect(types(deviation, stateOf(events, RUNNING))).toEqual([]);
+  });
+
+  it('concludes only what is due', () => {
+    expect(codesOf(conclude(), RUNNING)).toEqual(['NOTHING_DUE']);
+    expect(codesOf(conclude(), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    expect(codesOf(conclude(), begun)).toEqual(['NOTHING_DUE']);
+  });
+});
+
+describe('closing', () => {
+  const finished = (): Owner => {
+    const owner = new Owner({ world: new World(2), planned: plannedOf() });
+    owner.run();
+    return owner;
+  };
+
+  it('succeeds only with the target versions seen to run', () => {
+    const owner = finished();
+    const open = stateOf(owner.log.slice(0, -1));
+    const stale: RolloutCommand = conclude({ incarnation: 'i-1', snapshot: seen([activeSeen('b'), nodeSeen('a')], { observedAt: at(900) }), at: at(900) });
+    const events = eventsOf(stale, open);
+    expect(events).toMatchObject([{ type: 'RolloutHeld', data: { reason: 'The rollout may not close as succeeded: Not every node was seen to run the target versions.', afterStep: '25-stop-probe' } }]);
+    expect(codesOf(conclude({ at: at(900) }), open)).toEqual(['INVARIANT_9']);
+    expect(types(conclude({ snapshot: owner.world.snapshot(), at: at(900) }), open)).toEqual(['RolloutClosed']);
+  });
+});
+
+describe('people', () => {
+  const orders = (by: Person): readonly RolloutCommand[] => [
+    { type: 'Hold', by, reason: 'r', at: at(1) },
+    { type: 'Resume', by, at: at(1) },
+    { type: 'Abort', by, reason: 'r', at: at(1) },
+    { type: 'Freeze', by, reason: 'r', at: at(1) },
+  ];
+  const [hold, resume, abort, freeze] = orders(ADA) as readonly [RolloutCommand, RolloutCommand, RolloutCommand, RolloutCommand];
+
+  it('without the role steer nothing', () => {
+    for (const role of ['viewer', 'approver'] as const) {
+      for (const order of orders({ subject: 'eve', role })) expect(codesOf(order, RUNNING)).toEqual(['ROLE_MISSING']);
+    }
+    for (const role of ['admin', 'system'] as const) expect(types({ type: 'Hold', by: { subject: 'x', role }, reason: '', at: at(1) }, RUNNING)).toEqual(['HoldRequested']);
+  });
+
+  it('hold at once before admission, at the next safe point after it, once', () => {
+    expect(types(hold, stateOf([PLANNED]))).toEqual(['HoldRequested', 'RolloutHeld']);
+    const asked = stateOf(eventsOf(hold, RUNNING), RUNNING);
+    expect(types(hold, asked)).toEqual([]);
+    expect(types(hold, stateOf([HELD], RUNNING))).toEqual([]);
+    expect(types(hold, stateOf(eventsOf(freeze, RUNNING), RUNNING))).toEqual([]);
+  });
+
+  it('resume what stands, back to where it was', () => {
+    expect(codesOf(resume, RUNNING)).toEqual(['NOT_HELD']);
+    const before = stateOf(eventsOf(hold, stateOf([PLANNED])), stateOf([PLANNED]));
+    expect(stateOf(eventsOf(resume, before), before)).toMatchObject({ status: 'planned', held: null });
+    const asked = stateOf(eventsOf(hold, RUNNING), RUNNING);
+    expect(stateOf(eventsOf(resume, asked), asked)).toMatchObject({ status: 'running', holdRequested: null });
+  });
+
+  it('abort: at once before admission, with a plan or without; after a freeze only once resumed', () => {
+    const events = eventsOf(abort, stateOf([PLANNED]));
+    expect(events).toMatchObject([{ type: 'AbortRequested' }, { type: 'RolloutClosed', data: { result: 'aborted' } }]);
+    expect(types(abort, stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null }) }]))).toEqual(['AbortRequested', 'RolloutClosed']);
+    const frozen = stateOf(eventsOf(freeze, RUNNING), RUNNING);
+    expect(codesOf(abort, frozen)).toEqual(['FROZEN']);
+    const asked = stateOf(eventsOf(abort, RUNNING), RUNNING);
+    expect(types(abort, asked)).toEqual([]);
+  });
+
+  it('freeze: at once, whatever happens, and facts are still recorded', () => {
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    const frozen = stateOf(eventsOf(freeze, begun), begun);
+    expect(frozen.frozen).toMatchObject({ by: 'ada' });
+    expect(types(freeze, frozen)).toEqual([]);
+    const after = stateOf(eventsOf(outcome('01-start-probe', { outcome: 'unknown', reason: 'x' }), frozen), frozen);
+    expect(after.status).toBe('frozen');
+    expect(stateOf([CLOSED, HELD], frozen).status).toBe('closed');
+  });
+});
+
+describe('deciding', () => {
+  it('is pure: the same command on the same state decides the same, and changes neither', () => {
+    const command: RolloutCommand = { type: 'EvaluateGates', inputs: inputsOf(PAIR), at: at(1) };
+    const frozen = JSON.stringify([RUNNING, command]);
+    expect(decide(command, RUNNING)).toEqual(decide(command, RUNNING));
+    expect(JSON.stringify([RUNNING, command])).toBe(frozen);
+    expect(T0).toBe(Date.parse(at(0)));
+  });
+});
