@@ -1,8 +1,8 @@
 import { compareVersions } from '@understudy/cluster';
 import type { Goal, Observation } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
-import { nodeOf, type Going } from '../state.js';
-import { isoOf } from '../time.js';
+import { nodeOf, stepNamed, type Going } from '../state.js';
+import { isoOf, msOf } from '../time.js';
 import { judgeChecks, judgeNode, met, unclear, unmet, type StepRules } from './step.js';
 
 /** Steps that only look. Nothing of them can be half done; they are repeated a bounded number of times. */
@@ -77,13 +77,14 @@ export const soak: StepRules = {
     judgeNode(observation, step, (node, evidence) => {
       const until = soakedAt(state, step);
       if (!node.joined || node.availability !== 'serving') return unmet(`${node.node} did not stay a healthy member.`, evidence);
-      return observation.at >= until ? met({ ...evidence, until }) : unclear(`Soaks until ${until}.`, evidence);
+      return msOf(observation.at) >= msOf(until) ? met({ ...evidence, until }) : unclear(`Soaks until ${until}.`, evidence);
     }),
 };
 
+/** A soak that was never requested has not begun: it ends at no time. */
 function soakedAt(state: Going, step: PlannedStep): string {
-  const ask = state.steps.find((candidate) => candidate.step.stepId === step.stepId)?.requested?.ask;
-  return ask?.ask === 'waitUntil' ? ask.at : '';
+  const ask = stepNamed(state, step.stepId)?.requested?.ask;
+  return ask?.ask === 'waitUntil' ? ask.at : isoOf(8.64e15);
 }
 
 /** Holding for a person is the whole step: `decide` records it done and holds in one append. */

@@ -2,7 +2,7 @@ import { compareVersions, nodeNamed } from '@understudy/cluster';
 import type { Goal, Observation } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
 import { judgeNode, met, unclear, unmet, type StepRules } from './step.js';
-import { nodeOf } from '../state.js';
+import { nodeOf, stepNamed } from '../state.js';
 
 /** Detached jobs on a drained node's host. The installed version decides, never the exit code alone. */
 
@@ -66,7 +66,7 @@ export const reboot: StepRules = {
   remember: (snapshot, step) => ({ bootId: nodeNamed(snapshot, nodeOf(step))?.bootId ?? null }),
   goal: (observation, state, step) =>
     judgeNode(observation, step, (node, seen) => {
-      const before = state.steps.find((candidate) => candidate.step.stepId === step.stepId)?.requested?.evidence['bootId'] ?? null;
+      const before = stepNamed(state, step.stepId)?.requested?.evidence['bootId'] ?? null;
       const evidence = { ...seen, bootIdBefore: before, bootId: node.bootId, job: observation.job?.status ?? 'unknown' };
       if (!node.reachable || node.bootId === null) return unclear(`${node.host} does not answer yet.`, evidence);
       if (before !== null && node.bootId !== before) return met(evidence);
