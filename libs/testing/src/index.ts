@@ -3,3 +3,4 @@ export * from './store.js';
 export * from './http.js';
 export * from './hosts.js';
 export * from './pair.js';
+export * from './proxy.js';
