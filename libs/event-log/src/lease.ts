@@ -41,7 +41,7 @@ export class LeaseKeeper {
   }
 
   now(): number {
-    return Date.now() + this.offsetMs;
+    return Math.round(Date.now() + this.offsetMs);
   }
 
   remainingMs(): number {
