@@ -69,12 +69,13 @@ create table delivery (
   claimed_by uuid,
   claimed_until timestamptz,
   last_reason text,
-  created_at timestamptz not null default clock_timestamp(),
+  -- Milliseconds since the epoch, as a cursor carries it.
+  created_ms bigint not null default floor(extract(epoch from clock_timestamp()) * 1000)::bigint,
   ended_at timestamptz,
   constraint delivery_pkey primary key (id),
   constraint delivery_once unique (subscription_id, source, event_id),
   constraint delivery_status check (status in ('pending', 'succeeded', 'exhausted', 'dropped'))
 );
 create index delivery_due on delivery (next_attempt_at) where status = 'pending';
-create index delivery_listed on delivery ((floor(extract(epoch from created_at) * 1000)::bigint), (id::text));
+create index delivery_listed on delivery (created_ms);
 create index delivery_ended on delivery (ended_at) where ended_at is not null;

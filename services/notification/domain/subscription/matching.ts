@@ -99,7 +99,7 @@ export function filterComplaints(filter: SubscriptionFilter): readonly Refusal[]
           {
             pointer: `/filter/types/${index}`,
             code: 'EVENT_TYPE_UNKNOWN',
-            detail: `No published event is of the type ${pattern}. Types look like ${KNOWN_TYPES[0] ?? ''}; a prefix may end in *.`,
+            detail: `No published event is of the type ${pattern}. Types look like understudy.orchestrator.rollout-closed.v1; a prefix may end in *.`,
           },
         ],
   );

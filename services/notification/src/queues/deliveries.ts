@@ -48,14 +48,12 @@ interface RawDelivery {
   readonly attempts: number;
   readonly next_attempt_at: Date;
   readonly last_reason: string | null;
-  readonly created_at: Date;
+  readonly created_ms: string;
   readonly ended_at: Date | null;
 }
 
 const PRUNE_BATCH = 1_000;
 const KEPT = '30 days';
-/** Whole milliseconds, as a cursor carries them. */
-const CREATED_MS = '(floor(extract(epoch from created_at) * 1000)::bigint)';
 
 export class DeliveryQueue {
   constructor(private readonly store: Store) {}
@@ -171,8 +169,8 @@ export class DeliveryQueue {
     const { rows } = await this.store.pool.query<RawDelivery>(
       `select * from ${this.store.schema}.delivery
        where ($1::uuid is null or subscription_id = $1::uuid) and ($2::text is null or status = $2)
-         and ($3::bigint is null or (${CREATED_MS}, id::text) > ($3::bigint, $4::text))
-       order by ${CREATED_MS}, id::text limit $5`,
+         and ($3::bigint is null or (created_ms, id::text) > ($3::bigint, $4::text))
+       order by created_ms, id::text limit $5`,
       [filter.subscriptionId ?? null, filter.status ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
     );
     return rows.map(rowOf);
@@ -207,7 +205,7 @@ function rowOf(row: RawDelivery): DeliveryRow {
     attempts: row.attempts,
     nextAttemptAt: row.next_attempt_at.toISOString(),
     lastReason: row.last_reason,
-    createdAt: row.created_at.toISOString(),
+    createdAt: new Date(Number(row.created_ms)).toISOString(),
     endedAt: row.ended_at?.toISOString() ?? null,
   };
 }
