@@ -7,6 +7,8 @@ export interface SourceFacts {
   readonly imports: readonly string[];
   /** Every string literal that names a sibling module, such as a worker's file: `'./worker.js'`. */
   readonly mentioned: readonly string[];
+  /** The `type` literals of every union that is named `...Event`. */
+  readonly eventTypes: readonly string[];
   readonly longFunctions: readonly { readonly line: number; readonly lines: number }[];
 }
 
@@ -15,11 +17,13 @@ export function readFacts(path: string, text: string, maxLines: number): SourceF
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
   const imports: string[] = [];
   const mentioned: string[] = [];
+  const eventTypes: string[] = [];
   const longFunctions: { line: number; lines: number }[] = [];
   const visit = (node: ts.Node): void => {
     const imported = importedModule(node);
     if (imported !== undefined) imports.push(imported);
     else if (ts.isStringLiteralLike(node) && /^\.{1,2}\/.*\.[jt]s$/.test(node.text)) mentioned.push(node.text);
+    if (ts.isTypeAliasDeclaration(node) && node.name.text.endsWith('Event')) eventTypes.push(...typeLiterals(node.type));
     if (ts.isFunctionLike(node) && !groupsTests(node)) {
       const first = source.getLineAndCharacterOfPosition(node.getStart()).line;
       const lines = source.getLineAndCharacterOfPosition(node.end).line - first + 1;
@@ -28,7 +32,7 @@ export function readFacts(path: string, text: string, maxLines: number): SourceF
     ts.forEachChild(node, visit);
   };
   visit(source);
-  return { imports, mentioned, longFunctions };
+  return { imports, mentioned, eventTypes, longFunctions };
 }
 
 function importedModule(node: ts.Node): string | undefined {
@@ -38,6 +42,21 @@ function importedModule(node: ts.Node): string | undefined {
   if (!ts.isCallExpression(node) || node.expression.kind !== ts.SyntaxKind.ImportKeyword) return undefined;
   const [argument] = node.arguments;
   return argument !== undefined && ts.isStringLiteral(argument) ? argument.text : undefined;
+}
+
+/** `'A', 'B'` of `{ type: 'A'; ... } | { type: 'B'; ... }`. */
+function typeLiterals(type: ts.TypeNode): string[] {
+  const members: readonly ts.TypeNode[] = ts.isUnionTypeNode(type) ? type.types : [type];
+  return members
+    .filter((member) => ts.isTypeLiteralNode(member))
+    .flatMap((literal) =>
+      literal.members
+        .filter((member) => ts.isPropertySignature(member))
+        .filter((member) => ts.isIdentifier(member.name) && member.name.text === 'type')
+        .flatMap(({ type: value }) =>
+          value !== undefined && ts.isLiteralTypeNode(value) && ts.isStringLiteral(value.literal) ? [value.literal.text] : [],
+        ),
+    );
 }
 
 const GROUPED = new Set(['describe', 'it', 'test']);
@@ -64,5 +83,7 @@ function rootName(expression: ts.Expression): string {
 /** The TypeScript file that a relative module name means, from the root, also where its compiled form is named; undefined for packages. */
 export function resolveRelative(importer: string, module: string): string | undefined {
   if (!module.startsWith('.')) return undefined;
-  return normalize(join(dirname(importer), module)).replace('/dist/', '/src/').replace(/\.js$/, '.ts');
+  return normalize(join(dirname(importer), module))
+    .replace('/dist/', '/src/')
+    .replace(/\.js$/, '.ts');
 }

@@ -87,7 +87,7 @@ describe('docs/refusals.md', () => {
     .join('\n');
 
   it.each(rows)('%s: the quoted message is one of ours', (_clause, _test, message) => {
-    const quoted = [...message!.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
+    const quoted = [...message.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
     expect(quoted.map((words) => words.trim()).filter((words) => words.length > 3 && !code.includes(words))).toEqual([]);
   });
 
