@@ -29,7 +29,11 @@ describe('events of every stored version', () => {
       entries: { 'f-00000000000000ab': { state: 'waived', waiver: { owner: 'ada', mark: '00000000000000cd' } } },
     });
     const answered = fold(driftDecider, [sample<DriftEvent>('WaiverEnded'), sample<DriftEvent>('DriftAssessed')], waiting);
-    expect(answered).toMatchObject({ heard: [], waiting: {}, answered: ['0195a000-0000-7000-8000-000000000001'] });
+    expect(answered).toMatchObject({
+      heard: [],
+      waiting: {},
+      answered: { '0195a000-0000-7000-8000-000000000001': { warnings: 1 } },
+    });
     expect(answered.entries['f-00000000000000ab']).toMatchObject({ state: 'open' });
     const ended = fold(
       driftDecider,

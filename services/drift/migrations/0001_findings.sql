@@ -30,14 +30,6 @@ create table ledger_view (
 );
 create index ledger_view_twin on ledger_view (twin_of) where twin_of <> '';
 
-create table assessment_view (
-  request_id text collate "C" not null,
-  cluster text not null,
-  assessment json not null,
-  position bigint not null,
-  constraint assessment_view_pkey primary key (request_id)
-);
-
 create table baseline_view (
   name text collate "C" not null,
   revision integer not null,
@@ -49,7 +41,7 @@ create table baseline_view (
 do $grants$
 begin
   execute format(
-    'grant select, insert, update, delete, truncate on finding_view, ledger_view, assessment_view, baseline_view to %I',
+    'grant select, insert, update, delete, truncate on finding_view, ledger_view, baseline_view to %I',
     'understudy_' || current_schema()
   );
 end

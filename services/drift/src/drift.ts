@@ -16,6 +16,7 @@ import { Ledgers } from './use-cases/ledgers.js';
 export const DRIFT_TOPIC = 'understudy.drift.v1';
 const DATA_SOURCE_POOL = 5;
 const READ_YOUR_WRITES_MS = 2_000;
+const READ_FRESH_MS = 500;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Drift {
@@ -67,6 +68,11 @@ export class Drift {
     await this.clock.stop();
     await this.projection.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /** Waits until lists show what the log says now, so that a reader never sees less than was told; for a moment only, then they show what they have. */
+  async fresh(): Promise<void> {
+    await this.projection.caughtUp(READ_FRESH_MS).catch(() => undefined);
   }
 
   /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */

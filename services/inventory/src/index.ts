@@ -5,4 +5,4 @@ export type { ObserverOptions } from './effects/observer.js';
 export { INVENTORY_TOPIC, Inventory } from './inventory.js';
 export { InventoryModule, inventoryApi } from './inventory.module.js';
 export { publish } from './outbound/publish.js';
-export type { SeenHaLayer } from './projections/catalogue/queries.js';
+export type { SeenHaLayer } from './use-cases/states.js';

@@ -148,7 +148,7 @@ describe('registering a real pair', () => {
     });
     expect(body.summary[0]).toBe('orders (practice, postgres-streaming): 2 nodes on 2 hosts.');
     expect(body.summary.join('\n')).toMatch(
-      /orders-a is serving \(.*\): active for app.*orders-b is serving \(.*\): standby for app, 0 bytes behind/s,
+      /orders-a is serving \(.*\): active for app.*orders-b is serving \(.*\): standby for app, \d+ bytes behind/s,
     );
     expect(body.summary.at(-1)).toContain(
       'It was registered as "hypervisor"; what was seen decides. A rolling patch can be planned.',
@@ -190,10 +190,6 @@ describe('registering a real pair', () => {
       ['orders-a', 'serving', { app: 'active' }, { postgresql: '17.9' }],
       ['orders-b', 'serving', { app: 'standby' }, { postgresql: '17.9' }],
     ]);
-    await eventually(
-      'the catalogue shows it',
-      async () => (await as('viewer').get('/v1/clusters/orders')).body.classification !== null,
-    );
     const { body } = await as('viewer').get('/v1/clusters/orders/topology').expect(200);
     expect(body).toMatchObject({
       complete: true,
@@ -314,7 +310,6 @@ describe('a question of the orchestrator', () => {
       metadata: { commandId: randomUUID(), actor: { subject: 's', role: 'system', authentication: 'internal', from: 'spec' } },
     });
     await eventually('debts are published', () => told('debt-assessed').length === 2);
-    await eventually('the ledger shows them', async () => (await as('viewer').get('/v1/debts')).body.items.length === 2);
     const first = await as('viewer').get('/v1/debts?limit=1').expect(200);
     expect(first.body.items).toMatchObject([
       {

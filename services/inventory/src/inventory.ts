@@ -15,17 +15,20 @@ import { entities } from './projections/catalogue/entities.js';
 import { catalogueProjection } from './projections/catalogue/projection.js';
 import { Catalogue } from './projections/catalogue/queries.js';
 import { Clusters } from './use-cases/clusters.js';
+import { States } from './use-cases/states.js';
 
 export const INVENTORY_TOPIC = 'understudy.inventory.v1';
 /** How practice hosts say how their reboot is played; no patch source, and part of the same document. */
 const REBOOT_SETTINGS = 'reboot';
 const DATA_SOURCE_POOL = 5;
 const READ_YOUR_WRITES_MS = 2_000;
+const READ_FRESH_MS = 500;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Inventory {
   readonly clusters: Clusters;
   readonly catalogue: Catalogue;
+  readonly states: States;
   readonly credentials: CredentialStore;
   private readonly dataSource: DataSource;
   private readonly projection: ProjectionRunner<EntityManager>;
@@ -40,6 +43,7 @@ export class Inventory {
     this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
     this.credentials = runtime.credentials;
     this.catalogue = new Catalogue(this.dataSource);
+    this.states = new States(store);
     this.projection = new ProjectionRunner({
       store,
       projection: catalogueProjection,
@@ -48,7 +52,7 @@ export class Inventory {
     const keyedHash = (value: string): string => createHmac('sha256', config.factsKey).update(value).digest('base64url');
     const sight = new Sight({ platforms, credentials: this.credentials, keyedHash, now: () => store.now() });
     this.observer = new Observer(
-      { store, dataSource: this.dataSource, sight, log: runtime.log, catalogue: this.projection },
+      { store, dataSource: this.dataSource, sight, states: this.states, log: runtime.log },
       config.observer,
     );
     const offered = {
@@ -78,6 +82,11 @@ export class Inventory {
     await this.observer.stop();
     await this.projection.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /** Waits until lists show what the log says now, so that a reader never sees less than was told; for a moment only, then they show what they have. */
+  async fresh(): Promise<void> {
+    await this.projection.caughtUp(READ_FRESH_MS).catch(() => undefined);
   }
 
   /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */

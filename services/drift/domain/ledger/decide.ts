@@ -61,7 +61,7 @@ function receiveFacts(command: Command<'receive-facts'>, state: LedgerState): De
 
 function requestAssessment(command: Command<'request-assessment'>, state: LedgerState): Decision<DriftEvent> {
   const { request, cluster } = command;
-  if (state.answered.includes(request.requestId) || Object.hasOwn(state.waiting, request.requestId)) return accept();
+  if (Object.hasOwn(state.answered, request.requestId) || Object.hasOwn(state.waiting, request.requestId)) return accept();
   const requested: DriftEvent = { type: 'AssessmentRequested', body: { cluster, ...request } };
   return accept(requested, ...judged(fold(driftDecider, [requested], state), command, cluster));
 }

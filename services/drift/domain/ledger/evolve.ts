@@ -1,7 +1,7 @@
 import type { DriftEvent, Entry, LedgerState } from './ledger.js';
 import { REQUESTS_KEPT } from './ledger.js';
 
-export const initial: LedgerState = { heard: [], waiting: {}, answered: [], expected: {}, entries: {} };
+export const initial: LedgerState = { heard: [], waiting: {}, answered: {}, expected: {}, entries: {} };
 
 type Of<T extends DriftEvent['type']> = Extract<DriftEvent, { type: T }>['body'];
 type Folds = { readonly [T in DriftEvent['type']]: (state: LedgerState, body: Of<T>) => LedgerState };
@@ -26,7 +26,7 @@ const folds: Folds = {
   }),
   AssessmentRequested: (state, { cluster: _cluster, ...request }) => ({
     ...state,
-    waiting: Object.fromEntries([...Object.entries(state.waiting), [request.requestId, request] as const].slice(-REQUESTS_KEPT)),
+    waiting: lastOf(state.waiting, request.requestId, request),
     expected: request.rolloutId === '' ? state.expected : { ...state.expected, [request.rolloutId]: request.expectedItems },
   }),
   ExpectationEnded: (state, { rolloutId }) => ({ ...state, expected: without(state.expected, rolloutId) }),
@@ -47,17 +47,21 @@ const folds: Folds = {
       ...entry,
       state: entry.state === 'waived' ? 'open' : entry.state,
     })),
-  DriftAssessed: (state, { requestId }) => ({
+  DriftAssessed: (state, assessment) => ({
     ...state,
-    waiting: without(state.waiting, requestId),
-    heard: state.heard.filter((id) => id !== requestId),
-    answered: kept(state.answered, requestId),
+    waiting: without(state.waiting, assessment.requestId),
+    heard: state.heard.filter((id) => id !== assessment.requestId),
+    answered: lastOf(state.answered, assessment.requestId, assessment),
   }),
   FidelityScored: (state, { twinOf, score, reasons }) => ({ ...state, fidelity: { twinOf, score, reasons } }),
 };
 
 function kept(ids: readonly string[], id: string): readonly string[] {
   return [...ids, id].slice(-REQUESTS_KEPT);
+}
+
+function lastOf<V>(record: Readonly<Record<string, V>>, key: string, value: V): Readonly<Record<string, V>> {
+  return Object.fromEntries([...Object.entries(record), [key, value] as const].slice(-REQUESTS_KEPT));
 }
 
 function without<V>(record: Readonly<Record<string, V>>, key: string): Readonly<Record<string, V>> {

@@ -117,7 +117,8 @@ export interface LedgerState {
   readonly heard: readonly string[];
   /** Requests that wait for their facts, by id. */
   readonly waiting: Readonly<Record<string, AssessmentRequest>>;
-  readonly answered: readonly string[];
+  /** Answers given, by request, the last `REQUESTS_KEPT`. */
+  readonly answered: Readonly<Record<string, Assessment>>;
   /** Items that running rollouts change, by rollout. */
   readonly expected: Readonly<Record<string, readonly string[]>>;
   readonly entries: Readonly<Record<string, Entry>>;

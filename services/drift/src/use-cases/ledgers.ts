@@ -1,4 +1,4 @@
-import type { DriftCommand, DriftEvent, Judging, LedgerState, Waiver } from '@understudy/drift-domain';
+import type { Assessment, DriftCommand, DriftEvent, Judging, LedgerState, Waiver } from '@understudy/drift-domain';
 import { driftDecider } from '@understudy/drift-domain';
 import type { EventMetadata, Executed, LoadedStream, Store } from '@understudy/event-log';
 import { execute, loadStream } from '@understudy/event-log';
@@ -47,6 +47,15 @@ export class Ledgers {
     const { cluster } = await this.findings.finding(findingId);
     const command: DriftCommand = { type: 'withdraw-waiver', findingId, by: metadata.actor.subject };
     return accepted(await this.execute(cluster, command, metadata)).stored.at(-1)?.position;
+  }
+
+  /**
+   * The answer to a request, read from the log and not from a read model: for a gate's second look. Null where none was
+   * given for this cluster: never an older or another one.
+   */
+  async assessment(cluster: string, requestId: string): Promise<Assessment | null> {
+    const { answered } = (await this.load(cluster)).state;
+    return (Object.hasOwn(answered, requestId) ? answered[requestId] : undefined) ?? null;
   }
 
   /** Waivers lapse and baselines change without a message: every ledger is judged again. Writes nothing where nothing changed. */

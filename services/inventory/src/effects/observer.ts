@@ -1,14 +1,10 @@
-import type { ClusterDefinition } from '@understudy/cluster';
-import type { LoadedStream, ProjectionRunner, Store } from '@understudy/event-log';
-import { loadStream } from '@understudy/event-log';
-import type { ClusterCommand, ClusterState, RegisteredCluster } from '@understudy/inventory-domain';
-import { clusterDecider } from '@understudy/inventory-domain';
+import type { Store } from '@understudy/event-log';
 import type { Log } from '@understudy/runtime';
-import type { DataSource, EntityManager } from 'typeorm';
-import { clusterCodec, clusterStream, executeOnCluster, ownMetadata } from '../handle.js';
+import type { DataSource } from 'typeorm';
 import { LastLookRow } from '../projections/catalogue/entities.js';
 import { Catalogue } from '../projections/catalogue/queries.js';
 import { FactsQueue } from './facts-queue.js';
+import type { States } from '../use-cases/states.js';
 import type { Sight } from './sight.js';
 
 export interface ObserverOptions {
@@ -24,8 +20,8 @@ export interface ObserverParts {
   readonly store: Store;
   readonly dataSource: DataSource;
   readonly sight: Sight;
+  readonly states: States;
   readonly log: Log;
-  readonly catalogue: ProjectionRunner<EntityManager>;
 }
 
 interface Timetable {
@@ -45,7 +41,6 @@ const JITTER = 0.2;
  */
 export class Observer {
   private readonly timetables = new Map<string, Timetable>();
-  private readonly folded = new Map<string, LoadedStream<ClusterState>>();
   private readonly catalogue: Catalogue;
   private readonly queue: FactsQueue;
   private readonly running = new Set<Promise<void>>();
@@ -115,7 +110,7 @@ export class Observer {
       this.begin(`facts/${request.requestId}`, () => this.answer(request.requestId, request.cluster, request.deadline));
     const rows = await this.catalogue.clusters({}, undefined, FLEET_LIMIT);
     const registered = new Set(rows.map((row) => row.slug));
-    for (const slug of this.timetables.keys()) if (!registered.has(slug)) this.forget(slug);
+    for (const slug of this.timetables.keys()) if (!registered.has(slug)) this.timetables.delete(slug);
     for (const { slug } of rows) {
       const timetable = this.timetableOf(slug, now);
       if (timetable.lookAt > now || this.running.size >= this.options.concurrency) continue;
@@ -144,11 +139,6 @@ export class Observer {
     return fresh;
   }
 
-  private forget(slug: string): void {
-    this.timetables.delete(slug);
-    this.folded.delete(slug);
-  }
-
   private async visit(slug: string, timetable: Timetable): Promise<void> {
     const { intervalMs, factsIntervalMs } = this.options;
     // Set before the look: who wants another one meanwhile gets it.
@@ -164,7 +154,7 @@ export class Observer {
   }
 
   private async lookAt(slug: string): Promise<void> {
-    const definition = await this.definitionOf(slug);
+    const definition = (await this.parts.states.registered(slug))?.definition;
     if (definition === undefined) return;
     const lookedAt = new Date(this.parts.store.now());
     const look = await this.parts.sight.look(definition, this.options.lookDeadlineMs);
@@ -174,8 +164,8 @@ export class Observer {
         : look.snapshot.disagreements.join(' ') || 'The look was not complete.'
       : look.reason;
     if (look.seen) {
-      await this.command(slug, { type: 'record-observation', snapshot: look.snapshot, evidence: look.evidence });
-      await this.command(slug, {
+      await this.parts.states.record(slug, { type: 'record-observation', snapshot: look.snapshot, evidence: look.evidence });
+      await this.parts.states.record(slug, {
         type: 'assess-debt',
         patchSets: await this.catalogue.patchSets(),
         nowMs: this.parts.store.now(),
@@ -186,40 +176,18 @@ export class Observer {
   }
 
   private async collect(slug: string, requestId: string): Promise<void> {
-    const definition = await this.definitionOf(slug);
+    const definition = (await this.parts.states.registered(slug))?.definition;
     if (definition === undefined) return;
     const facts = await this.parts.sight.facts(definition, this.options.factsDeadlineMs);
-    await this.command(slug, { type: 'record-facts', requestId, ...facts });
+    await this.parts.states.record(slug, { type: 'record-facts', requestId, ...facts });
   }
 
   /** A question of the orchestrator: fresh facts under its request id. A cluster that nobody registered is answered as such. */
   private async answer(requestId: string, cluster: string, deadline: Date): Promise<void> {
     if (deadline.getTime() <= this.parts.store.now()) return await this.queue.close(requestId);
-    if ((await this.definitionOf(cluster)) === undefined) await this.queue.answerUnknown(this.parts.store, requestId, cluster);
+    if ((await this.parts.states.registered(cluster)) === undefined)
+      await this.queue.answerUnknown(this.parts.store, requestId, cluster);
     else await this.collect(cluster, requestId);
     await this.queue.close(requestId);
-  }
-
-  private async definitionOf(slug: string): Promise<ClusterDefinition | undefined> {
-    const loaded = await loadStream(
-      this.parts.store.log,
-      clusterDecider,
-      clusterCodec,
-      this.folded.get(slug) ?? clusterStream(slug),
-    );
-    this.folded.set(slug, loaded);
-    return loaded.state.status === 'registered' ? (loaded.state as RegisteredCluster).definition : undefined;
-  }
-
-  /** A cluster that was retired meanwhile refuses; then there is nothing to record. */
-  private async command(slug: string, command: ClusterCommand): Promise<void> {
-    const loaded = this.folded.get(slug);
-    const result = await executeOnCluster(this.parts.store.log, {
-      slug,
-      command,
-      metadata: ownMetadata('observer'),
-      ...(loaded === undefined ? {} : { loaded }),
-    });
-    if (result.accepted) this.folded.set(slug, result.loaded);
   }
 }

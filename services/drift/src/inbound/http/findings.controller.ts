@@ -33,6 +33,7 @@ export class FindingsController {
     const { cluster, node, severity, state } = call.query as FindingFilter;
     const filter = { cluster, node, severity, state };
     const page = call.page(filter);
+    await this.drift.fresh();
     const rows = await this.drift.findings.findings(filter, page.after?.map(String), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.cluster, row.findingId], findingView));
   }
@@ -48,6 +49,7 @@ export class FindingsController {
     answers: { 200: { description: 'The finding.', schema: FINDING } },
   })
   async get(call: Call): Promise<Reply> {
+    await this.drift.fresh();
     return reply.ok(findingView(await this.drift.findings.finding(idOf(call))));
   }
 
@@ -96,6 +98,7 @@ export class FindingsController {
   })
   async fidelity(call: Call): Promise<Reply> {
     const cluster = call.params['slug'] ?? '';
+    await this.drift.fresh();
     const scored = await this.drift.findings.fidelity(cluster);
     if (scored === null) throw notFound('fidelity of a lab', cluster);
     return reply.ok({ cluster, ...scored });
@@ -113,7 +116,7 @@ export class FindingsController {
   })
   async assessment(call: Call): Promise<Reply> {
     const requestId = call.params['requestId'] ?? '';
-    const assessment = await this.drift.findings.assessment(call.params['slug'] ?? '', requestId);
+    const assessment = await this.drift.ledgers.assessment(call.params['slug'] ?? '', requestId);
     if (assessment === null) throw notFound('assessment', requestId);
     return reply.ok(assessment);
   }

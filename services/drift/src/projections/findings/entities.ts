@@ -1,4 +1,4 @@
-import type { Assessment, Baseline, FidelityScore, Waiver } from '@understudy/drift-domain';
+import type { Baseline, FidelityScore, Waiver } from '@understudy/drift-domain';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** bigint columns arrive as text; positions stay below 2^53. */
@@ -31,14 +31,6 @@ export class LedgerRow {
   @Column('bigint', { transformer: position }) position: number;
 }
 
-@Entity({ name: 'assessment_view' })
-export class AssessmentRow {
-  @PrimaryColumn('text', { name: 'request_id' }) requestId: string;
-  @Column('text') cluster: string;
-  @Column('json') assessment: Assessment;
-  @Column('bigint', { transformer: position }) position: number;
-}
-
 @Entity({ name: 'baseline_view' })
 export class BaselineRow {
   @PrimaryColumn('text') name: string;
@@ -47,4 +39,4 @@ export class BaselineRow {
   @Column('bigint', { transformer: position }) position: number;
 }
 
-export const entities = [FindingRow, LedgerRow, AssessmentRow, BaselineRow];
+export const entities = [FindingRow, LedgerRow, BaselineRow];

@@ -2,14 +2,14 @@ import type { DriftEvent, StoredDriftEvent } from '@understudy/drift-domain';
 import { upcast } from '@understudy/drift-domain';
 import type { Projection, StoredEvent } from '@understudy/event-log';
 import type { EntityManager } from 'typeorm';
-import { AssessmentRow, BaselineRow, FindingRow, LedgerRow } from './entities.js';
+import { BaselineRow, FindingRow, LedgerRow } from './entities.js';
 
-/** Findings with their waivers, assessments by request, fidelity, baselines. */
+/** Findings with their waivers, fidelity, baselines. Assessments are read from the log. */
 export const findingsProjection: Projection<EntityManager> = {
   name: 'projection/findings',
   apply: (stored, tx) => apply(upcast(stored), stored, tx),
   clear: async (tx) => {
-    for (const row of [FindingRow, LedgerRow, AssessmentRow, BaselineRow]) await tx.clear(row);
+    for (const row of [FindingRow, LedgerRow, BaselineRow]) await tx.clear(row);
   },
 };
 
@@ -31,11 +31,6 @@ async function apply(event: StoredDriftEvent, stored: StoredEvent, tx: EntityMan
       await tx.delete(LedgerRow, { cluster: event.body.cluster });
       return;
     case 'DriftAssessed':
-      await tx.upsert(
-        AssessmentRow,
-        { requestId: event.body.requestId, cluster: event.body.cluster, assessment: event.body, position },
-        ['requestId'],
-      );
       return;
     case 'FidelityScored': {
       const { cluster, ...fidelity } = event.body;

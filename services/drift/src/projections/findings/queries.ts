@@ -1,7 +1,7 @@
-import type { Assessment, Baseline, FidelityScore } from '@understudy/drift-domain';
+import type { Baseline, FidelityScore } from '@understudy/drift-domain';
 import { notFound } from '@understudy/runtime';
 import type { DataSource } from 'typeorm';
-import { AssessmentRow, BaselineRow, FindingRow, LedgerRow } from './entities.js';
+import { BaselineRow, FindingRow, LedgerRow } from './entities.js';
 
 export interface FindingFilter {
   readonly cluster?: string | undefined;
@@ -38,12 +38,6 @@ export class Findings {
     const row = await this.dataSource.getRepository(FindingRow).findOneBy({ findingId });
     if (row === null) throw notFound('finding', findingId);
     return row;
-  }
-
-  /** The answer to a request, or null where there is none for this cluster: never an older or another one. */
-  async assessment(cluster: string, requestId: string): Promise<Assessment | null> {
-    const row = await this.dataSource.getRepository(AssessmentRow).findOneBy({ requestId });
-    return row === null || row.cluster !== cluster ? null : row.assessment;
   }
 
   /** A lab's score; null = there is none. */

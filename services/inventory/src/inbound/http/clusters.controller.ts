@@ -65,6 +65,7 @@ export class ClustersController {
     const { environment, platform, haLayer, retired } = call.query as ClusterFilter;
     const filter = { environment, platform, haLayer, retired };
     const page = call.page(filter);
+    await this.inventory.fresh();
     const after = page.after?.[0];
     const rows = await this.inventory.catalogue.clusters(filter, after === undefined ? undefined : String(after), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.slug], rowView));
@@ -82,6 +83,7 @@ export class ClustersController {
     answers: { 200: { description: 'The cluster.', schema: CLUSTER, headers: { ETag: 'Revision of the document.' } } },
   })
   async get(call: Call): Promise<Reply> {
+    await this.inventory.fresh();
     const row = await this.inventory.catalogue.cluster(slugOf(call));
     return reply.ok(rowView(row), { version: row.revision });
   }
@@ -142,6 +144,7 @@ export class ClustersController {
   })
   async topology(call: Call): Promise<Reply> {
     const { catalogue } = this.inventory;
+    await this.inventory.fresh();
     const row = await catalogue.cluster(slugOf(call));
     return reply.ok(topologyView(row.slug, row.snapshot, row.classification, await catalogue.lastLook(row.slug)));
   }
@@ -157,6 +160,7 @@ export class ClustersController {
     answers: { 200: { description: 'Facts; secrets are named and not shown.', schema: FACTS } },
   })
   async facts(call: Call): Promise<Reply> {
+    await this.inventory.fresh();
     const row = await this.inventory.catalogue.cluster(slugOf(call));
     return reply.ok(factsView(row.slug, row.facts));
   }
@@ -179,6 +183,7 @@ export class ClustersController {
     const { cluster, settled } = call.query as DebtFilter;
     const filter = { cluster, settled };
     const page = call.page(filter);
+    await this.inventory.fresh();
     const rows = await this.inventory.catalogue.debts(filter, page.after?.map(String), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.cluster, row.node, row.patchSetId], debtView));
   }

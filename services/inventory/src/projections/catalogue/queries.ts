@@ -1,5 +1,4 @@
-import type { HaLayer } from '@understudy/cluster';
-import type { Classification, NotedPatchSet } from '@understudy/inventory-domain';
+import type { NotedPatchSet } from '@understudy/inventory-domain';
 import { notFound } from '@understudy/runtime';
 import type { DataSource } from 'typeorm';
 import { ClusterRow, DebtRow, LastLookRow, PatchSetRow } from './entities.js';
@@ -16,15 +15,6 @@ export interface DebtFilter {
   readonly cluster?: string | undefined;
   /** Default false: debts that are open. */
   readonly settled?: boolean | undefined;
-}
-
-/** A classification that orchestrator's gates read, with the moment that it rests on. */
-export interface SeenHaLayer {
-  readonly haLayer: HaLayer;
-  readonly rolling: boolean;
-  readonly reason: string;
-  /** RFC 3339. */
-  readonly seenAt: string;
 }
 
 /** Reads of the catalogue. Lists answer up to `limit` rows after a key, in the key's order. */
@@ -72,15 +62,5 @@ export class Catalogue {
   async patchSets(): Promise<readonly NotedPatchSet[]> {
     const rows = await this.dataSource.getRepository(PatchSetRow).find();
     return rows.map((row) => row.patchSet);
-  }
-
-  /** For a gate's second look: what protects this cluster, or null where it is not registered or was not seen yet. */
-  async haLayer(slug: string): Promise<SeenHaLayer | null> {
-    const row = await this.dataSource.getRepository(ClusterRow).findOneBy({ slug, retired: false });
-    const classification: Classification | null = row?.classification ?? null;
-    if (row === null || classification === null) return null;
-    const look = await this.lastLook(slug);
-    const { haLayer, rolling, reason } = classification;
-    return { haLayer, rolling, reason, seenAt: (look?.lookedAt ?? row.changedAt).toISOString() };
   }
 }
