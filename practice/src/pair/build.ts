@@ -153,7 +153,10 @@ function definitionOf(
     hosts: nodes.map((node) => ({
       slug: node.slug,
       access: { kind: 'local', root: node.root },
-      patching: { release: { link: 'current', folder: 'releases', program: 'bin/postgres' }, reboot: { command: 'reboot', bootIdFile: 'boot_id' } },
+      patching: {
+        release: { link: 'current', folder: 'releases', program: 'bin/postgres' },
+        reboot: { command: 'reboot', bootIdFile: 'boot_id' },
+      },
     })),
     credentials: { driver: `${cluster}-driver`, probe: `${cluster}-probe`, replication: `${cluster}-replication` },
     ...(nodes[0] === undefined ? {} : { probeHost: nodes[0].slug }),
