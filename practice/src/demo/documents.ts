@@ -7,6 +7,8 @@ const MINUTE_MS = 60_000;
 
 export function playbook(): unknown {
   return {
+    name: PLAYBOOK_NAME,
+    version: 1,
     kind: 'patch',
     gates: [
       { gate: 'drift', maxAgeMs: 10 * MINUTE_MS },

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { DynamicModule } from '@nestjs/common';
-import type { ServiceName } from '@understudy/event-log';
-import { defaultObserver, InventoryModule } from '@understudy/inventory';
+import { DriftModule } from '@understudy/drift';
+import type { ServiceName, Store } from '@understudy/event-log';
+import { InventoryModule, usablePlatforms, type ObserverOptions } from '@understudy/inventory';
 import { InProcessTransport, type Transport } from '@understudy/messaging';
-import { drivers } from '@understudy/platforms';
+import { NotificationModule, type WebhookOptions } from '@understudy/notification';
+import { OrchestratorModule, type Peers } from '@understudy/orchestrator';
 import { bootHttp, createRuntime, writePrivateFile, type Runtime } from '@understudy/runtime';
 import type { DataFolder } from './folder.js';
+import { PeersHere } from './peers.js';
 import type { StandaloneSettings } from './settings.js';
 import { closeStores, openStores, prepareDatabase, type Database, type Stores } from './store.js';
 
@@ -44,8 +47,10 @@ export async function compose({ settings, folder, database }: Parts): Promise<Pr
   const stores = await openStores(connections, folder.path);
   try {
     const transport = new InProcessTransport();
-    const modules = composition({ settings, folder, runtime, stores, connections }, transport);
+    const peers = new PeersHere();
+    const modules = composition({ settings, folder, runtime, stores, connections }, transport, peers);
     const server = await bootHttp(modules, runtime, settings, [transport]);
+    peers.meet(server.app);
     return {
       address: server.url,
       close: async () => {
@@ -59,21 +64,32 @@ export async function compose({ settings, folder, database }: Parts): Promise<Pr
   }
 }
 
-function composition(common: Common, transport: Transport): readonly DynamicModule[] {
-  const { runtime, stores, connections, folder } = common;
+function composition(common: Common, transport: Transport, peers: Peers): readonly DynamicModule[] {
+  const { settings, runtime, stores, connections, folder } = common;
+  const platforms = usablePlatforms(settings.allowSimulated);
+  const of = (service: ServiceName): { runtime: Runtime; store: Store; connectionString: string } => ({
+    runtime,
+    store: stores[service],
+    connectionString: connections[service],
+  });
   return [
     InventoryModule.forRoot(
-      {
-        runtime,
-        store: stores.inventory,
-        connectionString: connections.inventory,
-        platforms: drivers,
-        factsKey: factsKey(folder),
-        observer: defaultObserver,
-      },
+      { ...of('inventory'), platforms, factsKey: factsKey(folder), observer: observerOf(settings) },
       transport,
     ),
+    DriftModule.forRoot({ ...of('drift'), reassessIntervalMs: settings.reassessIntervalMs }, transport),
+    OrchestratorModule.forRoot({ ...of('orchestrator'), platforms, commandsFolder: settings.commandsFolder }, transport, peers),
+    NotificationModule.forRoot({ ...of('notification'), webhooks: webhooksOf(settings) }, transport),
   ];
+}
+
+function observerOf(settings: StandaloneSettings): ObserverOptions {
+  const { observeIntervalMs, factsIntervalMs, observeConcurrency, lookDeadlineMs, factsDeadlineMs } = settings;
+  return { intervalMs: observeIntervalMs, factsIntervalMs, concurrency: observeConcurrency, lookDeadlineMs, factsDeadlineMs };
+}
+
+function webhooksOf({ allow, allowHttp, timeoutMs, retryScheduleMs }: StandaloneSettings): WebhookOptions {
+  return { allow, allowHttp, timeoutMs, retryScheduleMs };
 }
 
 /** Made at the first start and kept: secret values that were compared under it must stay comparable. */

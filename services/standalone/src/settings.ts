@@ -1,4 +1,8 @@
 import { parseArgs } from 'node:util';
+import { driftSettings } from '@understudy/drift';
+import { inventorySettings } from '@understudy/inventory';
+import { notificationSettings } from '@understudy/notification';
+import { orchestratorSettings } from '@understudy/orchestrator';
 import { listenSettings, LOG_LEVELS, parseSettings, parsers, setting, settingsHelp, type Settings } from '@understudy/runtime';
 
 /** Where the installation lies unless said otherwise, from where the command is called. */
@@ -6,8 +10,15 @@ export const DEFAULT_DATA_FOLDER = 'understudy-data';
 
 const POSTGRES_URL = parsers.url('postgresql', 'postgres');
 
+// The key is made at the first start and lies in the data folder.
+const { factsKey: _inTheDataFolder, ...withoutKey } = inventorySettings;
+
 export const standaloneSettings = {
   ...listenSettings,
+  ...withoutKey,
+  ...driftSettings,
+  ...orchestratorSettings,
+  ...notificationSettings,
   dataFolder: setting({
     name: 'DATA_FOLDER',
     describe: 'Folder with the store, tokens and definitions of credentials; made if absent',
@@ -32,13 +43,6 @@ export const standaloneSettings = {
     describe: 'true = clusters of the platform "simulated" may be registered; for trying out only',
     default: 'false',
     parse: parsers.boolean,
-  }),
-  webhookAllowPrivate: setting({
-    name: 'WEBHOOK_ALLOW_PRIVATE',
-    describe:
-      'Comma-separated addresses or networks (CIDR) of your own that webhooks may reach although they are private, e.g. 10.1.0.0/16',
-    default: '',
-    parse: parsers.list,
   }),
 };
 
