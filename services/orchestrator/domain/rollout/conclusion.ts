@@ -25,7 +25,8 @@ export function dueNow(state: Going, nowMs: number): Conclusion {
 export function dueWithLook(state: Going, order: StepOrder): Conclusion {
   const due = dueNow(state, msOf(order.at));
   const next = nextPlanned(state);
-  if (due.due !== 'nothing' || next === undefined || inFlight(state) !== undefined) return due;
+  const busy = inFlight(state) ?? unknownStep(state);
+  if (due.due !== 'nothing' || next === undefined || busy !== undefined) return due;
   const refusal = orderRefusal(state, next, order);
   if (refusal === null || refusal.accepted) return due;
   const reasons = refusal.refusals.map((reason) => `${reason.detail} (${reason.code})`);

@@ -3,7 +3,7 @@ import { dueWithLook, honestResult, measurementOf } from './conclusion.js';
 import { evolve } from './evolve.js';
 import { evaluateNotRequired } from './not-required.js';
 import { invariantRefusal, orderRefusal, stepRequest } from './request.js';
-import type { RolloutCommand, RolloutEvent, RolloutResult, RolloutState, StepOutcome } from './rollout.js';
+import type { RolloutCommand, RolloutEvent, RolloutResult, RolloutState, StepOutcome, StepRequested } from './rollout.js';
 import { INITIAL, isMoving, stepNamed, type Going, type Known } from './state.js';
 import { maySkip, violations } from './invariants.js';
 import type { ClusterSnapshot } from '@understudy/cluster';
@@ -47,7 +47,7 @@ export function recordOutcome(command: Command<'RecordOutcome'>, state: Going): 
   if (!awaited || found.attempt !== command.attempt) {
     return refuse('conflict', { pointer: '/attempt', code: 'STALE_OUTCOME', detail: `No outcome of attempt ${command.attempt} of ${command.stepId} is awaited.` });
   }
-  const deadlineAt = found.requested?.deadlineAt ?? command.at;
+  const { deadlineAt } = found.requested as StepRequested;
   const late = found.status === 'requested' && msOf(command.at) > msOf(deadlineAt);
   const missed: RolloutEvent = { type: 'DeadlineMissed', data: { what: `${command.stepId} was not done in time.`, stepId: command.stepId, deadlineAt, at: command.at } };
   const events: RolloutEvent[] = [...(late ? [missed] : []), ...outcomeEvents(command, state)];

@@ -216,6 +216,13 @@ describe('the owner', () => {
     expect(types(deviation, stateOf(events, RUNNING))).toEqual([]);
   });
 
+  it('what cannot be told is neither concluded nor passed over', () => {
+    const unknown: RolloutEvent = { type: 'StepUnknown', data: { stepId: '01-start-probe', attempt: 1, at: at(5), evidence: {}, reason: 'silence' } };
+    const state = stateOf([{ type: 'StepRequested', data: expectRequest('01-start-probe') }, unknown], RUNNING);
+    expect(codesOf(conclude(), state)).toEqual(['NOTHING_DUE']);
+    expect(codesOf(request('02-preflight'), state)).toEqual(['STEP_UNDER_WAY']);
+  });
+
   it('concludes only what is due', () => {
     expect(codesOf(conclude(), RUNNING)).toEqual(['NOTHING_DUE']);
     expect(codesOf(conclude(), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);

@@ -5,7 +5,7 @@ import type { Evidence } from './observation.js';
 import { mayServe } from './order.js';
 import { atTarget } from './plan-steps.js';
 import type { GateInputs } from './rollout.js';
-import type { Known } from './state.js';
+import { isGoing, type Going, type Known } from './state.js';
 import { later } from './time.js';
 import { versionsOf } from './versions.js';
 
@@ -15,7 +15,7 @@ import { versionsOf } from './versions.js';
  */
 export function evaluateTopology(state: Known, inputs: GateInputs, at: string): Judgement {
   const evidence = evidenceOf(state, inputs);
-  if (state.plan === null) {
+  if (!isGoing(state)) {
     const because = state.planned.noPlanBecause ?? 'No plan could be made.';
     return refusedForGood(because, 'an operator: plan again once that has changed', evidence);
   }
@@ -83,8 +83,8 @@ function standbyComplaint(state: Known, snapshot: ClusterSnapshot): Complaint | 
 }
 
 /** A patch that cannot be applied is known before a node is taken out for it. */
-function patchComplaint(state: Known, inputs: GateInputs): Complaint | null {
-  const nodes = state.planned.kind === 'switchover-test' ? [] : (state.plan?.order ?? []).map((place) => place.node);
+function patchComplaint(state: Going, inputs: GateInputs): Complaint | null {
+  const nodes = state.planned.kind === 'switchover-test' ? [] : state.plan.order.map((place) => place.node);
   const stuck = inputs.wayBack.find((entry) => !entry.applicable && nodes.includes(entry.node));
   return stuck === undefined ? null : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
 }

@@ -4,7 +4,7 @@ import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
 import { atTarget } from './plan-steps.js';
 import type { RolloutClosed, RolloutEvent, StepRequested } from './rollout.js';
-import { nodeOf, standbyBegun, stepNamed, type Going } from './state.js';
+import { lookAfterMs, nodeOf, standbyBegun, stepNamed, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
 
@@ -101,7 +101,7 @@ function original(state: Going, step: PlannedStep): readonly Violation[] {
 function freshLook(state: Going, order: StepRequested, snapshot: ClusterSnapshot | null): ClusterSnapshot | string {
   if (snapshot === null) return 'There is no look at the cluster.';
   if (!snapshot.complete) return `The look was not complete: ${snapshot.disagreements.join(' ')}`;
-  if (state.lookAfter !== null && msOf(snapshot.observedAt) < msOf(state.lookAfter)) return 'The look is from before the last outcome.';
+  if (msOf(snapshot.observedAt) < lookAfterMs(state)) return 'The look is from before the last outcome.';
   if (msOf(order.at) - msOf(snapshot.observedAt) > SNAPSHOT_MAX_AGE_MS) return 'The look is too old.';
   return snapshot;
 }

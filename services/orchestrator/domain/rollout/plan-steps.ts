@@ -1,4 +1,4 @@
-import { compareVersions, nodeNamed, type ClusterDefinition, type ClusterSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
+import { compareVersions, nodeNamed, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
 import { deadlineMsOf, expectedMs, totalMs } from './budget.js';
 import { orderOf, type Place } from './order.js';
 import type { Phase, Plan, PlannedStep, Playbook, RolloutKind, StepKind } from './plan.js';
@@ -167,9 +167,9 @@ function patching(input: PlanInput, order: readonly Place[], original: string, t
   ];
 }
 
-/** The steps that bring one drained node to the target versions; nothing for a node that is there already. */
+/** The steps that bring one node (of this look) to the target versions; only a validation where it is there already. */
 function nodeSteps(input: PlanInput, node: string, phase: Phase): Draft[] {
-  const versions = nodeNamed(input.snapshot, node)?.versions ?? {};
+  const { versions } = nodeNamed(input.snapshot, node) as NodeSnapshot;
   const items = input.patchSet.items.filter((item) => behind(versions[item.name], item));
   if (items.length === 0) return [draft('validate', phase, node, { asActive: false })];
   return [

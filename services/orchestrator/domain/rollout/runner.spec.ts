@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { at, definitionOf, inputsOf, nodeSeen, activeSeen, Owner, plannedOf, planOf, PLAYBOOK, seen, T0, World, type DriveOptions } from './fixtures/contract.js';
+import { at, definitionOf, inputsOf, nodeSeen, activeSeen, Owner, plannedOf, planOf, PLAYBOOK, seen, stateOf, T0, World, type DriveOptions } from './fixtures/contract.js';
+import type { RunnerMemory } from './move.js';
 import type { RolloutEvent, RolloutPlanned } from './rollout.js';
+import { nextMove } from './runner.js';
+import { INITIAL } from './state.js';
 import { isoOf } from './time.js';
 
 const ADA = { subject: 'ada', role: 'operator' } as const;
@@ -175,6 +178,27 @@ describe('gates that wait', () => {
     expect(owner.state.downtimePlan).toMatchObject({ reason: 'This cluster cannot roll: Only the hypervisor protects it.' });
   });
 
+  it('is refused too when drift never answers: each silence closes the gate, and the time runs out', () => {
+    const owner = drive({
+      planned: plannedOf({ closesAt: at(240) }),
+      drift: (_requestId, world) => ({
+        type: 'RecordDriftAssessment',
+        at: isoOf(world.nowMs),
+        assessment: { requestId: 'another', assessedAt: isoOf(world.nowMs), blocking: [], warnings: 0, waived: 0, incomplete: [] },
+      }),
+    });
+    expect(owner.state.closed?.result).toBe('refused');
+    expect(owner.state.closed?.reason).toContain('drift: ');
+    expect(of(owner, 'DriftAssessmentRequested').length).toBeGreaterThan(1);
+  });
+
+  it('what only time can open is looked at again after a rest', () => {
+    const probe = { available: false, detail: 'the probe host boots' };
+    const owner = drive({ inputs: (world, state) => inputsOf(world.snapshot(), { drift: state.drift, ...(world.nowMs < T0 + 3_000 ? { probe } : {}) }) });
+    expect(owner.state.closed?.result).toBe('succeeded');
+    expect(of(owner, 'GateEvaluated').filter((gate) => gate.gate === 'probe').map((gate) => gate.status)).toEqual(['closed', 'open']);
+  });
+
   it('evidence that lapses under way is fetched again before the next irreversible step', () => {
     const gates = [{ gate: 'drift', maxAgeMs: 30_000 }] as const;
     const owner = drive({ planned: withPlaybook({ gates, phases: { ...PLAYBOOK.phases, soakMs: 60_000 } }) });
@@ -206,6 +230,34 @@ describe('when a step fails', () => {
       'join-b failed', 'drain-b', 'unpatch-b', 'reboot-b skipped', 'join-b', 'validate-b', 'release-b', 'stop-probe',
     ].slice(-7)); // prettier-ignore
     expect(world.node('a').active).toBe(true);
+  });
+
+  it('a patch job that ends badly is rolled back without another try, and without draining what is drained', () => {
+    const world = new World(2);
+    world.interfere = (requested, hurt) => {
+      if (requested.stepId !== '08-patch-b') return undefined;
+      hurt.jobs.set(requested.key, 1);
+      return { status: 'done', acts: ['job'] };
+    };
+    const owner = drive({ world });
+    expect(owner.state.closed).toMatchObject({ result: 'rolled-back', remains: [] });
+    expect(owner.outcomes().slice(-7).map((outcome) => outcome.slice(3))).toEqual(['patch-b failed', 'unpatch-b', 'reboot-b skipped', 'join-b', 'validate-b', 'release-b', 'stop-probe']);
+  });
+
+  it('holds where there is no way back: unproven, past the point of no return, or under the serving node', () => {
+    const unproven = new World(2);
+    unproven.badReleases = ['b:17.10'];
+    const wayBack = [{ node: 'b', proven: false, applicable: true, detail: 'no old release' }];
+    const first = drive({ world: unproven, inputs: (world, state) => inputsOf(world.snapshot(), { drift: state.drift, wayBack }) });
+    expect(first.state.held?.reason).toContain('The way back is not proven on b.');
+    const late = new World(2);
+    late.badReleases = ['a:17.10'];
+    const plan = planOf({ versionPairs: { postgresql: { allowed: true, wayBack: 'none', reason: 'the catalogue changes' } } });
+    expect(drive({ world: late, planned: plannedOf({ plan }) }).state.held?.reason).toContain('The point of no return has been passed.');
+    const home = new World(2);
+    home.distort = (observation) => (home.node('a').active && home.node('a').installed === '17.10' ? { ...observation, checks: [{ check: 'writes', passed: false, detail: 'read-only' }] } : observation);
+    const phases = { ...PLAYBOOK.phases, failback: { enabled: true } };
+    expect(drive({ world: home, planned: withPlaybook({ phases }) }).state.held?.reason).toContain('The node that serves would have to be taken back.');
   });
 
   it('holds where the playbook says so; an abort then returns what is out', () => {
@@ -346,6 +398,29 @@ describe('when it cannot be told', () => {
     expect(owner.moves.filter((move) => move.move === 'observe').length).toBeGreaterThan(5);
   });
 
+  it('a look that brings nothing is repeated', () => {
+    const world = new World(2);
+    let blind = 3;
+    world.distort = (observation) => (world.probe === 'running' && blind-- > 0 ? { at: observation.at } : observation);
+    expect(drive({ world }).state.closed?.result).toBe('succeeded');
+  });
+
+  it('an end that cannot be seen completely is waited for, then held with the reason', () => {
+    const world = new World(2);
+    world.distort = (observation) => (world.probe === 'ended' && observation.snapshot !== undefined ? { ...observation, snapshot: { ...observation.snapshot, complete: false } } : observation);
+    expect(drive({ world }).state.held?.reason).toBe('The rollout may not close as succeeded: Not every node was seen to run the target versions.');
+  });
+
+  it('who serves is not concluded from a look that shows two', () => {
+    const world = new World(2);
+    world.distort = (observation) => {
+      const joined = world.probe === 'running' && world.node('b').installed === '17.10' && world.node('b').joined && !world.node('b').electable;
+      return joined ? { ...observation, snapshot: seen([activeSeen('a'), activeSeen('b')], { observedAt: observation.at }) } : observation;
+    };
+    const owner = drive({ world });
+    expect(of(owner, 'StepSucceeded').find((step) => step.stepId === '10-join-b')?.serving).toBeUndefined();
+  });
+
   it('a soak in which the node falls over fails', () => {
     const world = new World(2);
     world.interfere = (requested, hurt) => {
@@ -381,6 +456,23 @@ describe('foreign hands', () => {
       owner.world.node('a').active = false;
     });
     expect(drive({ before }).state.held?.reason).toBe('a does not serve any more, and nobody else does.');
+  });
+});
+
+describe('the next move', () => {
+  const memory: RunnerMemory = { incarnation: 'i-1', performed: null, observation: null, gatesEvaluatedAtMs: null, nextRequestId: 'q' };
+
+  it('is to wait where there is no rollout, or another incarnation owns it', () => {
+    expect(nextMove(INITIAL, memory, T0)).toEqual({ move: 'wait', because: 'There is no rollout yet.' });
+    expect(nextMove(stateOf([{ type: 'RolloutPlanned', data: plannedOf() }]), memory, T0)).toEqual({ move: 'wait', because: 'Another incarnation owns the rollout.' });
+  });
+
+  it('hands the neighbours on a shared host to the order', () => {
+    let neighbours: unknown;
+    const world = new World(2);
+    world.distort = (observation) => ({ ...observation, neighbours: [] });
+    drive({ world, before: (move) => void (move.move === 'command' && move.command.type === 'RequestStep' && move.command.stepId === '07-drain-b' ? (neighbours = move.command.neighbours) : undefined) });
+    expect(neighbours).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import type { Goal, Observation } from './observation.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
 import { MAX_ATTEMPTS } from './decide-steps.js';
-import { inFlight, isGoing, isKnown, isMoving, nextPlanned, nodeOf, unknownStep, type Going, type Known } from './state.js';
+import { inFlight, isKnown, lookAfterMs, nextPlanned, nodeOf, unknownStep, type Going, type Known } from './state.js';
 import { STEP_RULES } from './steps/index.js';
 import { isoOf, msOf } from './time.js';
 
@@ -29,7 +29,8 @@ export function nextMove(state: RolloutState, memory: RunnerMemory, nowMs: numbe
       return towardsAdmission(state, memory, nowMs);
     case 'running':
     case 'recovering':
-      return isGoing(state) ? onTheMove(state, memory, nowMs) : wait('The rollout has no plan.');
+      // Nothing is admitted without a plan.
+      return onTheMove(state as Going, memory, nowMs);
     case 'held':
       return wait('Held: a person resumes or aborts.');
     case 'frozen':
@@ -67,6 +68,8 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
   const open = driftRequest !== null && drift?.requestId !== driftRequest.requestId;
   if (open && nowMs < msOf(driftRequest.deadlineAt)) return sleep(msOf(driftRequest.deadlineAt), 'Drift is being assessed.');
   if (usable(state, nowMs)) return null;
+  // An answer that did not come closes the gate, before the question is asked again.
+  if (open && (memory.gatesEvaluatedAtMs ?? 0) < msOf(driftRequest.deadlineAt)) return null;
   const askAtMs = driftRequest === null ? nowMs : msOf(driftRequest.requestedAt) + RECHECK_MS[environment];
   if (nowMs < askAtMs) return judged(state) ? sleep(askAtMs, 'Drift is assessed again.') : null;
   const deadlineAt = isoOf(nowMs + DRIFT_ANSWER_MS[environment]);
@@ -98,8 +101,8 @@ function onTheMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
   const due = dueNow(state, nowMs);
   if (due.due === 'close') return closing(state, memory, nowMs);
   if (due.due !== 'nothing') return concludeMove(state, memory, nowMs);
-  const next = nextPlanned(state);
-  return next === undefined ? wait('Nothing is left to do.') : begin(state, next, memory, nowMs);
+  // Where no step is left, closing is due.
+  return begin(state, nextPlanned(state) as StepState, memory, nowMs);
 }
 
 function concludeMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
@@ -112,7 +115,7 @@ function closing(state: Going, memory: RunnerMemory, nowMs: number): Move {
   const last = state.steps.at(-1);
   if (last === undefined) return concludeMove(state, memory, nowMs);
   const seen = lookFor(state, memory, last.step.stepId);
-  const waitedMs = nowMs - msOf(state.lookAfter ?? isoOf(nowMs));
+  const waitedMs = nowMs - lookAfterMs(state);
   if (seen?.snapshot?.complete === true || (seen !== null && waitedMs > last.step.deadlineMs)) return concludeMove(state, memory, nowMs);
   return lookAgain(last, null, seen, waitedMs, nowMs, 'The rollout ends with what runs now.');
 }
@@ -121,7 +124,7 @@ function closing(state: Going, memory: RunnerMemory, nowMs: number): Move {
 function lookFor(state: Going, memory: RunnerMemory, purpose: string): Observation | null {
   const seen = memory.observation;
   if (seen?.forStep !== purpose) return null;
-  return state.lookAfter !== null && msOf(seen.observation.at) < msOf(state.lookAfter) ? null : seen.observation;
+  return msOf(seen.observation.at) < lookAfterMs(state) ? null : seen.observation;
 }
 
 function lookAgain(step: StepState, requested: StepRequested | null, last: Observation | null, waitedMs: number, nowMs: number, because: string): Move {
@@ -162,7 +165,7 @@ function order(next: StepState, memory: RunnerMemory, nowMs: number, seen: Obser
 /** Irreversible steps are ordered on a fresh look. One that speaks against them is repeated until the step's own time is over. */
 function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs: number): Move {
   const seen = lookFor(state, memory, next.step.stepId);
-  const sinceMs = msOf(state.lookAfter ?? isoOf(nowMs));
+  const sinceMs = lookAfterMs(state);
   if (seen === null) return lookAgain(next, null, null, 0, nowMs, `${next.step.stepId} needs a fresh look.`);
   const deviation = deviationOf(state, seen);
   if (deviation !== null) {

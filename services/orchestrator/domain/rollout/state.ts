@@ -1,5 +1,6 @@
 import type { Plan } from './plan.js';
 import type { RolloutPlanned, RolloutState, StepState } from './rollout.js';
+import { msOf } from './time.js';
 
 /** Questions to the folded state that decide, the runner, gates and invariants share, so that they cannot disagree. */
 
@@ -93,6 +94,11 @@ export function dataNodes(state: Going): readonly string[] {
 /** Has the standby phase begun? Its first request fixes who the original active is. */
 export function standbyBegun(state: RolloutState): boolean {
   return state.steps.some((step) => step.step.phase === 'standby' && step.attempt > 0);
+}
+
+/** Looks from before this moment (milliseconds since the epoch) are no ground for an order. */
+export function lookAfterMs(state: RolloutState): number {
+  return state.lookAfter === null ? 0 : msOf(state.lookAfter);
 }
 
 /** The node that a step is about; empty for steps that are about the whole rollout. */
