@@ -26,7 +26,7 @@ interface Pair {
 }
 
 async function pair(): Promise<Pair> {
-  const base = mkdtempSync(join(realpathSync(tmpdir()), 'understudy-pair-'));
+  const base = mkdtempSync(join(realpathSync(tmpdir()), 'understudy-probe-pair-'));
   execFileSync('chmod', ['755', base]);
   const folders = [join(base, 'a'), join(base, 'b')] as const;
   const ports = [await freePort(), await freePort()] as const;

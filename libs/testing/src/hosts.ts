@@ -45,10 +45,7 @@ export function testHost(options: TestHostOptions = {}): TestHost {
     again,
     remove: async () => {
       await closeHosts(Object.fromEntries(opened.map((host, index) => [String(index), host])));
-      await eventually('no process is left below the test host', () => {
-        killBelow(root);
-        return processesBelow(root).length === 0;
-      });
+      await killBelow(root);
       rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -62,9 +59,13 @@ export function processesBelow(folder: string): readonly number[] {
   });
 }
 
-/** SIGKILL to every process below the folder, as a power cut would. */
-export function killBelow(folder: string): void {
-  for (const pid of processesBelow(folder)) killHard(pid);
+/** SIGKILL to every process below the folder, as a power cut would, until none is left: they may be starting others. */
+export function killBelow(folder: string): Promise<void> {
+  return eventually(`no process is left below ${folder}`, () => {
+    const pids = processesBelow(folder);
+    for (const pid of pids) killHard(pid);
+    return pids.length === 0;
+  });
 }
 
 /** Is there a process of this id that has not ended? */

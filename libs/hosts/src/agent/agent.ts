@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CommandResult, HostAccess } from '../access/access.js';
 
-/** The program stays a shell file, so that it can be read, linted and run by hand; it lies beside the sources. */
-const PROGRAM = readFileSync(new URL('../../src/agent/host.sh', import.meta.url), 'utf8');
+/** The program stays shell files, so that they can be read and linted; they lie beside the sources, also for `dist`. */
+const PARTS = ['1-base.sh', '2-claim.sh', '3-run.sh', '4-verbs.sh'];
+const PROGRAM = PARTS.map((part) => readFileSync(new URL(`../../src/agent/host/${part}`, import.meta.url), 'utf8')).join('');
 const DIGEST = createHash('sha256').update(PROGRAM).digest('hex');
 const PROGRAM_PATH = `.understudy/host-${DIGEST.slice(0, 16)}.sh`;
 
@@ -37,7 +38,7 @@ export type AgentAnswer =
   | { readonly status: 'unknown'; readonly reason: string };
 
 /**
- * Speaks with `host.sh` over any access. The program is put on the host under its own digest before it is first
+ * Speaks with the host program (`host/`) over any access. The program is put on the host under its own digest before it is first
  * needed, so two versions of the orchestrator each find theirs; what they keep on the host has one format.
  */
 export class HostAgent {

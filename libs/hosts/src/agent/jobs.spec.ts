@@ -147,15 +147,13 @@ describe.each([{ owner: undefined }, ...(asRoot ? [{ owner: NOBODY }] : [])])(
       writeFileSync(join(test.root, 'boot_id'), 'boot-2\n');
       expect(await state('rebooted')).toMatchObject({ status: 'lost' });
       writeFileSync(join(test.root, 'boot_id'), 'boot-1\n');
-      killBelow(test.root);
-      await eventually('they are gone', () => processesBelow(test.root).length === 0);
+      await killBelow(test.root);
       expect(await state('killed')).toMatchObject({ status: 'lost' });
     });
 
     it('does not take a stranger with the same process id for the job', async () => {
       await test.host.jobs.start(job('reused', 'sleep 300'));
-      killBelow(test.root);
-      await eventually('they are gone', () => processesBelow(test.root).length === 0);
+      await killBelow(test.root);
       const folder = join(test.root, '.understudy/v1/jobs/reused');
       for (const name of ['pid', 'super']) writeFileSync(join(folder, name), `${process.pid} 12345 boot-1\n`);
       expect(await state('reused')).toMatchObject({ status: 'lost' });

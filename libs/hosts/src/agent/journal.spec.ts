@@ -122,7 +122,7 @@ describe.each([{ owner: undefined }, ...(asRoot ? [{ owner: NOBODY }] : [])])(
         const request = act(`step/killed/${round}`, `echo ran >>runs-${round}`);
         const first = test.host.journal.act(request);
         await new Promise((resolve) => setTimeout(resolve, round * 4));
-        killBelow(test.root);
+        await killBelow(test.root);
         await first;
         await eventually('nothing runs', () => processesBelow(test.root).length === 0);
         const again = await test.host.journal.act(request);

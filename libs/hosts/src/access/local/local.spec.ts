@@ -13,7 +13,7 @@ hostAccessContract('local', async () => {
 });
 
 describe('local access', () => {
-  it.runIf(asRoot)('runs as the owner of the root folder when we are root, without our groups', async () => {
+  it.runIf(asRoot)('runs as the owner of the root folder when we are root, without our groups (needs root)', async () => {
     const { host, remove } = testHost({ owner: NOBODY });
     const result = await host.access.run({ argv: ['sh', '-c', 'id -u; id -G; touch made; stat -c %u made'], deadlineMs: 10_000 });
     expect(result).toMatchObject({ code: 0, stdout: `${NOBODY}\n${NOBODY}\n${NOBODY}\n` });

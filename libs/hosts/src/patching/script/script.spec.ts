@@ -164,7 +164,7 @@ describe('patch source script', () => {
     expect(() => scriptSource(good.folder).apply(test.host, item)).toThrow('links are not followed');
   });
 
-  it.runIf(asRoot)('refuses a command that belongs to another user', () => {
+  it.runIf(asRoot)('refuses a command that belongs to another user (needs root)', () => {
     chownSync(join(good.folder, 'patch-widget'), 65_534, 65_534);
     const test = hostFor(good.sha256);
     open.push(test);
