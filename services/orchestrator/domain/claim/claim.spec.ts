@@ -16,7 +16,11 @@ describe('a claim on a host', () => {
 
   it('is refused to another rollout until it is given back, with who and since when', () => {
     const other = { type: 'ClaimHost', ...claim, rollout: 'r-2' } as const;
-    const refusal = { pointer: '/host', code: 'HOST_CLAIMED', detail: `host-a has been held by rollout r-1 since ${claim.at}; wait for its end.` };
+    const refusal = {
+      pointer: '/host',
+      code: 'HOST_CLAIMED',
+      detail: `host-a has been held by rollout r-1 since ${claim.at}; wait for its end.`,
+    };
     expect(decide(other, given(CLAIMED))).toEqual({ accepted: false, kind: 'locked', refusals: [refusal] });
     expect(decide(other, given(CLAIMED, RELEASED)).accepted).toBe(true);
   });

@@ -5,8 +5,7 @@ import { accept, refuse, type Decider, type Decision } from '@understudy/decider
  * closes it, so that no two rollouts ever share a host, whatever crashes.
  */
 export type ClaimEvent =
-  | { readonly type: 'HostClaimed'; readonly data: HostClaim }
-  | { readonly type: 'HostReleased'; readonly data: HostClaim };
+  { readonly type: 'HostClaimed'; readonly data: HostClaim } | { readonly type: 'HostReleased'; readonly data: HostClaim };
 
 export interface HostClaim {
   readonly host: string;

@@ -24,30 +24,58 @@ export interface PatchSetState {
 function decide(command: PatchSetCommand, state: PatchSetState): Decision<PatchSetEvent> {
   const { patchSet, by, at } = command;
   if (by.role !== 'operator' && by.role !== 'admin') {
-    return refuse('forbidden', { pointer: '', code: 'ROLE_MISSING', detail: `${by.subject} is ${by.role}; an operator or admin may define patch sets.` });
+    return refuse('forbidden', {
+      pointer: '',
+      code: 'ROLE_MISSING',
+      detail: `${by.subject} is ${by.role}; an operator or admin may define patch sets.`,
+    });
   }
   if (state.patchSet !== null) {
     if (JSON.stringify(state.patchSet) === JSON.stringify(patchSet)) return accept();
-    return refuse('conflict', { pointer: '/id', code: 'PATCH_SET_EXISTS', detail: `Patch set ${patchSet.id} is defined and never changes; use another id.` });
+    return refuse('conflict', {
+      pointer: '/id',
+      code: 'PATCH_SET_EXISTS',
+      detail: `Patch set ${patchSet.id} is defined and never changes; use another id.`,
+    });
   }
   const refusals = complaints(command);
-  return refusals.length > 0 ? refuse('invalid', ...refusals) : accept({ type: 'PatchSetDefined', data: { patchSet, by: by.subject, at } });
+  return refusals.length > 0
+    ? refuse('invalid', ...refusals)
+    : accept({ type: 'PatchSetDefined', data: { patchSet, by: by.subject, at } });
 }
 
 function complaints(command: PatchSetCommand): readonly Refusal[] {
   const { patchSet, sources, at } = command;
-  const empty: Refusal = { pointer: '/items', code: 'NO_ITEMS', detail: 'A patch set names at least one item with its target version.' };
+  const empty: Refusal = {
+    pointer: '/items',
+    code: 'NO_ITEMS',
+    detail: 'A patch set names at least one item with its target version.',
+  };
   const items = patchSet.items.flatMap((item, index): Refusal[] => {
     const pointer = `/items/${index}`;
     const known = sources.includes(item.source);
     const twice = patchSet.items.findIndex((other) => other.name === item.name) !== index;
     return [
-      ...(known ? [] : [{ pointer: `${pointer}/source`, code: 'UNKNOWN_SOURCE', detail: `There is no patch source ${item.source}; there are ${sources.join(', ')}.` }]),
-      ...(twice ? [{ pointer: `${pointer}/name`, code: 'DUPLICATE_ITEM', detail: `${item.name} has a target version already.` }] : []),
+      ...(known
+        ? []
+        : [
+            {
+              pointer: `${pointer}/source`,
+              code: 'UNKNOWN_SOURCE',
+              detail: `There is no patch source ${item.source}; there are ${sources.join(', ')}.`,
+            },
+          ]),
+      ...(twice
+        ? [{ pointer: `${pointer}/name`, code: 'DUPLICATE_ITEM', detail: `${item.name} has a target version already.` }]
+        : []),
     ];
   });
   const early = Date.parse(patchSet.publishedAt) > Date.parse(at);
-  const future: Refusal = { pointer: '/publishedAt', code: 'PUBLISHED_IN_THE_FUTURE', detail: `${patchSet.publishedAt} lies ahead; debt counts from when fixes were published.` };
+  const future: Refusal = {
+    pointer: '/publishedAt',
+    code: 'PUBLISHED_IN_THE_FUTURE',
+    detail: `${patchSet.publishedAt} lies ahead; debt counts from when fixes were published.`,
+  };
   return [...(patchSet.items.length === 0 ? [empty] : []), ...items, ...(early ? [future] : [])];
 }
 

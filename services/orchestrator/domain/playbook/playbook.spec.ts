@@ -48,7 +48,12 @@ describe('reading a playbook', () => {
       version: 2,
       kind: 'rehearsal',
       gates: [{ gate: 'drift', maxAgeMs: 60_000 }],
-      phases: { switchoverTest: { enabled: false, andBack: false }, failback: { enabled: true }, soakMs: 5_000, interruptionBudgetMs: 2_000 },
+      phases: {
+        switchoverTest: { enabled: false, andBack: false },
+        failback: { enabled: true },
+        soakMs: 5_000,
+        interruptionBudgetMs: 2_000,
+      },
       checks: [
         { name: 'orders', kind: 'sql', sql: 'select count(*) from orders', expect: '1' },
         { name: 'shop', kind: 'http', url: 'http://127.0.0.1/health', expect: 'ok' },
@@ -96,8 +101,14 @@ describe('reading a playbook', () => {
   it('refuses shapes that are none, and checks without content or of one name', () => {
     expect(codes('a text')).toEqual([' NOT_AN_OBJECT', '/name NOT_A_NAME', '/version NOT_IN_RANGE']);
     expect(codes({ name: 'a', version: 1, gates: 'all', phases: null, checks: [null] })).toContain('/gates NOT_A_LIST');
-    expect(codes({ name: 'a', version: 1, phases: [], pauseBefore: {} })).toEqual(['/phases NOT_AN_OBJECT', '/pauseBefore NOT_A_LIST']);
+    expect(codes({ name: 'a', version: 1, phases: [], pauseBefore: {} })).toEqual([
+      '/phases NOT_AN_OBJECT',
+      '/pauseBefore NOT_A_LIST',
+    ]);
     const check = { name: 'same', kind: 'sql', sql: '', expect: '1' };
-    expect(codes({ name: 'a', version: 1, checks: [check, { ...check, sql: 'select 1' }] })).toEqual(['/checks/0/sql NOT_A_TEXT', '/checks/1/name DUPLICATE_CHECK']);
+    expect(codes({ name: 'a', version: 1, checks: [check, { ...check, sql: 'select 1' }] })).toEqual([
+      '/checks/0/sql NOT_A_TEXT',
+      '/checks/1/name DUPLICATE_CHECK',
+    ]);
   });
 });

@@ -26,7 +26,11 @@ export interface PlaybookState {
 function decide(command: PlaybookCommand, state: PlaybookState): Decision<PlaybookEvent> {
   const { playbook, hash, by, at } = command;
   if (by.role !== 'operator' && by.role !== 'admin') {
-    return refuse('forbidden', { pointer: '', code: 'ROLE_MISSING', detail: `${by.subject} is ${by.role}; an operator or admin may store playbooks.` });
+    return refuse('forbidden', {
+      pointer: '',
+      code: 'ROLE_MISSING',
+      detail: `${by.subject} is ${by.role}; an operator or admin may store playbooks.`,
+    });
   }
   const stored = state.versions[playbook.version];
   if (stored !== undefined) {
@@ -43,7 +47,14 @@ function decide(command: PlaybookCommand, state: PlaybookState): Decision<Playbo
 
 function evolve(state: PlaybookState, event: PlaybookEvent): PlaybookState {
   const { playbook, hash } = event.data;
-  return { versions: { ...state.versions, [playbook.version]: { playbook, hash } }, latest: Math.max(state.latest, playbook.version) };
+  return {
+    versions: { ...state.versions, [playbook.version]: { playbook, hash } },
+    latest: Math.max(state.latest, playbook.version),
+  };
 }
 
-export const playbookDecider: Decider<PlaybookState, PlaybookCommand, PlaybookEvent> = { initial: { versions: {}, latest: 0 }, decide, evolve };
+export const playbookDecider: Decider<PlaybookState, PlaybookCommand, PlaybookEvent> = {
+  initial: { versions: {}, latest: 0 },
+  decide,
+  evolve,
+};

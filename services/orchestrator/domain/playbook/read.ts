@@ -47,13 +47,25 @@ export function readPlaybook(document: unknown): PlaybookReading {
     kind: oneOf(root['kind'], '/kind', normal.kind, ['patch', 'rehearsal', 'switchover-test', 'downtime'], say),
     gates: list(root['gates'], '/gates', say).map((gate, index) => gateOf(gate, `/gates/${index}`, say)),
     phases: {
-      switchoverTest: { enabled: flag(test['enabled'], '/phases/switchoverTest/enabled', true, say), andBack: flag(test['andBack'], '/phases/switchoverTest/andBack', true, say) },
+      switchoverTest: {
+        enabled: flag(test['enabled'], '/phases/switchoverTest/enabled', true, say),
+        andBack: flag(test['andBack'], '/phases/switchoverTest/andBack', true, say),
+      },
       failback: { enabled: flag(failback['enabled'], '/phases/failback/enabled', false, say) },
       soakMs: number(phases['soakMs'], '/phases/soakMs', normal.phases.soakMs, 0, LONGEST_MS, say),
-      interruptionBudgetMs: number(phases['interruptionBudgetMs'], '/phases/interruptionBudgetMs', normal.phases.interruptionBudgetMs, 1, LONGEST_MS, say),
+      interruptionBudgetMs: number(
+        phases['interruptionBudgetMs'],
+        '/phases/interruptionBudgetMs',
+        normal.phases.interruptionBudgetMs,
+        1,
+        LONGEST_MS,
+        say,
+      ),
     },
     checks: checksOf(root['checks'], say),
-    pauseBefore: list(root['pauseBefore'], '/pauseBefore', say).map((phase, index) => phaseOf(phase, `/pauseBefore/${index}`, say)),
+    pauseBefore: list(root['pauseBefore'], '/pauseBefore', say).map((phase, index) =>
+      phaseOf(phase, `/pauseBefore/${index}`, say),
+    ),
     onFailure: oneOf(root['onFailure'], '/onFailure', normal.onFailure, ['rollback', 'hold'], say),
     maxUnavailable: oneOf(root['maxUnavailable'], '/maxUnavailable', 1, [1], say),
     durations: durationsOf(root['durations'], say),
@@ -70,7 +82,8 @@ function fieldsOf(value: unknown, pointer: string, known: readonly string[], say
     return {};
   }
   for (const field of Object.keys(value)) {
-    if (!known.includes(field)) say(`${pointer}/${field}`, 'UNKNOWN_FIELD', `There is no field ${field} here; there are ${known.join(', ')}.`);
+    if (!known.includes(field))
+      say(`${pointer}/${field}`, 'UNKNOWN_FIELD', `There is no field ${field} here; there are ${known.join(', ')}.`);
   }
   return value as Fields;
 }
@@ -111,21 +124,27 @@ function number(value: unknown, pointer: string, normal: number, least: number, 
 function oneOf<T extends string | number>(value: unknown, pointer: string, normal: T, known: readonly T[], say: Say): T {
   if (value === undefined) return normal;
   const found = known.find((candidate) => candidate === value);
-  if (found === undefined) say(pointer, 'UNKNOWN_VALUE', `${JSON.stringify(value)} is not known here; it is one of ${known.join(', ')}.`);
+  if (found === undefined)
+    say(pointer, 'UNKNOWN_VALUE', `${JSON.stringify(value)} is not known here; it is one of ${known.join(', ')}.`);
   return found ?? normal;
 }
 
 function gateOf(value: unknown, pointer: string, say: Say): Playbook['gates'][number] {
   const fields = fieldsOf(value, pointer, ['gate', 'maxAgeMs'], say);
   const gate = GATES.find((candidate) => candidate === fields['gate']);
-  if (gate === undefined) say(`${pointer}/gate`, 'UNKNOWN_GATE', `There is no gate ${String(fields['gate'])}; there are ${GATES.join(', ')}.`);
+  if (gate === undefined)
+    say(`${pointer}/gate`, 'UNKNOWN_GATE', `There is no gate ${String(fields['gate'])}; there are ${GATES.join(', ')}.`);
   return { gate: gate ?? ('' as GateName), maxAgeMs: number(fields['maxAgeMs'], `${pointer}/maxAgeMs`, 0, 1, LONGEST_MS, say) };
 }
 
 function phaseOf(value: unknown, pointer: string, say: Say): Phase {
   const phase = PHASES.find((candidate) => candidate === value && candidate !== 'recovery' && candidate !== 'admit');
   if (phase === undefined) {
-    say(pointer, 'UNKNOWN_PHASE', `There is no phase ${String(value)} to pause before; there are ${PHASES.slice(1, -1).join(', ')}.`);
+    say(
+      pointer,
+      'UNKNOWN_PHASE',
+      `There is no phase ${String(value)} to pause before; there are ${PHASES.slice(1, -1).join(', ')}.`,
+    );
   }
   return phase ?? 'preflight';
 }

@@ -37,7 +37,11 @@ function afterUnknown(state: Going): Conclusion | null {
   const unknown = unknownStep(state);
   if (unknown === undefined) return null;
   if (state.abortRequested === null) return { due: 'nothing' };
-  return { due: 'close', result: 'needs-attention', reason: `Aborted, and what became of ${unknown.step.stepId} could not be told.` };
+  return {
+    due: 'close',
+    result: 'needs-attention',
+    reason: `Aborted, and what became of ${unknown.step.stepId} could not be told.`,
+  };
 }
 
 function afterFailed(state: Going): Conclusion | null {
@@ -80,7 +84,10 @@ function beforeNext(state: Going, nowMs: number): Conclusion {
 }
 
 /** Whatever closes with something left behind says so. */
-export function honestResult(state: RolloutState, result: RolloutResult): { readonly result: RolloutResult; readonly remains: ReturnType<typeof remains> } {
+export function honestResult(
+  state: RolloutState,
+  result: RolloutResult,
+): { readonly result: RolloutResult; readonly remains: ReturnType<typeof remains> } {
   const left = remains(state);
   return left.length > 0 ? { result: 'needs-attention', remains: left } : { result, remains: left };
 }

@@ -11,10 +11,13 @@ function ownerOf(nodes: number, before?: ConstructorParameters<typeof Owner>[0][
 }
 
 /** Before the intent is appended, between intent and act, after the act and before its outcome: by the number of the move. */
-const moments = fc.uniqueArray(fc.record({ move: fc.integer({ min: 0, max: 120 }), fate: fc.constantFrom('crash' as const, 'crash-after' as const) }), {
-  maxLength: 8,
-  selector: (moment) => moment.move,
-});
+const moments = fc.uniqueArray(
+  fc.record({ move: fc.integer({ min: 0, max: 120 }), fate: fc.constantFrom('crash' as const, 'crash-after' as const) }),
+  {
+    maxLength: 8,
+    selector: (moment) => moment.move,
+  },
+);
 
 describe('a process that dies', () => {
   it('at any move, any number of times: the rollout ends succeeded, and no key acts twice', () => {
@@ -32,9 +35,15 @@ describe('a process that dies', () => {
   });
 
   it('between act and outcome: the effect is found and adopted, not done again', () => {
-    const owner = ownerOf(2, (move) => (move.move === 'perform' && move.step.stepId === '08-patch-b' ? 'crash-after' : undefined));
+    const owner = ownerOf(2, (move) =>
+      move.move === 'perform' && move.step.stepId === '08-patch-b' ? 'crash-after' : undefined,
+    );
     owner.run();
-    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({ status: 'succeeded', adopted: true, attempt: 1 });
+    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({
+      status: 'succeeded',
+      adopted: true,
+      attempt: 1,
+    });
   });
 
   it('between intent and act: seen not to have happened, and begun as a second attempt', () => {
@@ -45,7 +54,11 @@ describe('a process that dies', () => {
       return 'crash';
     });
     owner.run();
-    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({ status: 'succeeded', adopted: false, attempt: 2 });
+    expect(owner.state.steps.find((step) => step.step.stepId === '08-patch-b')).toMatchObject({
+      status: 'succeeded',
+      adopted: false,
+      attempt: 2,
+    });
     expect(owner.world.journal.filter((key) => key.includes('08-patch-b'))).toEqual(['r-1/08-patch-b/2']);
   });
 });
@@ -79,7 +92,8 @@ describe('a person who aborts', () => {
         let count = 0;
         const by = { subject: 'ada', role: 'operator' } as const;
         const owner = ownerOf(2, (move, self) => {
-          if (count++ === moment && move.move !== 'wait') self.give({ type: 'Hold', by, reason: 'lunch', at: isoOf(self.world.nowMs) });
+          if (count++ === moment && move.move !== 'wait')
+            self.give({ type: 'Hold', by, reason: 'lunch', at: isoOf(self.world.nowMs) });
           return undefined;
         });
         owner.run();

@@ -18,7 +18,11 @@ type Decided = Decision<RolloutEvent>;
 export function revisePlan(command: Command<'RevisePlan'>, state: Known): Decided {
   const standing = state.status === 'planned' || (state.status === 'held' && state.recovery === null);
   if (!standing) {
-    return refuse('conflict', { pointer: '', code: 'NOT_STANDING', detail: `The rollout is ${state.status}: hold it before its plan is revised.` });
+    return refuse('conflict', {
+      pointer: '',
+      code: 'NOT_STANDING',
+      detail: `The rollout is ${state.status}: hold it before its plan is revised.`,
+    });
   }
   const { plan, reason, binding, topologyFingerprint, at } = command;
   const order: RolloutEvent = { type: 'PlanRevised', data: { plan, reason, binding, topologyFingerprint, recovery: null, at } };
@@ -29,10 +33,15 @@ export function revisePlan(command: Command<'RevisePlan'>, state: Known): Decide
 export function recordApproval(command: Command<'RecordApproval'>, state: Known): Decided {
   const { by, binding, at } = command;
   if (by === state.planned.plannedBy) {
-    return refuse('forbidden', { pointer: '', code: 'SELF_APPROVAL', detail: `${by} planned this rollout: another approver has to look at it.` });
+    return refuse('forbidden', {
+      pointer: '',
+      code: 'SELF_APPROVAL',
+      detail: `${by} planned this rollout: another approver has to look at it.`,
+    });
   }
   if (binding !== state.binding) {
-    const detail = 'What was approved is not what would be done now: plan, playbook, patch set, topology or window changed. Look again.';
+    const detail =
+      'What was approved is not what would be done now: plan, playbook, patch set, topology or window changed. Look again.';
     return refuse('conflict', { pointer: '/binding', code: 'PLAN_CHANGED', detail });
   }
   if (state.approval?.by === by && state.approval.binding === binding) return accept();
@@ -61,7 +70,8 @@ export function receiveDrift(command: Command<'RecordDriftAssessment'>, state: K
 /** Before admission: all gates, and what follows. Under way: the ones whose evidence ages. */
 export function evaluateAll(command: Command<'EvaluateGates'>, state: Known): Decided {
   if (state.status === 'planned') return towardsAdmission(command, state);
-  if (!isMoving(state)) return refuse('conflict', { pointer: '', code: 'NOT_RUNNING', detail: `The rollout is ${state.status}.` });
+  if (!isMoving(state))
+    return refuse('conflict', { pointer: '', code: 'NOT_RUNNING', detail: `The rollout is ${state.status}.` });
   return underWay(command, state);
 }
 
@@ -81,7 +91,9 @@ function changed(state: Known, evaluated: readonly GateEvaluated[]): readonly Ro
 }
 
 function tellsNew(before: GateEvaluated | undefined, now: GateEvaluated): boolean {
-  return before?.status !== now.status || before.reason !== now.reason || before.final !== now.final || lapsedBetween(before, now);
+  return (
+    before?.status !== now.status || before.reason !== now.reason || before.final !== now.final || lapsedBetween(before, now)
+  );
 }
 
 /** Open again on newer evidence: the old one has run out, or the question that it answers is another. */
@@ -107,14 +119,17 @@ function risksOf(state: Going): readonly string[] {
   const { order } = state.plan;
   const { plannedBy } = state.planned;
   if (order.length > 2) return [];
-  return [`While one of ${order.map((place) => place.node).join(' and ')} is out, the other has no standby; accepted by ${plannedBy} with the rollout.`];
+  return [
+    `While one of ${order.map((place) => place.node).join(' and ')} is out, the other has no standby; accepted by ${plannedBy} with the rollout.`,
+  ];
 }
 
 function refusal(state: Known, evaluated: readonly GateEvaluated[], command: Command<'EvaluateGates'>): Decided {
   const shut = evaluated.filter((gate) => gate.requirement === 'required' && gate.status !== 'open');
   const reason = shut.map((gate) => `${gate.gate}: ${gate.reason}`).join(' ');
   const layer = shut.find((gate) => gate.final && gate.gate === 'ha-layer');
-  const offer = layer !== undefined && state.downtimePlan === null ? [downtimeEvent(state, command.inputs.snapshot, layer.reason)] : [];
+  const offer =
+    layer !== undefined && state.downtimePlan === null ? [downtimeEvent(state, command.inputs.snapshot, layer.reason)] : [];
   const closing = closedEvent(state, 'refused', reason, command.inputs.snapshot, command.at);
   return accept(...changed(state, evaluated), ...offer, closing);
 }
@@ -132,5 +147,8 @@ function underWay(command: Command<'EvaluateGates'>, state: Known): Decided {
   if (shut.length === 0) return accept(...events);
   const reason = shut.map((gate) => `${gate.gate}: ${gate.reason}`).join(' ');
   const whoCanChangeIt = shut.map((gate) => gate.whoCanChangeIt).join('; ');
-  return accept<RolloutEvent>(...events, { type: 'RolloutHeld', data: { reason, whoCanChangeIt, afterStep: null, at: command.at } });
+  return accept<RolloutEvent>(...events, {
+    type: 'RolloutHeld',
+    data: { reason, whoCanChangeIt, afterStep: null, at: command.at },
+  });
 }

@@ -10,7 +10,11 @@ type Decided = Decision<RolloutEvent>;
 
 function notAllowed(by: Person): Decision<never> | null {
   if (by.role === 'operator' || by.role === 'admin' || by.role === 'system') return null;
-  return refuse('forbidden', { pointer: '', code: 'ROLE_MISSING', detail: `${by.subject} is ${by.role}; an operator or admin may do this.` });
+  return refuse('forbidden', {
+    pointer: '',
+    code: 'ROLE_MISSING',
+    detail: `${by.subject} is ${by.role}; an operator or admin may do this.`,
+  });
 }
 
 /** Before admission it holds at once: nothing has begun. Else at the next safe point. */
@@ -32,7 +36,11 @@ export function resume(command: Command<'Resume'>, state: Known): Decided {
   const forbidden = notAllowed(command.by);
   if (forbidden !== null) return forbidden;
   if (state.held === null && state.frozen === null && state.holdRequested === null) {
-    return refuse('conflict', { pointer: '', code: 'NOT_HELD', detail: `The rollout is ${state.status}: there is nothing to resume.` });
+    return refuse('conflict', {
+      pointer: '',
+      code: 'NOT_HELD',
+      detail: `The rollout is ${state.status}: there is nothing to resume.`,
+    });
   }
   return accept<RolloutEvent>({ type: 'RolloutResumed', data: { by: command.by.subject, at: command.at } });
 }
@@ -43,7 +51,11 @@ export function abort(command: Command<'Abort'>, state: Known): Decided {
   const forbidden = notAllowed(by);
   if (forbidden !== null) return forbidden;
   if (state.status === 'frozen') {
-    return refuse('conflict', { pointer: '', code: 'FROZEN', detail: 'The rollout is frozen, a person drives. Resume it first, then abort.' });
+    return refuse('conflict', {
+      pointer: '',
+      code: 'FROZEN',
+      detail: 'The rollout is frozen, a person drives. Resume it first, then abort.',
+    });
   }
   if (state.abortRequested !== null) return accept();
   const requested: RolloutEvent = { type: 'AbortRequested', data: { by: by.subject, reason, at } };

@@ -28,7 +28,9 @@ export function requestStep(command: Command<'RequestStep'>, state: Going): Deci
   if (refusal !== null) return refusal;
   const request = stepRequest(state, found, order);
   const requested: RolloutEvent = { type: 'StepRequested', data: request };
-  return found.step.kind === 'pause' ? accept(requested, ...paused(command, request.attempt, found.step.phase)) : accept(requested);
+  return found.step.kind === 'pause'
+    ? accept(requested, ...paused(command, request.attempt, found.step.phase))
+    : accept(requested);
 }
 
 /** A pause is done by holding: nothing else has to happen for it. */
@@ -45,11 +47,18 @@ export function recordOutcome(command: Command<'RecordOutcome'>, state: Going): 
   if (found === undefined) return unknownStepRefusal(command.stepId);
   const awaited = found.status === 'requested' || found.status === 'unknown';
   if (!awaited || found.attempt !== command.attempt) {
-    return refuse('conflict', { pointer: '/attempt', code: 'STALE_OUTCOME', detail: `No outcome of attempt ${command.attempt} of ${command.stepId} is awaited.` });
+    return refuse('conflict', {
+      pointer: '/attempt',
+      code: 'STALE_OUTCOME',
+      detail: `No outcome of attempt ${command.attempt} of ${command.stepId} is awaited.`,
+    });
   }
   const { deadlineAt } = found.requested as StepRequested;
   const late = found.status === 'requested' && msOf(command.at) > msOf(deadlineAt);
-  const missed: RolloutEvent = { type: 'DeadlineMissed', data: { what: `${command.stepId} was not done in time.`, stepId: command.stepId, deadlineAt, at: command.at } };
+  const missed: RolloutEvent = {
+    type: 'DeadlineMissed',
+    data: { what: `${command.stepId} was not done in time.`, stepId: command.stepId, deadlineAt, at: command.at },
+  };
   const events: RolloutEvent[] = [...(late ? [missed] : []), ...outcomeEvents(command, state)];
   return accept(...events, ...breachEvents(state, events, command.at));
 }
@@ -68,11 +77,18 @@ function outcomeEvents(command: Command<'RecordOutcome'>, state: Going): readonl
     case 'succeeded':
       return [{ type: 'StepSucceeded', data: { ...data, adopted: command.adopted } }, ...pointOfNoReturn(state, stepId, at)];
     case 'failed':
-      return [{ type: 'StepFailed', data: { ...data, reason, mayRepeat: command.mayRepeat === true && command.attempt < MAX_ATTEMPTS } }];
+      return [
+        {
+          type: 'StepFailed',
+          data: { ...data, reason, mayRepeat: command.mayRepeat === true && command.attempt < MAX_ATTEMPTS },
+        },
+      ];
     case 'unknown': {
       const unknown: RolloutEvent = { type: 'StepUnknown', data: { ...data, reason } };
       // An abort is waiting already: it closes with what remains, and no further hold is needed for a person to be told.
-      return state.abortRequested === null ? [unknown, heldEvent(`What became of ${stepId} could not be told: ${reason}`, A_PERSON, stepId, at)] : [unknown];
+      return state.abortRequested === null
+        ? [unknown, heldEvent(`What became of ${stepId} could not be told: ${reason}`, A_PERSON, stepId, at)]
+        : [unknown];
     }
   }
 }
@@ -88,7 +104,10 @@ function breachEvents(state: Going, events: readonly RolloutEvent[], at: string)
   const serving = after.out.find((entry) => entry.node === after.serving);
   if (serving === undefined) return [];
   const detail = `${serving.node} serves while it is out of service by our hand.`;
-  const breach: RolloutEvent = { type: 'InvariantBreached', data: { number: 1, detail, evidence: { node: serving.node, stage: serving.stage } } };
+  const breach: RolloutEvent = {
+    type: 'InvariantBreached',
+    data: { number: 1, detail, evidence: { node: serving.node, stage: serving.stage } },
+  };
   return [breach, heldEvent(detail, A_PERSON, null, at)];
 }
 
@@ -100,7 +119,9 @@ export function recordDeviation(command: Command<'RecordDeviation'>, state: Goin
     data: { what, evidence, at, ...(command.serving === undefined ? {} : { serving: command.serving }) },
   };
   const breach: readonly RolloutEvent[] =
-    command.invariant === undefined ? [] : [{ type: 'InvariantBreached', data: { number: command.invariant, detail: what, evidence } }];
+    command.invariant === undefined
+      ? []
+      : [{ type: 'InvariantBreached', data: { number: command.invariant, detail: what, evidence } }];
   return accept<RolloutEvent>(deviation, ...breach, heldEvent(what, A_PERSON, null, at));
 }
 
@@ -110,7 +131,11 @@ export function skipStep(command: Command<'SkipStep'>, state: Going): Decided {
   const found = stepNamed(state, command.stepId);
   if (found === undefined) return unknownStepRefusal(command.stepId);
   if (found.status !== 'planned' || !maySkip(found.step)) {
-    return refuse('conflict', { pointer: '/stepId', code: 'INVARIANT_9', detail: `${command.stepId} is ${found.status} and may not be left out.` });
+    return refuse('conflict', {
+      pointer: '/stepId',
+      code: 'INVARIANT_9',
+      detail: `${command.stepId} is ${found.status} and may not be left out.`,
+    });
   }
   const { stepId, reason, at } = command;
   return accept<RolloutEvent>({ type: 'StepSkipped', data: { stepId, reason, at } });
@@ -134,7 +159,11 @@ export function conclude(command: Command<'Conclude'>, state: Going): Decided {
   }
 }
 
-function revision(state: Going, way: { readonly plan: Going['plan']; readonly recovery: NonNullable<RolloutState['recovery']> }, at: string) {
+function revision(
+  state: Going,
+  way: { readonly plan: Going['plan']; readonly recovery: NonNullable<RolloutState['recovery']> },
+  at: string,
+) {
   const { binding, topologyFingerprint } = state;
   return { plan: way.plan, recovery: way.recovery, reason: way.recovery.because, binding, topologyFingerprint, at };
 }

@@ -1,5 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { activeSeen, at, codesOf, eventsOf, inputsOf, nodeSeen, Owner, PAIR, plannedOf, planOf, seen, stateOf, T0, World } from './fixtures/contract.js';
+import {
+  activeSeen,
+  at,
+  codesOf,
+  eventsOf,
+  inputsOf,
+  nodeSeen,
+  Owner,
+  PAIR,
+  plannedOf,
+  planOf,
+  seen,
+  stateOf,
+  T0,
+  World,
+} from './fixtures/contract.js';
 import { decide } from './decide.js';
 import type { Person, RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL } from './state.js';
@@ -7,14 +22,27 @@ import { INITIAL } from './state.js';
 const ADA: Person = { subject: 'ada', role: 'operator' };
 const PLANNED: RolloutEvent = { type: 'RolloutPlanned', data: plannedOf() };
 const ADOPTED: RolloutEvent = { type: 'RolloutAdopted', data: { instance: 'one', incarnation: 'i-1', at: at(0) } };
-const ADMITTED: RolloutEvent = { type: 'RolloutAdmitted', data: { hosts: ['host-a', 'host-b'], at: at(0), acceptedRisks: ['a pair'] } };
+const ADMITTED: RolloutEvent = {
+  type: 'RolloutAdmitted',
+  data: { hosts: ['host-a', 'host-b'], at: at(0), acceptedRisks: ['a pair'] },
+};
 const RUNNING = stateOf([PLANNED, ADOPTED, ADMITTED]);
 const CLOSED: RolloutEvent = {
   type: 'RolloutClosed',
-  data: { result: 'aborted', reason: '', at: at(1), remains: [], interruption: { measured: false, reason: '' }, versions: {}, notRequired: [], hosts: [] },
+  data: {
+    result: 'aborted',
+    reason: '',
+    at: at(1),
+    remains: [],
+    interruption: { measured: false, reason: '' },
+    versions: {},
+    notRequired: [],
+    hosts: [],
+  },
 };
 const HELD: RolloutEvent = { type: 'RolloutHeld', data: { reason: 'r', whoCanChangeIt: 'w', afterStep: null, at: at(1) } };
-const types = (command: RolloutCommand, state: RolloutState): readonly string[] => eventsOf(command, state).map((event) => event.type);
+const types = (command: RolloutCommand, state: RolloutState): readonly string[] =>
+  eventsOf(command, state).map((event) => event.type);
 const mine = { incarnation: 'i-1', at: at(5) } as const;
 const request = (stepId: string): RolloutCommand => ({ type: 'RequestStep', stepId, snapshot: null, ...mine });
 const outcome = (stepId: string, more: Partial<Extract<RolloutCommand, { type: 'RecordOutcome' }>> = {}): RolloutCommand => ({
@@ -53,12 +81,34 @@ describe('planning', () => {
 
 describe('revising a plan', () => {
   const plan = planOf({ noRollback: ['b: no old release'] });
-  const revise = (more = plan): RolloutCommand => ({ type: 'RevisePlan', plan: more, reason: 'the topology changed', binding: 'bind-2', topologyFingerprint: 'fp-2', at: at(1) });
+  const revise = (more = plan): RolloutCommand => ({
+    type: 'RevisePlan',
+    plan: more,
+    reason: 'the topology changed',
+    binding: 'bind-2',
+    topologyFingerprint: 'fp-2',
+    at: at(1),
+  });
 
   it('lets the approval lapse and keeps what has begun', () => {
     const state = stateOf(eventsOf(revise(), stateOf([PLANNED])), stateOf([PLANNED]));
-    expect(state).toMatchObject({ binding: 'bind-2', topologyFingerprint: 'fp-2', serving: 'a', plan: { noRollback: ['b: no old release'] } });
-    const begun = stateOf([{ type: 'StepRequested', data: expectRequest('01-start-probe') }, { type: 'StepFailed', data: { stepId: '01-start-probe', attempt: 1, at: at(2), evidence: {}, reason: '', mayRepeat: false } }, HELD], RUNNING);
+    expect(state).toMatchObject({
+      binding: 'bind-2',
+      topologyFingerprint: 'fp-2',
+      serving: 'a',
+      plan: { noRollback: ['b: no old release'] },
+    });
+    const begun = stateOf(
+      [
+        { type: 'StepRequested', data: expectRequest('01-start-probe') },
+        {
+          type: 'StepFailed',
+          data: { stepId: '01-start-probe', attempt: 1, at: at(2), evidence: {}, reason: '', mayRepeat: false },
+        },
+        HELD,
+      ],
+      RUNNING,
+    );
     const after = stateOf(eventsOf(revise(), begun), begun);
     expect(after.steps[0]).toMatchObject({ status: 'failed', attempt: 1 });
     expect(after.status).toBe('held');
@@ -74,7 +124,16 @@ describe('revising a plan', () => {
 });
 
 function expectRequest(stepId: string): Extract<RolloutEvent, { type: 'StepRequested' }>['data'] {
-  return { stepId, attempt: 1, key: `r-1/${stepId}/1`, ask: { ask: 'observe', look: 'snapshot' }, deadlineAt: at(30), incarnation: 'i-1', at: at(5), evidence: {} };
+  return {
+    stepId,
+    attempt: 1,
+    key: `r-1/${stepId}/1`,
+    ask: { ask: 'observe', look: 'snapshot' },
+    deadlineAt: at(30),
+    incarnation: 'i-1',
+    at: at(5),
+    evidence: {},
+  };
 }
 
 describe('approvals, tickets and questions', () => {
@@ -108,14 +167,31 @@ describe('approvals, tickets and questions', () => {
 });
 
 describe('gates together', () => {
-  const evaluate = (more: Parameters<typeof inputsOf>[1] = {}): RolloutCommand => ({ type: 'EvaluateGates', inputs: inputsOf(PAIR, more), at: at(1) });
+  const evaluate = (more: Parameters<typeof inputsOf>[1] = {}): RolloutCommand => ({
+    type: 'EvaluateGates',
+    inputs: inputsOf(PAIR, more),
+    at: at(1),
+  });
   const assessment = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
-  const ready = stateOf([PLANNED, ADOPTED, { type: 'DriftAssessmentRequested', data: { requestId: 'q-1', deadlineAt: at(30), expectedItems: [], at: at(0) } }, { type: 'DriftAssessmentReceived', data: assessment }]);
+  const ready = stateOf([
+    PLANNED,
+    ADOPTED,
+    { type: 'DriftAssessmentRequested', data: { requestId: 'q-1', deadlineAt: at(30), expectedItems: [], at: at(0) } },
+    { type: 'DriftAssessmentReceived', data: assessment },
+  ]);
 
   it('all open admits, with every gate in the same append', () => {
     const events = eventsOf(evaluate({ drift: assessment }), ready);
     expect(events.at(-1)).toMatchObject({ type: 'RolloutAdmitted', data: { hosts: ['host-a', 'host-b'] } });
-    expect(events.filter((event) => event.type === 'GateEvaluated').map((event) => event.data.gate)).toEqual(['ha-layer', 'topology', 'drift', 'switchover-test', 'probe', 'window', 'way-back']);
+    expect(events.filter((event) => event.type === 'GateEvaluated').map((event) => event.data.gate)).toEqual([
+      'ha-layer',
+      'topology',
+      'drift',
+      'switchover-test',
+      'probe',
+      'window',
+      'way-back',
+    ]);
   });
 
   it('one closed: it is recorded once, and again only when it says something else', () => {
@@ -123,7 +199,9 @@ describe('gates together', () => {
     expect(events.map((event) => event.type === 'GateEvaluated' && event.data.status)).toContain('closed');
     const state = stateOf(events, ready);
     expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), state)).toEqual([]);
-    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'host down' } }), state)).toEqual(['GateEvaluated']);
+    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'host down' } }), state)).toEqual([
+      'GateEvaluated',
+    ]);
     expect(state.gates.probe).toMatchObject({ since: at(1), whoCanChangeIt: 'an admin: the probe host' });
   });
 
@@ -139,20 +217,40 @@ describe('gates together', () => {
   it('one that is closed for good refuses; the downtime plan is offered once', () => {
     const haLayer = { haLayer: 'hypervisor', rolling: false, reason: 'Only the hypervisor protects it.' } as const;
     const events = eventsOf(evaluate({ haLayer, snapshot: null }), stateOf([PLANNED]));
-    expect(events.slice(-2)).toMatchObject([{ type: 'DowntimePlanOffered' }, { type: 'RolloutClosed', data: { result: 'refused', versions: {}, hosts: [] } }]);
-    const offered = stateOf([PLANNED, { type: 'DowntimePlanOffered', data: { reason: '', steps: [], estimatedDowntimeMs: 0, whyNotLess: '' } }]);
+    expect(events.slice(-2)).toMatchObject([
+      { type: 'DowntimePlanOffered' },
+      { type: 'RolloutClosed', data: { result: 'refused', versions: {}, hosts: [] } },
+    ]);
+    const offered = stateOf([
+      PLANNED,
+      { type: 'DowntimePlanOffered', data: { reason: '', steps: [], estimatedDowntimeMs: 0, whyNotLess: '' } },
+    ]);
     expect(types(evaluate({ haLayer }), offered)).not.toContain('DowntimePlanOffered');
   });
 
   it('under way only those whose evidence ages; one that waits lets it wait', () => {
-    const state = stateOf([ADMITTED, { type: 'DriftAssessmentRequested', data: { requestId: 'q-2', deadlineAt: at(60), expectedItems: [], at: at(0) } }], stateOf([PLANNED, ADOPTED]));
-    expect(eventsOf(evaluate(), state).map((event) => event.type === 'GateEvaluated' && `${event.data.gate} ${event.data.status}`)).toEqual(['drift pending', 'switchover-test open']);
+    const state = stateOf(
+      [
+        ADMITTED,
+        { type: 'DriftAssessmentRequested', data: { requestId: 'q-2', deadlineAt: at(60), expectedItems: [], at: at(0) } },
+      ],
+      stateOf([PLANNED, ADOPTED]),
+    );
+    expect(
+      eventsOf(evaluate(), state).map((event) => event.type === 'GateEvaluated' && `${event.data.gate} ${event.data.status}`),
+    ).toEqual(['drift pending', 'switchover-test open']);
   });
 });
 
 describe('the owner', () => {
   it('adopts once; only the one who adopted moves the rollout', () => {
-    const adopt = (incarnation: string): RolloutCommand => ({ type: 'Adopt', instance: 'one', incarnation, replaces: 'i-1', at: at(2) });
+    const adopt = (incarnation: string): RolloutCommand => ({
+      type: 'Adopt',
+      instance: 'one',
+      incarnation,
+      replaces: 'i-1',
+      at: at(2),
+    });
     expect(types(adopt('i-1'), RUNNING)).toEqual([]);
     expect(types(adopt('i-2'), RUNNING)).toEqual(['RolloutAdopted']);
     const late = stateOf(eventsOf(adopt('i-2'), RUNNING), RUNNING);
@@ -161,7 +259,12 @@ describe('the owner', () => {
     expect(codesOf({ ...adopt('i-3'), replaces: null } as RolloutCommand, late)).toEqual(['OWNER_CHANGED']);
     expect(codesOf({ ...request('01-start-probe'), incarnation: 'i-0' } as RolloutCommand, RUNNING)).toEqual(['NOT_OWNER']);
     expect(codesOf(request('01-start-probe'), stateOf([PLANNED]))).toEqual(['NOT_OWNER']);
-    expect(codesOf(request('01-start-probe'), stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'x' }) }]))).toEqual(['NO_PLAN']);
+    expect(
+      codesOf(
+        request('01-start-probe'),
+        stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'x' }) }]),
+      ),
+    ).toEqual(['NO_PLAN']);
   });
 
   it('takes step after step, each once, none that is not there', () => {
@@ -217,7 +320,10 @@ describe('the owner', () => {
   });
 
   it('what cannot be told is neither concluded nor passed over', () => {
-    const unknown: RolloutEvent = { type: 'StepUnknown', data: { stepId: '01-start-probe', attempt: 1, at: at(5), evidence: {}, reason: 'silence' } };
+    const unknown: RolloutEvent = {
+      type: 'StepUnknown',
+      data: { stepId: '01-start-probe', attempt: 1, at: at(5), evidence: {}, reason: 'silence' },
+    };
     const state = stateOf([{ type: 'StepRequested', data: expectRequest('01-start-probe') }, unknown], RUNNING);
     expect(codesOf(conclude(), state)).toEqual(['NOTHING_DUE']);
     expect(codesOf(request('02-preflight'), state)).toEqual(['STEP_UNDER_WAY']);
@@ -241,9 +347,21 @@ describe('closing', () => {
   it('succeeds only with the target versions seen to run', () => {
     const owner = finished();
     const open = stateOf(owner.log.slice(0, -1));
-    const stale: RolloutCommand = conclude({ incarnation: 'i-1', snapshot: seen([activeSeen('b'), nodeSeen('a')], { observedAt: at(900) }), at: at(900) });
+    const stale: RolloutCommand = conclude({
+      incarnation: 'i-1',
+      snapshot: seen([activeSeen('b'), nodeSeen('a')], { observedAt: at(900) }),
+      at: at(900),
+    });
     const events = eventsOf(stale, open);
-    expect(events).toMatchObject([{ type: 'RolloutHeld', data: { reason: 'The rollout may not close as succeeded: Not every node was seen to run the target versions.', afterStep: '25-stop-probe' } }]);
+    expect(events).toMatchObject([
+      {
+        type: 'RolloutHeld',
+        data: {
+          reason: 'The rollout may not close as succeeded: Not every node was seen to run the target versions.',
+          afterStep: '25-stop-probe',
+        },
+      },
+    ]);
     expect(codesOf(conclude({ at: at(900) }), open)).toEqual(['INVARIANT_9']);
     expect(types(conclude({ snapshot: owner.world.snapshot(), at: at(900) }), open)).toEqual(['RolloutClosed']);
   });
@@ -262,7 +380,8 @@ describe('people', () => {
     for (const role of ['viewer', 'approver'] as const) {
       for (const order of orders({ subject: 'eve', role })) expect(codesOf(order, RUNNING)).toEqual(['ROLE_MISSING']);
     }
-    for (const role of ['admin', 'system'] as const) expect(types({ type: 'Hold', by: { subject: 'x', role }, reason: '', at: at(1) }, RUNNING)).toEqual(['HoldRequested']);
+    for (const role of ['admin', 'system'] as const)
+      expect(types({ type: 'Hold', by: { subject: 'x', role }, reason: '', at: at(1) }, RUNNING)).toEqual(['HoldRequested']);
   });
 
   it('hold at once before admission, at the next safe point after it, once', () => {
@@ -284,7 +403,10 @@ describe('people', () => {
   it('abort: at once before admission, with a plan or without; after a freeze only once resumed', () => {
     const events = eventsOf(abort, stateOf([PLANNED]));
     expect(events).toMatchObject([{ type: 'AbortRequested' }, { type: 'RolloutClosed', data: { result: 'aborted' } }]);
-    expect(types(abort, stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null }) }]))).toEqual(['AbortRequested', 'RolloutClosed']);
+    expect(types(abort, stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null }) }]))).toEqual([
+      'AbortRequested',
+      'RolloutClosed',
+    ]);
     const frozen = stateOf(eventsOf(freeze, RUNNING), RUNNING);
     expect(codesOf(abort, frozen)).toEqual(['FROZEN']);
     const asked = stateOf(eventsOf(abort, RUNNING), RUNNING);

@@ -46,9 +46,12 @@ export const rolloutDecider: Decider<RolloutState, RolloutCommand, RolloutEvent>
 
 function plan(command: Command<'PlanRollout'>, state: RolloutState): Decided {
   if (state.planned?.rolloutId === command.planned.rolloutId) return accept();
-  if (state.planned !== null) return refuse('conflict', { pointer: '', code: 'ALREADY_PLANNED', detail: 'This stream holds another rollout.' });
+  if (state.planned !== null)
+    return refuse('conflict', { pointer: '', code: 'ALREADY_PLANNED', detail: 'This stream holds another rollout.' });
   const planned: RolloutEvent = { type: 'RolloutPlanned', data: command.planned };
-  return command.downtimePlan === null ? accept(planned) : accept<RolloutEvent>(planned, { type: 'DowntimePlanOffered', data: command.downtimePlan });
+  return command.downtimePlan === null
+    ? accept(planned)
+    : accept<RolloutEvent>(planned, { type: 'DowntimePlanOffered', data: command.downtimePlan });
 }
 
 /** Late messages after the end change nothing; late orders are told so. */
@@ -72,10 +75,15 @@ type OwnersCommand = Command<'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'Rec
 
 /** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
 function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
-  if (!isGoing(state)) return refuse('conflict', { pointer: '', code: 'NO_PLAN', detail: 'The rollout has no plan to move along.' });
+  if (!isGoing(state))
+    return refuse('conflict', { pointer: '', code: 'NO_PLAN', detail: 'The rollout has no plan to move along.' });
   if (state.owner?.incarnation !== command.incarnation) {
     const owner = state.owner?.incarnation ?? 'nobody';
-    return refuse('conflict', { pointer: '/incarnation', code: 'NOT_OWNER', detail: `The rollout is owned by ${owner}: drop it.` });
+    return refuse('conflict', {
+      pointer: '/incarnation',
+      code: 'NOT_OWNER',
+      detail: `The rollout is owned by ${owner}: drop it.`,
+    });
   }
   return owned(command, state);
 }

@@ -22,7 +22,11 @@ export function deviationOf(state: Going, seen: Observation): Deviation | null {
 function twoWriters(snapshot: ClusterSnapshot): Deviation | null {
   const writing = writers(snapshot);
   if (writing.length < 2) return null;
-  return { what: `Several nodes accept writes: ${writing.join(', ')}.`, evidence: { at: snapshot.observedAt, writers: writing }, invariant: 17 };
+  return {
+    what: `Several nodes accept writes: ${writing.join(', ')}.`,
+    evidence: { at: snapshot.observedAt, writers: writing },
+    invariant: 17,
+  };
 }
 
 function anotherServes(state: Going, snapshot: ClusterSnapshot): Deviation | null {

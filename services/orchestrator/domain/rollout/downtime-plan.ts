@@ -30,7 +30,14 @@ export function downtimePlan(input: DowntimeInput): DowntimePlan {
 }
 
 function nodeSteps(input: DowntimeInput, node: string): readonly Step[] {
-  const patches = input.patchSet.items.map((item) => step(input, 'patch', `Bring ${item.name} on ${node} from ${runningOf(input, node, item.name)} to ${item.targetVersion}`, true));
+  const patches = input.patchSet.items.map((item) =>
+    step(
+      input,
+      'patch',
+      `Bring ${item.name} on ${node} from ${runningOf(input, node, item.name)} to ${item.targetVersion}`,
+      true,
+    ),
+  );
   return [
     step(input, 'drain', `Stop ${workloadOf(input)} on ${node}`, true),
     ...patches,
@@ -42,7 +49,9 @@ function nodeSteps(input: DowntimeInput, node: string): readonly Step[] {
 
 function step(input: DowntimeInput, kind: StepKind, what: string, serviceDown: boolean): Step {
   const learnt = input.playbook.durations[kind] !== undefined;
-  const source = learnt ? `playbook ${input.playbook.name} version ${input.playbook.version}, duration of ${kind}` : `default duration of ${kind}`;
+  const source = learnt
+    ? `playbook ${input.playbook.name} version ${input.playbook.version}, duration of ${kind}`
+    : `default duration of ${kind}`;
   return { what, estimatedMs: expectedMs(kind, input.playbook), source, serviceDown };
 }
 

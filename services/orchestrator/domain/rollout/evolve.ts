@@ -83,7 +83,16 @@ const HANDLERS: Handlers = {
 };
 
 function untouched(step: PlannedStep): StepState {
-  return { step, status: 'planned', attempt: 0, requested: null, reason: null, endedAt: null, interruption: null, adopted: false };
+  return {
+    step,
+    status: 'planned',
+    attempt: 0,
+    requested: null,
+    reason: null,
+    endedAt: null,
+    interruption: null,
+    adopted: false,
+  };
 }
 
 /** Where a rollout goes on after a hold: to where it was. */
@@ -98,7 +107,9 @@ function isOpenFailure(state: RolloutState, step: StepState): boolean {
 
 /** Steps that have begun keep what is known of them; the others are as the new plan says. */
 function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
-  const begun = new Map(state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => [step.step.stepId, step]));
+  const begun = new Map(
+    state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => [step.step.stepId, step]),
+  );
   return {
     ...state,
     plan: data.plan,
@@ -146,9 +157,17 @@ function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutSta
   const next = withStep(state, data.stepId, (step) => ({ ...step, status: 'requested', attempt: data.attempt, requested: data }));
   const step = stepOf(state, data.stepId);
   if (step?.kind === 'start-probe') return { ...next, probeRunning: true };
-  const begun = { ...next, originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive };
+  const begun = {
+    ...next,
+    originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive,
+  };
   if (step?.node === undefined) return begun;
-  if (step.kind === 'drain') return { ...begun, rebootNeeded: { ...state.rebootNeeded, [step.node]: false }, out: atStage(state.out, step.node, 'draining') };
+  if (step.kind === 'drain')
+    return {
+      ...begun,
+      rebootNeeded: { ...state.rebootNeeded, [step.node]: false },
+      out: atStage(state.out, step.node, 'draining'),
+    };
   if (step.kind === 'patch' || step.kind === 'unpatch') return { ...begun, validated: without(state.validated, step.node) };
   return begun;
 }
@@ -173,9 +192,17 @@ function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string,
     case 'drain':
       return { ...state, out: atStage(state.out, node, 'drained') };
     case 'patch':
-      return { ...withReboot(state, node, data), patched: [...without(state.patched, node), node], unpatched: without(state.unpatched, node) };
+      return {
+        ...withReboot(state, node, data),
+        patched: [...without(state.patched, node), node],
+        unpatched: without(state.unpatched, node),
+      };
     case 'unpatch':
-      return { ...withReboot(state, node, data), patched: without(state.patched, node), unpatched: [...without(state.unpatched, node), node] };
+      return {
+        ...withReboot(state, node, data),
+        patched: without(state.patched, node),
+        unpatched: [...without(state.unpatched, node), node],
+      };
     case 'join':
       return { ...state, out: atStage(state.out, node, 'joined') };
     case 'validate':

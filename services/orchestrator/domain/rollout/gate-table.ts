@@ -60,5 +60,9 @@ export function notOpen(state: Known, nowMs: number, among: readonly GateName[] 
 /** Ageing gates of this rollout that are required and not open any more. */
 export function lapsedGates(state: Known, nowMs: number): readonly GateName[] {
   const required = requiredGates(state);
-  return notOpen(state, nowMs, AGEING_GATES.filter((gate) => required.includes(gate)));
+  return notOpen(
+    state,
+    nowMs,
+    AGEING_GATES.filter((gate) => required.includes(gate)),
+  );
 }

@@ -28,7 +28,8 @@ export function evaluateTopology(state: Known, inputs: GateInputs, at: string): 
   }
   const late = state.planned.kind === 'switchover-test' ? null : targetComplaint(state, snapshot);
   if (late !== null) return refusedForGood(late, 'an operator: another patch set', evidence);
-  const complaint = planComplaint(state, inputs) ?? standbyComplaint(state, snapshot) ?? patchComplaint(state, inputs) ?? hostComplaint(inputs);
+  const complaint =
+    planComplaint(state, inputs) ?? standbyComplaint(state, snapshot) ?? patchComplaint(state, inputs) ?? hostComplaint(inputs);
   if (complaint !== null) return closed(complaint.reason, complaint.who, evidence);
   return open('Complete, one active, a standby fit to serve.', later(at, maxAgeMs('topology', state.planned.playbook)), evidence);
 }
@@ -51,7 +52,9 @@ function evidenceOf(state: Known, inputs: GateInputs): Evidence {
 
 function ownComplaint(state: Known, inputs: GateInputs): string | null {
   const nodes = inputs.snapshot?.nodes ?? [];
-  const store = nodes.find((node) => node.systemIdentifier !== null && inputs.own.systemIdentifiers.includes(node.systemIdentifier));
+  const store = nodes.find(
+    (node) => node.systemIdentifier !== null && inputs.own.systemIdentifiers.includes(node.systemIdentifier),
+  );
   if (store !== undefined) return `${store.node} carries the orchestrator's own store.`;
   if (state.planned.cluster.environment === 'practice') return null;
   const host = Object.entries(inputs.machineIds).find(([, machine]) => inputs.own.machineIds.includes(machine));
@@ -59,15 +62,23 @@ function ownComplaint(state: Known, inputs: GateInputs): string | null {
 }
 
 function targetComplaint(state: Known, snapshot: ClusterSnapshot): string | null {
-  return state.admitted === null && atTarget(snapshot, state.planned.patchSet) ? 'Every node already runs the target versions: there is nothing to do.' : null;
+  return state.admitted === null && atTarget(snapshot, state.planned.patchSet)
+    ? 'Every node already runs the target versions: there is nothing to do.'
+    : null;
 }
 
 function planComplaint(state: Known, inputs: GateInputs): Complaint | null {
   const active = activeNodes(inputs.snapshot as ClusterSnapshot, state.planned.workload);
   const names = active.map((node) => node.node).join(', ');
-  if (active.length !== 1) return { reason: `Not exactly one node is active: ${names === '' ? 'none' : names}.`, who: 'whoever mends the cluster' };
-  if (names !== state.serving) return { reason: `${names} serves, the plan was made with ${state.serving ?? 'nobody'} serving.`, who: 'an operator: plan again' };
-  if (inputs.topologyFingerprint === null) return { reason: 'The topology could not be compared with the planned one.', who: 'the inventory' };
+  if (active.length !== 1)
+    return { reason: `Not exactly one node is active: ${names === '' ? 'none' : names}.`, who: 'whoever mends the cluster' };
+  if (names !== state.serving)
+    return {
+      reason: `${names} serves, the plan was made with ${state.serving ?? 'nobody'} serving.`,
+      who: 'an operator: plan again',
+    };
+  if (inputs.topologyFingerprint === null)
+    return { reason: 'The topology could not be compared with the planned one.', who: 'the inventory' };
   if (inputs.topologyFingerprint === state.topologyFingerprint) return null;
   return { reason: 'The topology has changed since the plan was made.', who: 'an operator: plan again' };
 }
@@ -86,14 +97,20 @@ function standbyComplaint(state: Known, snapshot: ClusterSnapshot): Complaint | 
 function patchComplaint(state: Going, inputs: GateInputs): Complaint | null {
   const nodes = state.planned.kind === 'switchover-test' ? [] : state.plan.order.map((place) => place.node);
   const stuck = inputs.wayBack.find((entry) => !entry.applicable && nodes.includes(entry.node));
-  return stuck === undefined ? null : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
+  return stuck === undefined
+    ? null
+    : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
 }
 
 function hostComplaint(inputs: GateInputs): Complaint | null {
   const [claimed] = Object.entries(inputs.claimed);
-  if (claimed !== undefined) return { reason: `${claimed[0]} is claimed by rollout ${claimed[1]}.`, who: 'the end of that rollout' };
+  if (claimed !== undefined)
+    return { reason: `${claimed[0]} is claimed by rollout ${claimed[1]}.`, who: 'the end of that rollout' };
   const other = inputs.neighbours.find((neighbour) => neighbour.serving || neighbour.lastFitStandby);
   if (other === undefined) return null;
   const what = other.serving ? 'serves' : 'is the last fit standby';
-  return { reason: `${other.host} also carries ${other.node}, which ${what} in ${other.cluster}.`, who: `whoever looks after ${other.cluster}` };
+  return {
+    reason: `${other.host} also carries ${other.node}, which ${what} in ${other.cluster}.`,
+    who: `whoever looks after ${other.cluster}`,
+  };
 }

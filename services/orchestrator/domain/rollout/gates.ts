@@ -49,7 +49,11 @@ function haLayer(state: Known, inputs: GateInputs, at: string): Judgement {
   if (seen === null) return closed('The HA layer could not be classified.', 'the inventory, once it reaches the cluster', {});
   const evidence = { haLayer: seen.haLayer, rolling: seen.rolling };
   if (!seen.rolling) {
-    return refusedForGood(`This cluster cannot roll: ${seen.reason}`, 'nobody within this window; see the downtime plan', evidence);
+    return refusedForGood(
+      `This cluster cannot roll: ${seen.reason}`,
+      'nobody within this window; see the downtime plan',
+      evidence,
+    );
   }
   return open(seen.reason, within('ha-layer', state, at), evidence);
 }
@@ -65,19 +69,33 @@ function drift(state: Known, inputs: GateInputs, at: string): Judgement {
   }
   const until = within('drift', state, received.assessedAt);
   const evidence = driftEvidence(received);
-  if (msOf(until) <= msOf(at)) return closed(`The drift assessment of ${received.assessedAt} is too old.`, 'the drift service', evidence);
+  if (msOf(until) <= msOf(at))
+    return closed(`The drift assessment of ${received.assessedAt} is too old.`, 'the drift service', evidence);
   if (inputs.drift === null) return closed('The drift assessment could not be read again.', 'the drift service', evidence);
   const worst = [received, inputs.drift].find((seen) => seen.blocking.length > 0 || seen.incomplete.length > 0);
-  if (worst === undefined) return open(`No blocking drift; ${received.warnings} warnings, ${received.waived} waived.`, until, evidence);
-  return closed(driftComplaint(worst), 'whoever mends the node, or waives the finding', { ...evidence, ...driftEvidence(worst), requestId: received.requestId });
+  if (worst === undefined)
+    return open(`No blocking drift; ${received.warnings} warnings, ${received.waived} waived.`, until, evidence);
+  return closed(driftComplaint(worst), 'whoever mends the node, or waives the finding', {
+    ...evidence,
+    ...driftEvidence(worst),
+    requestId: received.requestId,
+  });
 }
 
 function driftEvidence(seen: DriftSeen): Evidence {
-  return { requestId: seen.requestId, assessedAt: seen.assessedAt, blocking: seen.blocking, warnings: seen.warnings, waived: seen.waived };
+  return {
+    requestId: seen.requestId,
+    assessedAt: seen.assessedAt,
+    blocking: seen.blocking,
+    warnings: seen.warnings,
+    waived: seen.waived,
+  };
 }
 
 function driftComplaint(seen: DriftSeen): string {
-  const findings = seen.blocking.map((finding) => `${finding.node}: ${finding.name} is ${finding.value}, expected ${finding.expected} (${finding.detail})`);
+  const findings = seen.blocking.map(
+    (finding) => `${finding.node}: ${finding.name} is ${finding.value}, expected ${finding.expected} (${finding.detail})`,
+  );
   const gaps = seen.incomplete.map((gap) => `could not be compared: ${gap}`);
   return `Blocking drift: ${[...findings, ...gaps].join('; ')}.`;
 }
@@ -85,7 +103,11 @@ function driftComplaint(seen: DriftSeen): string {
 /** Open too when this rollout's own test will come first: invariant 11 lets nothing pass before it has succeeded. */
 function switchoverTest(state: Known, _inputs: GateInputs, at: string): Judgement {
   const { switchoverResult, closesAt } = state.planned;
-  if (switchoverResult !== null && switchoverResult.fingerprint === state.topologyFingerprint && msOf(switchoverResult.expiresAt) > msOf(at)) {
+  if (
+    switchoverResult !== null &&
+    switchoverResult.fingerprint === state.topologyFingerprint &&
+    msOf(switchoverResult.expiresAt) > msOf(at)
+  ) {
     const evidence = { rolloutId: switchoverResult.rolloutId, longestInterruptionMs: switchoverResult.longestInterruptionMs };
     return open(`Tested at ${switchoverResult.at} on the same topology.`, switchoverResult.expiresAt, evidence);
   }
@@ -97,7 +119,8 @@ function switchoverTest(state: Known, _inputs: GateInputs, at: string): Judgemen
 
 function probe(state: Known, inputs: GateInputs): Judgement {
   const evidence = { detail: inputs.probe.detail };
-  if (!inputs.probe.available) return closed(`No probe can measure from outside: ${inputs.probe.detail}`, 'an admin: the probe host', evidence);
+  if (!inputs.probe.available)
+    return closed(`No probe can measure from outside: ${inputs.probe.detail}`, 'an admin: the probe host', evidence);
   return open(inputs.probe.detail, state.planned.closesAt, evidence);
 }
 
@@ -108,7 +131,11 @@ function window(state: Known, _inputs: GateInputs, at: string): Judgement {
   const evidence = { opensAt, closesAt, lastSafeStart: isoOf(lastStartMs) };
   if (msOf(at) < msOf(opensAt)) return pending('The window has not opened.', opensAt, 'time', evidence);
   if (msOf(at) > lastStartMs) {
-    return refusedForGood('What is left of the window is too short for the way there and back.', 'an operator: a longer window', evidence);
+    return refusedForGood(
+      'What is left of the window is too short for the way there and back.',
+      'an operator: a longer window',
+      evidence,
+    );
   }
   return open(`There is time until ${isoOf(lastStartMs)} to start.`, isoOf(lastStartMs), evidence);
 }
@@ -117,7 +144,8 @@ function changeTicket(state: Known, inputs: GateInputs, at: string): Judgement {
   const { ticket } = state;
   if (ticket === null) return closed('No change ticket has been recorded.', 'the change manager', {});
   const evidence = { ticketId: ticket.ticketId, number: ticket.number, approver: ticket.approver };
-  if (inputs.ticket === null) return closed(`Ticket ${ticket.number} could not be read again.`, 'the notification service', evidence);
+  if (inputs.ticket === null)
+    return closed(`Ticket ${ticket.number} could not be read again.`, 'the notification service', evidence);
   const complaint = ticketComplaint(ticket, at) ?? ticketComplaint(inputs.ticket, at);
   if (complaint !== null) return closed(complaint, 'the change manager', evidence);
   return open(`${ticket.number} was approved by ${ticket.approver}.`, ticket.expiresAt ?? state.planned.closesAt, evidence);
@@ -125,7 +153,9 @@ function changeTicket(state: Known, inputs: GateInputs, at: string): Judgement {
 
 function ticketComplaint(ticket: TicketSeen, at: string): string | null {
   if (!ticket.approved) return `${ticket.number} is not approved${ticket.reason === null ? '' : `: ${ticket.reason}`}.`;
-  return ticket.expiresAt !== null && msOf(ticket.expiresAt) <= msOf(at) ? `${ticket.number} expired at ${ticket.expiresAt}.` : null;
+  return ticket.expiresAt !== null && msOf(ticket.expiresAt) <= msOf(at)
+    ? `${ticket.number} expired at ${ticket.expiresAt}.`
+    : null;
 }
 
 function approval(state: Known): Judgement {
@@ -134,7 +164,8 @@ function approval(state: Known): Judgement {
   if (given === null) return closed('Nobody has approved this rollout.', who, {});
   const evidence = { by: given.by, binding: given.binding, inForce: state.binding };
   if (given.by === state.planned.plannedBy) return closed('Nobody approves their own rollout.', who, evidence);
-  if (given.binding !== state.binding) return closed('The approval has lapsed: plan, playbook, patch set, topology or window changed.', who, evidence);
+  if (given.binding !== state.binding)
+    return closed('The approval has lapsed: plan, playbook, patch set, topology or window changed.', who, evidence);
   return open(`Approved by ${given.by} at ${given.at}.`, state.planned.closesAt, evidence);
 }
 
@@ -144,7 +175,8 @@ function rehearsal(state: Known, inputs: GateInputs): Judgement {
   if (seen === null) return closed('No rehearsal on the lab twin is known.', who, {});
   const evidence = { passed: seen.passed, fidelity: seen.fidelity, at: seen.at };
   if (!seen.passed) return closed(`The rehearsal of ${seen.at} did not succeed.`, who, evidence);
-  if (seen.fidelity < REHEARSAL_MIN_FIDELITY) return closed(`The twin's fidelity is ${seen.fidelity}, ${REHEARSAL_MIN_FIDELITY} is needed.`, who, evidence);
+  if (seen.fidelity < REHEARSAL_MIN_FIDELITY)
+    return closed(`The twin's fidelity is ${seen.fidelity}, ${REHEARSAL_MIN_FIDELITY} is needed.`, who, evidence);
   return open(`Rehearsed at ${seen.at}, fidelity ${seen.fidelity}.`, within('rehearsal', state, seen.at), evidence);
 }
 
@@ -154,7 +186,8 @@ function wayBack(state: Known, inputs: GateInputs): Judgement {
   const nodes = [...new Set(inputs.wayBack.map((entry) => entry.node))];
   const proven = nodes.filter((node) => !missing.some((entry) => entry.node === node));
   const evidence = { proven, nodes: inputs.wayBack };
-  if (inputs.wayBack.length === 0) return closed('Whether there is a way back could not be told.', 'an admin: the patch source', evidence);
+  if (inputs.wayBack.length === 0)
+    return closed('Whether there is a way back could not be told.', 'an admin: the patch source', evidence);
   if (missing.length === 0) return open('Every node can be taken back.', state.planned.closesAt, evidence);
   const detail = missing.map((node) => `${node.node}: ${node.detail}`).join('; ');
   return closed(`No rollback, only forward: ${detail}`, 'an admin: the patch source', evidence);

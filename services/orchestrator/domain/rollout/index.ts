@@ -17,7 +17,19 @@ export * from './plan-steps.js';
 export * from './recovery.js';
 export * from './rollout.js';
 export * from './runner.js';
-export { INITIAL as initialRollout, atSafePoint, inFlight, isGoing, isKnown, nextPlanned, openFailure, stepNamed, unknownStep, type Going, type Known } from './state.js';
+export {
+  INITIAL as initialRollout,
+  atSafePoint,
+  inFlight,
+  isGoing,
+  isKnown,
+  nextPlanned,
+  openFailure,
+  stepNamed,
+  unknownStep,
+  type Going,
+  type Known,
+} from './state.js';
 export { STEP_RULES, type Look, type StepRules } from './steps/index.js';
 export * from './report.js';
 export * from './switchover-test.js';

@@ -8,28 +8,63 @@ import type { Going, Known } from './state.js';
 
 /** A state as it would never come about by our own orders: what is judged is the order on it. */
 function going(more: Partial<RolloutState> = {}, planned: Partial<RolloutPlanned> = {}): Going {
-  const base = stateOf([{ type: 'RolloutPlanned', data: plannedOf(planned) }, { type: 'RolloutAdmitted', data: { hosts: [], at: at(0), acceptedRisks: ['a pair'] } }]) as Known;
+  const base = stateOf([
+    { type: 'RolloutPlanned', data: plannedOf(planned) },
+    { type: 'RolloutAdmitted', data: { hosts: [], at: at(0), acceptedRisks: ['a pair'] } },
+  ]) as Known;
   const drift = { requestId: 'q', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
-  const gates = Object.fromEntries(evaluateGates({ ...base, drift }, inputsOf(PAIR, { drift }), at(0)).map((gate) => [gate.gate, gate]));
+  const gates = Object.fromEntries(
+    evaluateGates({ ...base, drift }, inputsOf(PAIR, { drift }), at(0)).map((gate) => [gate.gate, gate]),
+  );
   return { ...base, gates, lookAfter: null, ...more } as Going;
 }
 
 /** The test is passed: its steps succeeded, measured. */
 function tested(more: Partial<RolloutState> = {}, planned: Partial<RolloutPlanned> = {}): Going {
   const state = going({}, planned);
-  const interruption = { measured: true, fromMs: 0, toMs: 1, gaps: [], longestMs: 10, sumMs: 10, failedOperations: 0, resolutionMs: 5, acknowledgedWrites: 1, lostWrites: 0 } as const;
-  const steps = state.steps.map((step) => (step.step.phase === 'switchover-test' ? { ...step, status: 'succeeded' as const, interruption } : step));
+  const interruption = {
+    measured: true,
+    fromMs: 0,
+    toMs: 1,
+    gaps: [],
+    longestMs: 10,
+    sumMs: 10,
+    failedOperations: 0,
+    resolutionMs: 5,
+    acknowledgedWrites: 1,
+    lostWrites: 0,
+  } as const;
+  const steps = state.steps.map((step) =>
+    step.step.phase === 'switchover-test' ? { ...step, status: 'succeeded' as const, interruption } : step,
+  );
   return { ...state, steps, ...more };
 }
 
 function ordering(state: Going, stepId: string, more: Partial<StepRequested> = {}): RolloutEvent {
-  const data = { stepId, attempt: 1, key: `r-1/${stepId}/1`, ask: { ask: 'observe', look: 'snapshot' }, deadlineAt: at(60), at: at(1), incarnation: 'i', evidence: {}, ...more } as const;
+  const data = {
+    stepId,
+    attempt: 1,
+    key: `r-1/${stepId}/1`,
+    ask: { ask: 'observe', look: 'snapshot' },
+    deadlineAt: at(60),
+    at: at(1),
+    incarnation: 'i',
+    evidence: {},
+    ...more,
+  } as const;
   return { type: 'StepRequested', data };
 }
 
 const LOOK: OrderLook = { snapshot: PAIR, neighbours: null };
-const judged = (state: Going, stepId: string, look: Partial<OrderLook> = {}, more: Partial<StepRequested> = {}): readonly string[] =>
-  violations(state, ordering(state, stepId, more), { ...LOOK, ...look }).map((violation) => `${violation.number}: ${violation.detail}`);
+const judged = (
+  state: Going,
+  stepId: string,
+  look: Partial<OrderLook> = {},
+  more: Partial<StepRequested> = {},
+): readonly string[] =>
+  violations(state, ordering(state, stepId, more), { ...LOOK, ...look }).map(
+    (violation) => `${violation.number}: ${violation.detail}`,
+  );
 
 describe('an order to begin a step', () => {
   it('breaks nothing when all is as planned', () => {
@@ -48,7 +83,8 @@ describe('an order to begin a step', () => {
   });
 
   it('1: needs a look that is complete, young, and from after the last outcome', () => {
-    const blind = (look: OrderLook['snapshot'], state = tested()): string => judged(state, '07-drain-b', { snapshot: look }).join();
+    const blind = (look: OrderLook['snapshot'], state = tested()): string =>
+      judged(state, '07-drain-b', { snapshot: look }).join();
     expect(blind(null)).toContain('1: Whether b serves could not be told. There is no look');
     expect(blind({ ...PAIR, complete: false, disagreements: ['b?'] })).toContain('The look was not complete: b?');
     expect(blind({ ...PAIR, observedAt: at(-60) })).toContain('The look is too old.');
@@ -57,16 +93,26 @@ describe('an order to begin a step', () => {
   });
 
   it('1: never touches a node that serves, nor a neighbour that does', () => {
-    expect(judged(tested(), '07-drain-b', { snapshot: seen([nodeSeen('a'), activeSeen('b', { writable: false })]) }).join()).toContain('1: b serves a workload.');
-    expect(judged(tested(), '07-drain-b', { snapshot: seen([activeSeen('a'), nodeSeen('b', { writable: true })]) }).join()).toContain('1: b serves a workload.');
+    expect(
+      judged(tested(), '07-drain-b', { snapshot: seen([nodeSeen('a'), activeSeen('b', { writable: false })]) }).join(),
+    ).toContain('1: b serves a workload.');
+    expect(
+      judged(tested(), '07-drain-b', { snapshot: seen([activeSeen('a'), nodeSeen('b', { writable: true })]) }).join(),
+    ).toContain('1: b serves a workload.');
     const shared = tested();
-    const topology = { ...shared.gates.topology, evidence: { sharedHosts: ['host-b'] } } as NonNullable<Going['gates']['topology']>;
+    const topology = { ...shared.gates.topology, evidence: { sharedHosts: ['host-b'] } } as NonNullable<
+      Going['gates']['topology']
+    >;
     const state = { ...shared, gates: { ...shared.gates, topology } };
     expect(judged(state, '07-drain-b')).toEqual(['1: host-b carries other clusters, and they were not looked at.']);
     const other = { host: 'host-b', cluster: 'shop', node: 's2', serving: false, lastFitStandby: false };
     expect(judged(state, '07-drain-b', { neighbours: [other, { ...other, host: 'host-x', serving: true }] })).toEqual([]);
-    expect(judged(state, '07-drain-b', { neighbours: [{ ...other, serving: true }] })).toEqual(['1: s2 of shop on the same host serves.']);
-    expect(judged(state, '07-drain-b', { neighbours: [{ ...other, lastFitStandby: true }] })).toEqual(['2: s2 on the same host is the last fit standby of shop.']);
+    expect(judged(state, '07-drain-b', { neighbours: [{ ...other, serving: true }] })).toEqual([
+      '1: s2 of shop on the same host serves.',
+    ]);
+    expect(judged(state, '07-drain-b', { neighbours: [{ ...other, lastFitStandby: true }] })).toEqual([
+      '2: s2 on the same host is the last fit standby of shop.',
+    ]);
   });
 
   it('2: takes out one node at a time, keeps quorum and a standby, and patches only what is drained', () => {
@@ -74,17 +120,24 @@ describe('an order to begin a step', () => {
     expect(judged(tested(), '08-patch-b')).toEqual(['2: b has not been drained.']);
     expect(judged(tested({ out: [{ node: 'b', stage: 'joined' }] }), '08-patch-b')).toEqual(['2: b has not been drained.']);
     expect(judged(tested({ out: [{ node: 'b', stage: 'drained' }] }), '08-patch-b')).toEqual([]);
-    expect(judged(tested({ admitted: { hosts: [], at: at(0), acceptedRisks: [] } }), '07-drain-b')).toEqual(['2: Without b no standby is fit to take main over.']);
+    expect(judged(tested({ admitted: { hosts: [], at: at(0), acceptedRisks: [] } }), '07-drain-b')).toEqual([
+      '2: Without b no standby is fit to take main over.',
+    ]);
     const three = seen([activeSeen('a'), nodeSeen('b'), nodeSeen('c', { roles: { main: 'witness' }, joined: false })]);
     expect(judged(tested(), '07-drain-b', { snapshot: three })).toEqual(['2: Without b there is no quorum.']);
-    expect(judged(tested(), '07-drain-b', { snapshot: seen([nodeSeen('a'), nodeSeen('b')]) })).toEqual(['2: Not exactly one node serves main.']);
+    expect(judged(tested(), '07-drain-b', { snapshot: seen([nodeSeen('a'), nodeSeen('b')]) })).toEqual([
+      '2: Not exactly one node serves main.',
+    ]);
     const plan = planOf({ cluster: definitionOf(3), snapshot: seen([activeSeen('a'), nodeSeen('b'), nodeSeen('c')]) });
     const lagging = seen([activeSeen('a'), nodeSeen('b'), nodeSeen('c', { lag: null })]);
-    expect(judged(tested({}, { plan, cluster: definitionOf(3) }), '07-drain-b', { snapshot: lagging })).toEqual(['2: Without b no standby is fit to take main over.']);
+    expect(judged(tested({}, { plan, cluster: definitionOf(3) }), '07-drain-b', { snapshot: lagging })).toEqual([
+      '2: Without b no standby is fit to take main over.',
+    ]);
   });
 
   it('3: switches over only to a node that is fit, validated since it was patched, and not taken out', () => {
-    const to = (state: Going, nodes: Parameters<typeof seen>[0] = PAIR.nodes): readonly string[] => judged(state, '14-switchover-b', { snapshot: seen(nodes) });
+    const to = (state: Going, nodes: Parameters<typeof seen>[0] = PAIR.nodes): readonly string[] =>
+      judged(state, '14-switchover-b', { snapshot: seen(nodes) });
     expect(to(tested())).toEqual([]);
     expect(to(tested(), [activeSeen('a'), nodeSeen('b', { lag: null })])).toEqual(['3: b is not fit to serve: streaming.']);
     expect(to(tested(), [activeSeen('a')])).toEqual(['3: b is not fit to serve: not seen.']);
@@ -92,15 +145,25 @@ describe('an order to begin a step', () => {
     expect(to(tested({ patched: ['b'] }))).toEqual(['3: b was patched and has not been validated since.']);
     expect(to(tested({ unpatched: ['b'] }))).toEqual(['3: b was patched and has not been validated since.']);
     expect(to(tested({ patched: ['b'], validated: ['b'] }))).toEqual([]);
-    expect(to(tested({ out: [{ node: 'b', stage: 'joined' }] }))).toEqual(['3: b has been taken out of service and not been released.']);
-    expect(judged(tested(), '14-switchover-b', { snapshot: null })).toEqual(['3: Whether b is fit to serve could not be told. There is no look at the cluster.']);
+    expect(to(tested({ out: [{ node: 'b', stage: 'joined' }] }))).toEqual([
+      '3: b has been taken out of service and not been released.',
+    ]);
+    expect(judged(tested(), '14-switchover-b', { snapshot: null })).toEqual([
+      '3: Whether b is fit to serve could not be told. There is no look at the cluster.',
+    ]);
   });
 
   it('4: leaves the original active alone until a patched standby serves and is validated', () => {
     const drained = seen([nodeSeen('a'), activeSeen('b')]);
     expect(judged(tested(), '18-drain-a', { snapshot: drained }).join()).toContain('4: a served when the standby phase began');
     const moved = tested({ patched: ['b'] });
-    const steps = moved.steps.map((step) => (step.step.stepId === '15-validate-b' ? { ...step, status: 'succeeded' as const } : step.step.phase === 'standby' ? { ...step, attempt: 1 } : step));
+    const steps = moved.steps.map((step) =>
+      step.step.stepId === '15-validate-b'
+        ? { ...step, status: 'succeeded' as const }
+        : step.step.phase === 'standby'
+          ? { ...step, attempt: 1 }
+          : step,
+    );
     expect(judged({ ...moved, steps }, '18-drain-a', { snapshot: drained })).toEqual([]);
     expect(judged({ ...moved, steps, patched: [] }, '18-drain-a', { snapshot: drained }).join()).toContain('4: ');
   });
@@ -110,14 +173,36 @@ describe('an order to begin a step', () => {
     expect(judged(tested({ gates }), '07-drain-b')).toEqual(['10: The evidence has lapsed of: drift.']);
     const { drift: _drift, ...without } = tested().gates;
     expect(judged(tested({ gates: without }), '07-drain-b')).toEqual(['10: The evidence has lapsed of: drift.']);
-    const step: PlannedStep = { stepId: '26-drain-b', kind: 'drain', phase: 'recovery', node: 'b', workload: 'main', deadlineMs: 1_000, safePointAfter: true };
+    const step: PlannedStep = {
+      stepId: '26-drain-b',
+      kind: 'drain',
+      phase: 'recovery',
+      node: 'b',
+      workload: 'main',
+      deadlineMs: 1_000,
+      safePointAfter: true,
+    };
     const back = tested({ gates });
-    const steps = [...back.steps, { step, status: 'planned', attempt: 0, requested: null, reason: null, endedAt: null, interruption: null, adopted: false } as const];
+    const steps = [
+      ...back.steps,
+      {
+        step,
+        status: 'planned',
+        attempt: 0,
+        requested: null,
+        reason: null,
+        endedAt: null,
+        interruption: null,
+        adopted: false,
+      } as const,
+    ];
     expect(judged({ ...back, steps }, '26-drain-b')).toEqual([]);
   });
 
   it('11: does not pass the switchover test without a result', () => {
-    expect(judged(going(), '07-drain-b')).toEqual(['11: No unexpired switchover result lets the rollout pass the switchover test.']);
+    expect(judged(going(), '07-drain-b')).toEqual([
+      '11: No unexpired switchover result lets the rollout pass the switchover test.',
+    ]);
   });
 });
 
@@ -147,20 +232,44 @@ describe('a revised plan', () => {
 describe('a closing', () => {
   const close = (more: Partial<RolloutClosed>): RolloutEvent => ({
     type: 'RolloutClosed',
-    data: { result: 'aborted', reason: '', at: at(1), remains: [], interruption: { measured: false, reason: '' }, versions: {}, notRequired: [], hosts: [], ...more },
+    data: {
+      result: 'aborted',
+      reason: '',
+      at: at(1),
+      remains: [],
+      interruption: { measured: false, reason: '' },
+      versions: {},
+      notRequired: [],
+      hosts: [],
+      ...more,
+    },
   });
-  const numbers = (state: Going, more: Partial<RolloutClosed>, look = LOOK): readonly number[] => violations(state, close(more), look).map((violation) => violation.number);
+  const numbers = (state: Going, more: Partial<RolloutClosed>, look = LOOK): readonly number[] =>
+    violations(state, close(more), look).map((violation) => violation.number);
 
   it('8: hides nothing that is left behind', () => {
     expect(numbers(tested(), {})).toEqual([]);
     expect(numbers(tested({ out: [{ node: 'b', stage: 'drained' }] }), {})).toEqual([8]);
     expect(numbers(tested({ probeRunning: true }), {})).toEqual([8]);
     expect(numbers(tested(), { result: 'needs-attention' })).toEqual([8]);
-    expect(numbers(tested({ probeRunning: true }), { result: 'needs-attention', remains: [{ what: 'a', mend: 'b' }] })).toEqual([]);
+    expect(numbers(tested({ probeRunning: true }), { result: 'needs-attention', remains: [{ what: 'a', mend: 'b' }] })).toEqual(
+      [],
+    );
   });
 
   it('14: says measured only of what a probe measured', () => {
-    const measured = { measured: true, fromMs: 0, toMs: 1, gaps: [], longestMs: 0, sumMs: 0, failedOperations: 0, resolutionMs: 1, acknowledgedWrites: 0, lostWrites: 0 } as const;
+    const measured = {
+      measured: true,
+      fromMs: 0,
+      toMs: 1,
+      gaps: [],
+      longestMs: 0,
+      sumMs: 0,
+      failedOperations: 0,
+      resolutionMs: 1,
+      acknowledgedWrites: 0,
+      lostWrites: 0,
+    } as const;
     expect(numbers(tested(), { interruption: measured })).toEqual([14]);
   });
 
@@ -168,13 +277,18 @@ describe('a closing', () => {
     const target = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
     const done = seen([activeSeen('a', target), nodeSeen('b', target)]);
     const all = tested();
-    const steps = all.steps.map((step) => ({ ...step, status: step.step.kind === 'reboot' ? ('skipped' as const) : ('succeeded' as const) }));
+    const steps = all.steps.map((step) => ({
+      ...step,
+      status: step.step.kind === 'reboot' ? ('skipped' as const) : ('succeeded' as const),
+    }));
     const state = { ...all, steps, patched: ['a', 'b'], validated: ['a', 'b'] };
     expect(numbers(state, { result: 'succeeded' }, { ...LOOK, snapshot: done })).toEqual([]);
     expect(numbers({ ...state, validated: ['a'] }, { result: 'succeeded' }, { ...LOOK, snapshot: done })).toEqual([9]);
     expect(numbers(state, { result: 'succeeded' })).toEqual([9]);
     expect(numbers(state, { result: 'succeeded' }, { ...LOOK, snapshot: { ...done, complete: false } })).toEqual([9]);
-    const skipped = steps.map((step) => (step.step.kind === 'validate' && step.step.phase === 'standby' ? { ...step, status: 'skipped' as const } : step));
+    const skipped = steps.map((step) =>
+      step.step.kind === 'validate' && step.step.phase === 'standby' ? { ...step, status: 'skipped' as const } : step,
+    );
     expect(numbers({ ...state, steps: skipped }, { result: 'succeeded' }, { ...LOOK, snapshot: done })).toEqual([9]);
     expect(numbers({ ...state, planned: plannedOf({ kind: 'switchover-test' }) }, { result: 'succeeded' })).toEqual([]);
   });

@@ -1,4 +1,12 @@
-import { activeNodes, fitStandbys, fitToServe, hostOf, nodeNamed, quorumSurvives, type ClusterSnapshot } from '@understudy/cluster';
+import {
+  activeNodes,
+  fitStandbys,
+  fitToServe,
+  hostOf,
+  nodeNamed,
+  quorumSurvives,
+  type ClusterSnapshot,
+} from '@understudy/cluster';
 import { lapsedGates, notOpen } from './gate-table.js';
 import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
@@ -65,7 +73,11 @@ function request(state: Going, order: StepRequested, look: OrderLook): readonly 
   if (found === undefined) return [{ number: 6, detail: `${order.stepId} is no step of the plan.` }];
   const { step } = found;
   return [
-    ...when(found.status !== 'planned', 6, `${order.stepId} is ${found.status}: only what was seen not to have happened is asked for again.`),
+    ...when(
+      found.status !== 'planned',
+      6,
+      `${order.stepId} is ${found.status}: only what was seen not to have happened is asked for again.`,
+    ),
     ...when(order.attempt !== found.attempt + 1, 6, `Attempt ${order.attempt} does not follow attempt ${found.attempt}.`),
     ...when(msOf(order.deadlineAt) <= msOf(order.at), 7, 'The step has no deadline ahead of it.'),
     ...afterTest(state, step),
@@ -84,7 +96,11 @@ function gates(state: Going, step: PlannedStep, at: string): readonly Violation[
 
 function afterTest(state: Going, step: PlannedStep): readonly Violation[] {
   const behind = step.phase === 'standby' || step.phase === 'switchover' || step.phase === 'original';
-  return when(behind && testVerdict(state).verdict !== 'passed', 11, 'No unexpired switchover result lets the rollout pass the switchover test.');
+  return when(
+    behind && testVerdict(state).verdict !== 'passed',
+    11,
+    'No unexpired switchover result lets the rollout pass the switchover test.',
+  );
 }
 
 /** The unpatched active node is the way back: hands off until a patched standby serves and is validated. */
@@ -92,9 +108,17 @@ function original(state: Going, step: PlannedStep): readonly Violation[] {
   const served = standbyBegun(state) ? state.originalActive : state.serving;
   if (step.phase === 'recovery' || step.node !== served || !HOST_STEPS.includes(step.kind)) return [];
   const moved = state.steps.some(
-    (other) => other.step.phase === 'switchover' && other.step.asActive === true && other.status === 'succeeded' && state.patched.includes(nodeOf(other.step)),
+    (other) =>
+      other.step.phase === 'switchover' &&
+      other.step.asActive === true &&
+      other.status === 'succeeded' &&
+      state.patched.includes(nodeOf(other.step)),
   );
-  return when(!moved, 4, `${step.node} served when the standby phase began, and no patched standby has been validated in its place.`);
+  return when(
+    !moved,
+    4,
+    `${step.node} served when the standby phase began, and no patched standby has been validated in its place.`,
+  );
 }
 
 /** The look, or why nothing irreversible is decided on it: partial, old, or from before the last outcome. */
@@ -133,7 +157,9 @@ function neighbours(state: Going, node: string, look: OrderLook): readonly Viola
   if (look.neighbours === null) return [{ number: 1, detail: `${host} carries other clusters, and they were not looked at.` }];
   const here = look.neighbours.filter((neighbour) => neighbour.host === host);
   return [
-    ...here.filter((other) => other.serving).map((other) => ({ number: 1, detail: `${other.node} of ${other.cluster} on the same host serves.` })),
+    ...here
+      .filter((other) => other.serving)
+      .map((other) => ({ number: 1, detail: `${other.node} of ${other.cluster} on the same host serves.` })),
     ...here
       .filter((other) => !other.serving && other.lastFitStandby)
       .map((other) => ({ number: 2, detail: `${other.node} on the same host is the last fit standby of ${other.cluster}.` })),
@@ -154,27 +180,42 @@ function keepsStandby(state: Going, node: string, snapshot: ClusterSnapshot): re
   return [
     ...when(activeNodes(snapshot, workload).length !== 1, 2, `Not exactly one node serves ${workload}.`),
     ...when(!quorumSurvives(witnesses ? snapshot.nodes.length : 0, away), 2, `Without ${node} there is no quorum.`),
-    ...when(!pair && fitStandbys(snapshot, workload, node).length === 0, 2, `Without ${node} no standby is fit to take ${workload} over.`),
+    ...when(
+      !pair && fitStandbys(snapshot, workload, node).length === 0,
+      2,
+      `Without ${node} no standby is fit to take ${workload} over.`,
+    ),
   ];
 }
 
 function switchover(state: Going, step: PlannedStep, order: StepRequested, look: OrderLook): readonly Violation[] {
   const node = nodeOf(step);
   const snapshot = freshLook(state, order, look.snapshot);
-  if (typeof snapshot === 'string') return [{ number: 3, detail: `Whether ${node} is fit to serve could not be told. ${snapshot}` }];
+  if (typeof snapshot === 'string')
+    return [{ number: 3, detail: `Whether ${node} is fit to serve could not be told. ${snapshot}` }];
   const touched = state.patched.includes(node) || state.unpatched.includes(node);
   const seen = nodeNamed(snapshot, node);
   const serves = seen?.roles[state.planned.workload] === 'active';
   return [
-    ...when(!serves && !restoring(state, step, snapshot) && (seen === undefined || !fitToServe(seen)), 3, `${node} is not fit to serve: ${seen?.native ?? 'not seen'}.`),
+    ...when(
+      !serves && !restoring(state, step, snapshot) && (seen === undefined || !fitToServe(seen)),
+      3,
+      `${node} is not fit to serve: ${seen?.native ?? 'not seen'}.`,
+    ),
     ...when(touched && !state.validated.includes(node), 3, `${node} was patched and has not been validated since.`),
-    ...when(state.out.some((entry) => entry.node === node), 3, `${node} has been taken out of service and not been released.`),
+    ...when(
+      state.out.some((entry) => entry.node === node),
+      3,
+      `${node} has been taken out of service and not been released.`,
+    ),
   ];
 }
 
 /** Nobody serves and an attempt at this very step is why: bringing it to an end is the repair, and its driver judges lag. */
 function restoring(state: Going, step: PlannedStep, snapshot: ClusterSnapshot): boolean {
-  const begun = state.steps.some((other) => other.step.kind === 'switchover' && other.attempt > 0 && other.status !== 'succeeded');
+  const begun = state.steps.some(
+    (other) => other.step.kind === 'switchover' && other.attempt > 0 && other.status !== 'succeeded',
+  );
   return step.kind === 'switchover' && begun && activeNodes(snapshot, state.planned.workload).length === 0;
 }
 
@@ -187,7 +228,11 @@ export function planViolations(plan: Plan, state: Going): readonly Violation[] {
   return [
     ...when(early, 4, 'The original active comes before the switchover.'),
     ...when(bare.length > 0, 9, `Patched and never validated: ${bare.join(', ')}.`),
-    ...when(state.steps.some((step) => step.status === 'requested'), 6, 'A step is under way.'),
+    ...when(
+      state.steps.some((step) => step.status === 'requested'),
+      6,
+      'A step is under way.',
+    ),
   ];
 }
 
@@ -196,7 +241,11 @@ function closing(state: Going, order: RolloutClosed, look: OrderLook): readonly 
   return [
     ...when(left && order.result !== 'needs-attention', 8, 'Something is left behind, and the result does not say so.'),
     ...when(order.result === 'needs-attention' && order.remains.length === 0, 8, 'What remains is not listed.'),
-    ...when(order.interruption.measured && !wasMeasured(state), 14, 'The interruption is said to be measured, and no probe measured it.'),
+    ...when(
+      order.interruption.measured && !wasMeasured(state),
+      14,
+      'The interruption is said to be measured, and no probe measured it.',
+    ),
     ...(order.result === 'succeeded' ? success(state, look) : []),
   ];
 }

@@ -18,6 +18,8 @@ export function evaluateNotRequired(state: Known): readonly string[] {
     ...(switchoverTest.enabled ? [] : ['The playbook drops the switchover test; an earlier result stands for it.']),
     ...(failback.enabled ? [] : ['The playbook does not fail back: the workload stays where it is.']),
     ...(soakMs > 0 ? [] : ['The playbook does not soak.']),
-    ...state.steps.filter((step) => step.status === 'skipped').map((step) => `${step.step.stepId} was skipped: ${reasonOf(step)}`),
+    ...state.steps
+      .filter((step) => step.status === 'skipped')
+      .map((step) => `${step.step.stepId} was skipped: ${reasonOf(step)}`),
   ];
 }

@@ -39,8 +39,13 @@ describe('the order of a rollout', () => {
   });
 
   it('there is none without a complete look, one active, and a standby that may serve: said in words', () => {
-    expect(orderOf(seen([], { complete: false }), definitionOf(2), 'main')).toEqual({ possible: false, because: 'The look at pair was not complete: not every node answered.' });
-    expect(orderOf(seen([], { complete: false, disagreements: ['b says c.'] }), definitionOf(2), 'main')).toMatchObject({ because: expect.stringContaining('b says c.') as string });
+    expect(orderOf(seen([], { complete: false }), definitionOf(2), 'main')).toEqual({
+      possible: false,
+      because: 'The look at pair was not complete: not every node answered.',
+    });
+    expect(orderOf(seen([], { complete: false, disagreements: ['b says c.'] }), definitionOf(2), 'main')).toMatchObject({
+      because: expect.stringContaining('b says c.') as string,
+    });
     expect(because(nodeSeen('a'))).toBe('No node of pair serves main.');
     expect(because(activeSeen('a'), activeSeen('b'))).toBe('Several nodes serve main: a, b.');
     expect(because(activeSeen('a'))).toBe('a is alone: there is no standby that could take main over.');
@@ -53,7 +58,12 @@ describe('the order of a rollout', () => {
   });
 
   it('holds for any cluster: every data node once, the active last, the target fit, never better before worse', () => {
-    const standby = fc.record({ bytes: fc.integer({ min: 0, max: 2_000 }), promotable: fc.boolean(), joined: fc.boolean(), known: fc.boolean() });
+    const standby = fc.record({
+      bytes: fc.integer({ min: 0, max: 2_000 }),
+      promotable: fc.boolean(),
+      joined: fc.boolean(),
+      known: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(standby, { minLength: 1, maxLength: 4 }), (standbys) => {
         const nodes = standbys.map((entry, index) =>
@@ -71,7 +81,9 @@ describe('the order of a rollout', () => {
         const places = result.order.map((place) => place.node);
         expect([...places].sort()).toEqual(['a', ...nodes.map((node) => node.node)].sort());
         expect(places.at(-1)).toBe('a');
-        const fit = places.slice(0, -1).map((name) => fitToServe(nodes.find((node) => node.node === name) as (typeof nodes)[number]));
+        const fit = places
+          .slice(0, -1)
+          .map((name) => fitToServe(nodes.find((node) => node.node === name) as (typeof nodes)[number]));
         expect(fit).toEqual([...fit].sort((left, right) => Number(left) - Number(right)));
         expect(places.at(-2)).toBe(result.target);
       }),
@@ -87,20 +99,34 @@ describe('a plan', () => {
     expect(none({ cannotRollBecause: 'hypervisor only' })).toEqual({ noPlanBecause: 'hypervisor only', offerDowntime: true });
     expect(none({ snapshot: seen([activeSeen('a')]) })).toMatchObject({ offerDowntime: true });
     const newer = seen([activeSeen('a', { versions: { postgresql: { installed: '17.11', running: null } } }), nodeSeen('b')]);
-    expect(none({ snapshot: newer })).toEqual({ noPlanBecause: 'The patch set is older than what runs: a has postgresql 17.11, the patch set says 17.10.', offerDowntime: false });
+    expect(none({ snapshot: newer })).toEqual({
+      noPlanBecause: 'The patch set is older than what runs: a has postgresql 17.11, the patch set says 17.10.',
+      offerDowntime: false,
+    });
     const done = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
-    expect(none({ snapshot: seen([activeSeen('a', done), nodeSeen('b', done)]) })).toMatchObject({ noPlanBecause: expect.stringContaining('nothing to do') as string });
-    expect(none({ versionPairs: {} })).toMatchObject({ noPlanBecause: expect.stringContaining('does not know the pair') as string });
-    expect(none({ versionPairs: { postgresql: { allowed: false, wayBack: 'none', reason: 'another major version' } } })).toMatchObject({ noPlanBecause: expect.stringContaining('another major version') as string });
+    expect(none({ snapshot: seen([activeSeen('a', done), nodeSeen('b', done)]) })).toMatchObject({
+      noPlanBecause: expect.stringContaining('nothing to do') as string,
+    });
+    expect(none({ versionPairs: {} })).toMatchObject({
+      noPlanBecause: expect.stringContaining('does not know the pair') as string,
+    });
+    expect(
+      none({ versionPairs: { postgresql: { allowed: false, wayBack: 'none', reason: 'another major version' } } }),
+    ).toMatchObject({ noPlanBecause: expect.stringContaining('another major version') as string });
   });
 
   it('leaves nodes alone that are there already, and patches what does not run', () => {
     const half = seen([activeSeen('a'), nodeSeen('b', { versions: { postgresql: { installed: '17.10', running: '17.10' } } })]);
     const planning = planRollout(planInput({ snapshot: half }));
-    expect('plan' in planning && planning.plan.steps.filter((step) => step.phase === 'standby').map((step) => step.stepId)).toEqual(['07-validate-b']);
+    expect(
+      'plan' in planning && planning.plan.steps.filter((step) => step.phase === 'standby').map((step) => step.stepId),
+    ).toEqual(['07-validate-b']);
     const stopped = seen([activeSeen('a'), nodeSeen('b', { versions: { postgresql: { installed: null, running: null } } })]);
     const both = planRollout(planInput({ snapshot: stopped }));
-    expect('plan' in both && both.plan.steps.filter((step) => step.kind === 'patch').map((step) => step.fromVersion)).toEqual(['', '17.9']);
+    expect('plan' in both && both.plan.steps.filter((step) => step.kind === 'patch').map((step) => step.fromVersion)).toEqual([
+      '',
+      '17.9',
+    ]);
     const other = seen([activeSeen('a'), nodeSeen('b', { versions: {} })]);
     const without = planRollout(planInput({ snapshot: other }));
     expect('plan' in without && without.plan.steps.some((step) => step.stepId.endsWith('patch-b'))).toBe(false);
@@ -130,7 +156,13 @@ describe('a plan', () => {
 
 describe('a downtime plan', () => {
   it('says what, how long, where the figure is from, and why not less', () => {
-    const plan = downtimePlan({ cluster: definitionOf(1), snapshot: seen([activeSeen('a')]), patchSet: PATCHES, playbook: PLAYBOOK, reason: 'Only the hypervisor protects it.' });
+    const plan = downtimePlan({
+      cluster: definitionOf(1),
+      snapshot: seen([activeSeen('a')]),
+      patchSet: PATCHES,
+      playbook: PLAYBOOK,
+      reason: 'Only the hypervisor protects it.',
+    });
     expect(plan.steps.filter((step) => step.serviceDown).map((step) => [step.what, step.estimatedMs, step.source])).toEqual([
       ['Stop main on a', 10_000, 'default duration of drain'],
       ['Bring postgresql on a from 17.9 to 17.10', 5_000, 'playbook practice version 1, duration of patch'],

@@ -1,4 +1,11 @@
-import { activeNodes, fitToServe, lagWithin, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot } from '@understudy/cluster';
+import {
+  activeNodes,
+  fitToServe,
+  lagWithin,
+  type ClusterDefinition,
+  type ClusterSnapshot,
+  type NodeSnapshot,
+} from '@understudy/cluster';
 
 /**
  * Standby-first: every standby before the switchover, the worst candidate for promotion first, so that the best one is
@@ -26,16 +33,23 @@ export function orderOf(snapshot: ClusterSnapshot, definition: ClusterDefinition
   if (actives.length > 1) return impossible(`Several nodes serve ${workload}: ${actives.map((node) => node.node).join(', ')}.`);
   const standbys = snapshot.nodes.filter((node) => node.roles[workload] === 'standby');
   if (standbys.length === 0) return impossible(`${active.node} is alone: there is no standby that could take ${workload} over.`);
-  const ranked = [...standbys].sort((left, right) => compareCandidates(promotable(left, definition), promotable(right, definition)));
+  const ranked = [...standbys].sort((left, right) =>
+    compareCandidates(promotable(left, definition), promotable(right, definition)),
+  );
   const target = ranked.findLast((node) => mayServe(node, definition));
-  if (target === undefined) return impossible(`No standby of ${snapshot.cluster} may take ${workload} over: ${whyNone(ranked, definition)}`);
+  if (target === undefined)
+    return impossible(`No standby of ${snapshot.cluster} may take ${workload} over: ${whyNone(ranked, definition)}`);
   return {
     possible: true,
     active: active.node,
     target: target.node,
     order: [
       ...ranked.map((node) => ({ node: node.node, host: node.host, reason: reasonOf(node, target, definition) })),
-      { node: active.node, host: active.host, reason: `serves ${workload}: last, after the workload has moved to a patched standby` },
+      {
+        node: active.node,
+        host: active.host,
+        reason: `serves ${workload}: last, after the workload has moved to a patched standby`,
+      },
     ],
   };
 }

@@ -1,4 +1,12 @@
-import { compareVersions, nodeNamed, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
+import {
+  compareVersions,
+  nodeNamed,
+  type ClusterDefinition,
+  type ClusterSnapshot,
+  type NodeSnapshot,
+  type PatchItem,
+  type PatchSet,
+} from '@understudy/cluster';
 import { deadlineMsOf, expectedMs, totalMs } from './budget.js';
 import { orderOf, type Place } from './order.js';
 import type { Phase, Plan, PlannedStep, Playbook, RolloutKind, StepKind } from './plan.js';
@@ -51,7 +59,8 @@ interface Draft {
 
 /** Computes the ordered steps of one rollout from one complete look, or says in words why there can be none. */
 export function planRollout(input: PlanInput): Planning {
-  if (input.kind === 'downtime') return { noPlanBecause: 'A downtime rollout does not roll: its document is the downtime plan.', offerDowntime: true };
+  if (input.kind === 'downtime')
+    return { noPlanBecause: 'A downtime rollout does not roll: its document is the downtime plan.', offerDowntime: true };
   if (input.cannotRollBecause !== null) return { noPlanBecause: input.cannotRollBecause, offerDowntime: true };
   const order = orderOf(input.snapshot, input.cluster, input.workload);
   if (!order.possible) return { noPlanBecause: order.because, offerDowntime: true };
@@ -136,7 +145,9 @@ function afterOneWayTest(order: readonly Place[], active: string, target: string
   return [
     ...others,
     ...order.filter((place) => place.node === active).map((place) => ({ ...place, reason: 'standby after the switchover test' })),
-    ...order.filter((place) => place.node === target).map((place) => ({ ...place, reason: 'serves after the switchover test: last' })),
+    ...order
+      .filter((place) => place.node === target)
+      .map((place) => ({ ...place, reason: 'serves after the switchover test: last' })),
   ];
 }
 
@@ -245,7 +256,9 @@ function wayBack(playbook: Playbook, kind: RolloutKind): number {
 
 function pointOf(steps: readonly PlannedStep[], input: PlanInput): Plan['pointOfNoReturn'] {
   const step = steps.find((candidate) => candidate.kind === 'switchover' && candidate.phase === 'switchover');
-  const lossy = input.patchSet.items.map((item) => input.versionPairs[item.name]).find((pair) => pair !== undefined && pair.wayBack !== 'lossless');
+  const lossy = input.patchSet.items
+    .map((item) => input.versionPairs[item.name])
+    .find((pair) => pair !== undefined && pair.wayBack !== 'lossless');
   if (step === undefined || lossy === undefined) return undefined;
   return { stepId: step.stepId, meaning: `From here the way back is ${lossy.wayBack}: ${lossy.reason}` };
 }

@@ -1,7 +1,17 @@
 import type { Environment, PatchItem, Verb } from '@understudy/cluster';
 
 /** The fixed phases of a rollout, in order. A playbook may drop optional ones; it never reorders them. */
-export const PHASES = ['admit', 'preflight', 'switchover-test', 'standby', 'switchover', 'original', 'failback', 'postflight', 'recovery'] as const;
+export const PHASES = [
+  'admit',
+  'preflight',
+  'switchover-test',
+  'standby',
+  'switchover',
+  'original',
+  'failback',
+  'postflight',
+  'recovery',
+] as const;
 export type Phase = (typeof PHASES)[number];
 
 export type RolloutKind = 'patch' | 'rehearsal' | 'switchover-test' | 'downtime';
@@ -68,7 +78,12 @@ export interface Plan {
 /** A cluster that cannot roll gets this document instead. */
 export interface DowntimePlan {
   readonly reason: string;
-  readonly steps: readonly { readonly what: string; readonly estimatedMs: number; readonly source: string; readonly serviceDown: boolean }[];
+  readonly steps: readonly {
+    readonly what: string;
+    readonly estimatedMs: number;
+    readonly source: string;
+    readonly serviceDown: boolean;
+  }[];
   readonly estimatedDowntimeMs: number;
   readonly whyNotLess: string;
 }
@@ -98,7 +113,13 @@ export interface Playbook {
 export type PlaybookCheck =
   | { readonly name: string; readonly kind: 'sql'; readonly sql: string; readonly expect: string }
   | { readonly name: string; readonly kind: 'http'; readonly url: string; readonly expect: string }
-  | { readonly name: string; readonly kind: 'command'; readonly command: string; readonly digest: string; readonly expect: string };
+  | {
+      readonly name: string;
+      readonly kind: 'command';
+      readonly command: string;
+      readonly digest: string;
+      readonly expect: string;
+    };
 
 export const GATES = [
   'ha-layer',
@@ -124,7 +145,14 @@ export type Ask =
   | { readonly ask: 'observe'; readonly look: 'validate'; readonly node: string; readonly asActive: boolean }
   | { readonly ask: 'observe'; readonly look: 'check'; readonly check: PlaybookCheck; readonly node: string }
   | { readonly ask: 'verb'; readonly verb: Verb; readonly node: string; readonly parameters: Readonly<Record<string, string>> }
-  | { readonly ask: 'job'; readonly job: 'patch' | 'unpatch'; readonly node: string; readonly item: PatchItem; readonly previousVersion: string | null; readonly limitMs: number }
+  | {
+      readonly ask: 'job';
+      readonly job: 'patch' | 'unpatch';
+      readonly node: string;
+      readonly item: PatchItem;
+      readonly previousVersion: string | null;
+      readonly limitMs: number;
+    }
   | { readonly ask: 'job'; readonly job: 'reboot'; readonly node: string; readonly limitMs: number }
   | { readonly ask: 'probe'; readonly action: 'start' | 'stop' }
   | { readonly ask: 'waitUntil'; readonly at: string };

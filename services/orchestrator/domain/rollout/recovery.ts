@@ -22,21 +22,37 @@ export type WayBack = Way | { readonly possible: false; readonly because: string
 export function afterFailure(state: Going, failed: StepState): WayBack {
   const because = `${failed.step.stepId} failed: ${reasonOf(failed)}`;
   if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
-  if (state.serving === null) return { possible: false, because: `${because} No node serves: bringing one back may lose writes, and that is for a person to decide.` };
-  if (state.planned.playbook.onFailure === 'hold') return { possible: false, because: `${because} The playbook holds on failure.` };
+  if (state.serving === null)
+    return {
+      possible: false,
+      because: `${because} No node serves: bringing one back may lose writes, and that is for a person to decide.`,
+    };
+  if (state.planned.playbook.onFailure === 'hold')
+    return { possible: false, because: `${because} The playbook holds on failure.` };
   const changed = changedNodes(state);
   const unproven = changed.filter((node) => !provenNodes(state).includes(node));
-  if (unproven.length > 0) return { possible: false, because: `${because} The way back is not proven on ${unproven.join(', ')}.` };
-  if (changed.length > 0 && state.pointOfNoReturnPassed) return { possible: false, because: `${because} The point of no return has been passed.` };
-  if (changed.includes(state.serving) && state.serving === state.originalActive) return { possible: false, because: `${because} The node that serves would have to be taken back.` };
-  return wayBack(state, { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
+  if (unproven.length > 0)
+    return { possible: false, because: `${because} The way back is not proven on ${unproven.join(', ')}.` };
+  if (changed.length > 0 && state.pointOfNoReturnPassed)
+    return { possible: false, because: `${because} The point of no return has been passed.` };
+  if (changed.includes(state.serving) && state.serving === state.originalActive)
+    return { possible: false, because: `${because} The node that serves would have to be taken back.` };
+  return wayBack(
+    state,
+    { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' },
+    changed,
+  );
 }
 
 /** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
 export function givingUp(state: Going, because: string, stepId: string | null, result: RolloutResult): Way {
   const failed = failedPatch(state);
   const proven = provenNodes(state);
-  return wayBack(state, { because, failedStep: stepId, result }, failed.filter((node) => proven.includes(node)));
+  return wayBack(
+    state,
+    { because, failedStep: stepId, result },
+    failed.filter((node) => proven.includes(node)),
+  );
 }
 
 /** Nodes whose software this rollout changed, or may have. */
@@ -127,7 +143,12 @@ export function remains(state: RolloutState): readonly { readonly what: string; 
     })),
     ...state.steps
       .filter((step) => step.status === 'unknown')
-      .map((step) => ({ what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`, mend: 'Look at the node and at the job log on its host; bring it to one state or the other.' })),
-    ...(state.probeRunning ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }] : []),
+      .map((step) => ({
+        what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`,
+        mend: 'Look at the node and at the job log on its host; bring it to one state or the other.',
+      })),
+    ...(state.probeRunning
+      ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }]
+      : []),
   ];
 }

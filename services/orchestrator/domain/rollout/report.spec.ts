@@ -24,7 +24,11 @@ describe('the report', () => {
       remains: [],
     });
     expect(report?.tookMs).toBe(Date.parse(owner.state.closed?.at ?? '') - Date.parse(owner.state.admitted?.at ?? ''));
-    expect(report?.steps.find((step) => step.stepId === '09-reboot-b')).toMatchObject({ status: 'skipped', tookMs: null, attempts: 0 });
+    expect(report?.steps.find((step) => step.stepId === '09-reboot-b')).toMatchObject({
+      status: 'skipped',
+      tookMs: null,
+      attempts: 0,
+    });
     expect(report?.steps.find((step) => step.stepId === '12-soak-b')?.tookMs).toBeGreaterThanOrEqual(1_000);
     expect(report?.notRequired).toContainEqual(expect.stringContaining('Gate approval is off in practice'));
     expect(report?.gates.map((gate) => gate.gate)).toContain('drift');
@@ -32,9 +36,18 @@ describe('the report', () => {
 
   it('is honest about one that has not ended, or was refused without a plan', () => {
     expect(reportOf([])).toBeUndefined();
-    expect(reportOf(owner.log.slice(0, 1))).toMatchObject({ status: 'planned', result: null, tookMs: null, versionsBefore: {}, interruption: { measured: false } });
+    expect(reportOf(owner.log.slice(0, 1))).toMatchObject({
+      status: 'planned',
+      result: null,
+      tookMs: null,
+      versionsBefore: {},
+      interruption: { measured: false },
+    });
     expect(reportOf(owner.log.slice(0, 30))).toMatchObject({ tookMs: null, acceptedRisks: [expect.any(String)] });
-    expect(reportOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'no standby' }) }])).toMatchObject({ order: [], story: [{ what: 'Planned by ada: no plan, no standby.' }] });
+    expect(reportOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'no standby' }) }])).toMatchObject({
+      order: [],
+      story: [{ what: 'Planned by ada: no plan, no standby.' }],
+    });
   });
 
   it('has a sentence for every kind of event', () => {
@@ -44,8 +57,18 @@ describe('the report', () => {
     const report = reportOf([...planned, ...events.filter((event) => event.type !== 'RolloutPlanned')]);
     expect(report?.story.every((line) => line.what.length > 5)).toBe(true);
     expect(report).toMatchObject({ approvedBy: 'bob', ticket: 'CHG0030001', breaches: [17] });
-    const adopted: RolloutEvent = { type: 'StepSucceeded', data: { stepId: '01-start-probe', attempt: 1, at: '2026-03-01T20:00:00.000Z', evidence: {}, adopted: true } };
-    const rejected: RolloutEvent = { type: 'TicketRecorded', data: { ticketId: 't', number: 'CHG1', approver: '', approved: false, expiresAt: null, reason: null } };
-    expect(reportOf([...planned, adopted, rejected])?.story.slice(1).map((line) => line.what)).toEqual(['01-start-probe succeeded (found done after a restart).', 'Ticket CHG1 is not approved.']);
+    const adopted: RolloutEvent = {
+      type: 'StepSucceeded',
+      data: { stepId: '01-start-probe', attempt: 1, at: '2026-03-01T20:00:00.000Z', evidence: {}, adopted: true },
+    };
+    const rejected: RolloutEvent = {
+      type: 'TicketRecorded',
+      data: { ticketId: 't', number: 'CHG1', approver: '', approved: false, expiresAt: null, reason: null },
+    };
+    expect(
+      reportOf([...planned, adopted, rejected])
+        ?.story.slice(1)
+        .map((line) => line.what),
+    ).toEqual(['01-start-probe succeeded (found done after a restart).', 'Ticket CHG1 is not approved.']);
   });
 });

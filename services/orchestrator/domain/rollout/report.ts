@@ -148,7 +148,17 @@ function sentenceOf(event: RolloutEvent): string {
   }
 }
 
-type Motion = Exclude<RolloutEvent, { type: `Rollout${'Planned' | 'Approved' | 'Admitted' | 'Adopted'}` | 'PlanRevised' | `D${'owntimePlanOffered' | 'riftAssessmentRequested' | 'riftAssessmentReceived'}` | 'TicketRecorded' | 'GateEvaluated' }>;
+type Motion = Exclude<
+  RolloutEvent,
+  {
+    type:
+      | `Rollout${'Planned' | 'Approved' | 'Admitted' | 'Adopted'}`
+      | 'PlanRevised'
+      | `D${'owntimePlanOffered' | 'riftAssessmentRequested' | 'riftAssessmentReceived'}`
+      | 'TicketRecorded'
+      | 'GateEvaluated';
+  }
+>;
 
 function motionSentence(event: Motion): string {
   switch (event.type) {

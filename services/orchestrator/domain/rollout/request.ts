@@ -45,8 +45,10 @@ export function invariantRefusal(violation: { readonly number: number; readonly 
 
 function outOfTurn(state: Going, next: StepState): Refusal | null {
   const busy = inFlight(state) ?? unknownStep(state);
-  if (busy !== undefined) return { pointer: '/stepId', code: 'STEP_UNDER_WAY', detail: `${busy.step.stepId} has no outcome yet.` };
-  if (nextPlanned(state) !== next) return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
+  if (busy !== undefined)
+    return { pointer: '/stepId', code: 'STEP_UNDER_WAY', detail: `${busy.step.stepId} has no outcome yet.` };
+  if (nextPlanned(state) !== next)
+    return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
   if (state.recovery !== null || !atSafePoint(state)) return null;
   const wish = state.abortRequested ?? state.holdRequested;
   return wish === null ? null : { pointer: '', code: 'STOP_REQUESTED', detail: `${wish.by} asked to stop: ${wish.reason}` };
@@ -59,11 +61,14 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
   if (!exposes || step.phase === 'recovery' || state.serving === null) return null;
   const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, state.planned.playbook, msOf(state.planned.closesAt));
   if (nowMs <= lastMs) return null;
-  return { pointer: '', code: 'OUT_OF_TIME', detail: `${step.stepId} had to start by ${isoOf(lastMs)} to leave time for the way back.` };
+  return {
+    pointer: '',
+    code: 'OUT_OF_TIME',
+    detail: `${step.stepId} had to start by ${isoOf(lastMs)} to leave time for the way back.`,
+  };
 }
 
 /** Gates to evaluate again before this step: only irreversible ones bind, and never on the way back. */
 export function gatesDue(state: Going, next: StepState, nowMs: number): boolean {
   return next.step.phase !== 'recovery' && STEP_RULES[next.step.kind].irreversible && lapsedGates(state, nowMs).length > 0;
 }
-

@@ -23,25 +23,73 @@ export type RolloutEvent =
   /** `binding` says what exactly was approved; another binding in force = the approval has lapsed. */
   | { readonly type: 'RolloutApproved'; readonly data: { readonly by: string; readonly binding: string; readonly at: string } }
   | { readonly type: 'TicketRecorded'; readonly data: TicketSeen }
-  | { readonly type: 'DriftAssessmentRequested'; readonly data: { readonly requestId: string; readonly deadlineAt: string; readonly expectedItems: readonly string[]; readonly at: string } }
+  | {
+      readonly type: 'DriftAssessmentRequested';
+      readonly data: {
+        readonly requestId: string;
+        readonly deadlineAt: string;
+        readonly expectedItems: readonly string[];
+        readonly at: string;
+      };
+    }
   | { readonly type: 'DriftAssessmentReceived'; readonly data: DriftSeen }
   | { readonly type: 'GateEvaluated'; readonly data: GateEvaluated }
-  | { readonly type: 'RolloutAdmitted'; readonly data: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } }
-  | { readonly type: 'RolloutAdopted'; readonly data: { readonly instance: string; readonly incarnation: string; readonly at: string } }
+  | {
+      readonly type: 'RolloutAdmitted';
+      readonly data: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] };
+    }
+  | {
+      readonly type: 'RolloutAdopted';
+      readonly data: { readonly instance: string; readonly incarnation: string; readonly at: string };
+    }
   | { readonly type: 'StepRequested'; readonly data: StepRequested }
   | { readonly type: 'StepSucceeded'; readonly data: StepOutcome & { readonly adopted: boolean } }
-  | { readonly type: 'StepFailed'; readonly data: StepOutcome & { readonly reason: string; /** Seen not to have happened: a new attempt follows by itself. */ readonly mayRepeat: boolean } }
+  | {
+      readonly type: 'StepFailed';
+      readonly data: StepOutcome & {
+        readonly reason: string;
+        /** Seen not to have happened: a new attempt follows by itself. */ readonly mayRepeat: boolean;
+      };
+    }
   | { readonly type: 'StepUnknown'; readonly data: StepOutcome & { readonly reason: string } }
   | { readonly type: 'StepSkipped'; readonly data: { readonly stepId: string; readonly reason: string; readonly at: string } }
-  | { readonly type: 'DeadlineMissed'; readonly data: { readonly what: string; readonly stepId?: string; readonly deadlineAt: string; readonly at: string } }
-  | { readonly type: 'DeviationRecorded'; readonly data: { readonly what: string; readonly evidence: Evidence; readonly at: string; /** Who serves, where the look could tell. */ readonly serving?: string | null } }
-  | { readonly type: 'PointOfNoReturnPassed'; readonly data: { readonly stepId: string; readonly meaning: string; readonly at: string } }
+  | {
+      readonly type: 'DeadlineMissed';
+      readonly data: { readonly what: string; readonly stepId?: string; readonly deadlineAt: string; readonly at: string };
+    }
+  | {
+      readonly type: 'DeviationRecorded';
+      readonly data: {
+        readonly what: string;
+        readonly evidence: Evidence;
+        readonly at: string;
+        /** Who serves, where the look could tell. */ readonly serving?: string | null;
+      };
+    }
+  | {
+      readonly type: 'PointOfNoReturnPassed';
+      readonly data: { readonly stepId: string; readonly meaning: string; readonly at: string };
+    }
   | { readonly type: 'HoldRequested'; readonly data: { readonly by: string; readonly reason: string; readonly at: string } }
-  | { readonly type: 'RolloutHeld'; readonly data: { readonly reason: string; readonly whoCanChangeIt: string; readonly afterStep: string | null; readonly at: string } }
+  | {
+      readonly type: 'RolloutHeld';
+      readonly data: {
+        readonly reason: string;
+        readonly whoCanChangeIt: string;
+        readonly afterStep: string | null;
+        readonly at: string;
+      };
+    }
   | { readonly type: 'RolloutResumed'; readonly data: { readonly by: string; readonly at: string } }
-  | { readonly type: 'RolloutFrozen'; readonly data: { readonly by: string; readonly reason: string; readonly at: string; readonly inFlight: readonly string[] } }
+  | {
+      readonly type: 'RolloutFrozen';
+      readonly data: { readonly by: string; readonly reason: string; readonly at: string; readonly inFlight: readonly string[] };
+    }
   | { readonly type: 'AbortRequested'; readonly data: { readonly by: string; readonly reason: string; readonly at: string } }
-  | { readonly type: 'InvariantBreached'; readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence } }
+  | {
+      readonly type: 'InvariantBreached';
+      readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence };
+    }
   | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
 
 export interface RolloutPlanned {
@@ -109,7 +157,15 @@ export interface TicketSeen {
 export interface DriftSeen {
   readonly requestId: string;
   readonly assessedAt: string;
-  readonly blocking: readonly { readonly findingId: string; readonly node: string; readonly area: string; readonly name: string; readonly value: string; readonly expected: string; readonly detail: string }[];
+  readonly blocking: readonly {
+    readonly findingId: string;
+    readonly node: string;
+    readonly area: string;
+    readonly name: string;
+    readonly value: string;
+    readonly expected: string;
+    readonly detail: string;
+  }[];
   readonly warnings: number;
   readonly waived: number;
   readonly incomplete: readonly string[];
@@ -173,7 +229,14 @@ export interface RolloutClosed {
 
 export type RolloutCommand =
   | { readonly type: 'PlanRollout'; readonly planned: RolloutPlanned; readonly downtimePlan: DowntimePlan | null }
-  | { readonly type: 'RevisePlan'; readonly plan: Plan; readonly reason: string; readonly binding: string; readonly topologyFingerprint: string; readonly at: string }
+  | {
+      readonly type: 'RevisePlan';
+      readonly plan: Plan;
+      readonly reason: string;
+      readonly binding: string;
+      readonly topologyFingerprint: string;
+      readonly at: string;
+    }
   | { readonly type: 'RecordApproval'; readonly by: string; readonly binding: string; readonly at: string }
   | { readonly type: 'RecordTicket'; readonly ticket: TicketSeen; readonly at: string }
   | { readonly type: 'RequestDriftAssessment'; readonly requestId: string; readonly deadlineAt: string; readonly at: string }
@@ -181,14 +244,60 @@ export type RolloutCommand =
   /** Judges every gate on what was seen now; admits when all required ones are open, refuses when one is finally closed or time ran out. */
   | { readonly type: 'EvaluateGates'; readonly inputs: GateInputs; readonly at: string }
   /** `replaces`: the owner that was seen to be gone, null = nobody; anybody else in the meantime refuses the adoption. */
-  | { readonly type: 'Adopt'; readonly instance: string; readonly incarnation: string; readonly replaces: string | null; readonly at: string }
+  | {
+      readonly type: 'Adopt';
+      readonly instance: string;
+      readonly incarnation: string;
+      readonly replaces: string | null;
+      readonly at: string;
+    }
   /** The runner's own orders; refused when an invariant would be violated. */
-  | { readonly type: 'RequestStep'; readonly stepId: string; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; /** Other clusters on the step's host; needed where a host is shared. */ readonly neighbours?: readonly Neighbour[]; readonly at: string }
-  | { readonly type: 'RecordOutcome'; readonly stepId: string; readonly attempt: number; readonly outcome: 'succeeded' | 'failed' | 'unknown'; readonly adopted: boolean; readonly reason: string; readonly evidence: Evidence; readonly interruption?: MeasuredInterruption; readonly mayRepeat?: boolean; readonly serving?: string | null; readonly incarnation: string; readonly at: string }
-  | { readonly type: 'SkipStep'; readonly stepId: string; readonly reason: string; readonly incarnation: string; readonly at: string }
-  | { readonly type: 'RecordDeviation'; readonly what: string; readonly evidence: Evidence; /** The invariant that the fact breaks, if any. */ readonly invariant?: number; readonly serving?: string | null; readonly incarnation: string; readonly at: string }
+  | {
+      readonly type: 'RequestStep';
+      readonly stepId: string;
+      readonly incarnation: string;
+      readonly snapshot: ClusterSnapshot | null;
+      /** Other clusters on the step's host; needed where a host is shared. */ readonly neighbours?: readonly Neighbour[];
+      readonly at: string;
+    }
+  | {
+      readonly type: 'RecordOutcome';
+      readonly stepId: string;
+      readonly attempt: number;
+      readonly outcome: 'succeeded' | 'failed' | 'unknown';
+      readonly adopted: boolean;
+      readonly reason: string;
+      readonly evidence: Evidence;
+      readonly interruption?: MeasuredInterruption;
+      readonly mayRepeat?: boolean;
+      readonly serving?: string | null;
+      readonly incarnation: string;
+      readonly at: string;
+    }
+  | {
+      readonly type: 'SkipStep';
+      readonly stepId: string;
+      readonly reason: string;
+      readonly incarnation: string;
+      readonly at: string;
+    }
+  | {
+      readonly type: 'RecordDeviation';
+      readonly what: string;
+      readonly evidence: Evidence;
+      /** The invariant that the fact breaks, if any. */ readonly invariant?: number;
+      readonly serving?: string | null;
+      readonly incarnation: string;
+      readonly at: string;
+    }
   /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
-  | { readonly type: 'Conclude'; readonly incarnation: string; readonly snapshot: ClusterSnapshot | null; readonly interruption: MeasuredInterruption | null; readonly at: string }
+  | {
+      readonly type: 'Conclude';
+      readonly incarnation: string;
+      readonly snapshot: ClusterSnapshot | null;
+      readonly interruption: MeasuredInterruption | null;
+      readonly at: string;
+    }
   | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
   | { readonly type: 'Resume'; readonly by: Person; readonly at: string }
   | { readonly type: 'Abort'; readonly by: Person; readonly reason: string; readonly at: string }
@@ -198,13 +307,22 @@ export type RolloutCommand =
 export interface GateInputs {
   readonly snapshot: ClusterSnapshot | null;
   /** The HA layer as inventory classified it, re-read now; null = could not be told. */
-  readonly haLayer: { readonly haLayer: 'application' | 'hypervisor' | 'none'; readonly rolling: boolean; readonly reason: string } | null;
+  readonly haLayer: {
+    readonly haLayer: 'application' | 'hypervisor' | 'none';
+    readonly rolling: boolean;
+    readonly reason: string;
+  } | null;
   /** The drift assessment re-read now from its owner; null = could not be told. */
   readonly drift: DriftSeen | null;
   readonly ticket: TicketSeen | null;
   readonly rehearsal: { readonly passed: boolean; readonly fidelity: number; readonly at: string } | null;
   /** Whether the way back was proven on every node: patch source checks. */
-  readonly wayBack: readonly { readonly node: string; readonly proven: boolean; readonly applicable: boolean; readonly detail: string }[];
+  readonly wayBack: readonly {
+    readonly node: string;
+    readonly proven: boolean;
+    readonly applicable: boolean;
+    readonly detail: string;
+  }[];
   readonly probe: { readonly available: boolean; readonly detail: string };
   readonly topologyFingerprint: string | null;
   /** Identities of our own store, bus and machine, to refuse patching ourselves. */

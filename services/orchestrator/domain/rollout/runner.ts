@@ -97,7 +97,7 @@ function gatesMove(state: Known, memory: RunnerMemory, nowMs: number, because: s
 
 function onTheMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
   const open = inFlight(state) ?? unknownStep(state);
-  if (open?.requested) return openStep(state, open, open.requested, memory, nowMs);
+  if (open?.requested) return openStep({ state, step: open, requested: open.requested, memory, nowMs });
   const due = dueNow(state, nowMs);
   if (due.due === 'close') return closing(state, memory, nowMs);
   if (due.due !== 'nothing') return concludeMove(state, memory, nowMs);
@@ -116,7 +116,8 @@ function closing(state: Going, memory: RunnerMemory, nowMs: number): Move {
   if (last === undefined) return concludeMove(state, memory, nowMs);
   const seen = lookFor(state, memory, last.step.stepId);
   const waitedMs = nowMs - lookAfterMs(state);
-  if (seen?.snapshot?.complete === true || (seen !== null && waitedMs > last.step.deadlineMs)) return concludeMove(state, memory, nowMs);
+  if (seen?.snapshot?.complete === true || (seen !== null && waitedMs > last.step.deadlineMs))
+    return concludeMove(state, memory, nowMs);
   return lookAgain(last, null, seen, waitedMs, nowMs, 'The rollout ends with what runs now.');
 }
 
@@ -127,7 +128,14 @@ function lookFor(state: Going, memory: RunnerMemory, purpose: string): Observati
   return msOf(seen.observation.at) < lookAfterMs(state) ? null : seen.observation;
 }
 
-function lookAgain(step: StepState, requested: StepRequested | null, last: Observation | null, waitedMs: number, nowMs: number, because: string): Move {
+function lookAgain(
+  step: StepState,
+  requested: StepRequested | null,
+  last: Observation | null,
+  waitedMs: number,
+  nowMs: number,
+  because: string,
+): Move {
   const pauseMs = Math.min(Math.max(waitedMs / 4, LOOK_AGAIN_MIN_MS), LOOK_AGAIN_MAX_MS);
   const atMs = last === null ? nowMs : msOf(last.at) + pauseMs;
   return nowMs < atMs ? sleep(atMs, because) : { move: 'observe', step: step.step, requested, because };
@@ -136,10 +144,13 @@ function lookAgain(step: StepState, requested: StepRequested | null, last: Obser
 function begin(state: Going, next: StepState, memory: RunnerMemory, nowMs: number): Move {
   const restMs = next.endedAt === null ? 0 : msOf(next.endedAt) + REST_MS * next.attempt;
   if (nowMs < restMs) return sleep(restMs, `${next.step.stepId} is tried again.`);
-  if (gatesDue(state, next, nowMs)) return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'Evidence has lapsed.');
+  if (gatesDue(state, next, nowMs))
+    return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'Evidence has lapsed.');
   const skip = replaced(state, next, nowMs);
   if (skip !== null) return skipMove(next, skip, memory, nowMs);
-  return STEP_RULES[next.step.kind].before.length === 0 ? order(next, memory, nowMs, null) : beginOnLook(state, next, memory, nowMs);
+  return STEP_RULES[next.step.kind].before.length === 0
+    ? order(next, memory, nowMs, null)
+    : beginOnLook(state, next, memory, nowMs);
 }
 
 /** An unexpired result for the same topology stands for the whole switchover test. */
@@ -174,7 +185,12 @@ function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs:
   if (next.step.kind === 'reboot' && state.rebootNeeded[nodeOf(next.step)] === false) {
     return skipMove(next, 'The patch source says that no reboot is pending.', memory, nowMs);
   }
-  const looked: StepOrder = { snapshot: seen.snapshot ?? null, neighbours: seen.neighbours ?? null, at: isoOf(nowMs), incarnation: memory.incarnation };
+  const looked: StepOrder = {
+    snapshot: seen.snapshot ?? null,
+    neighbours: seen.neighbours ?? null,
+    at: isoOf(nowMs),
+    incarnation: memory.incarnation,
+  };
   if (orderRefusal(state, next, looked) === null) return order(next, memory, nowMs, seen);
   const waitedMs = nowMs - sinceMs;
   const overdue = waitedMs > next.step.deadlineMs && msOf(seen.at) - sinceMs >= next.step.deadlineMs;
@@ -184,53 +200,60 @@ function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs:
 
 // ---------------------------------------------------------------- a step without an outcome
 
+/** A requested step whose outcome is not known, and who asks about it when. */
+interface Open {
+  readonly state: Going;
+  readonly step: StepState;
+  readonly requested: StepRequested;
+  readonly memory: RunnerMemory;
+  readonly nowMs: number;
+}
+
 /** Asked for by this incarnation and not done yet: do it. Everything else begins with a look. */
-function openStep(state: Going, open: StepState, requested: StepRequested, memory: RunnerMemory, nowMs: number): Move {
-  const performed = memory.performed?.key === requested.key;
-  const ours = requested.incarnation === memory.incarnation && open.status === 'requested';
-  if (ours && !performed) return { move: 'perform', step: open.step, requested };
+function openStep(open: Open): Move {
+  const { state, requested, memory, nowMs } = open;
+  const { step } = open.step;
+  const ours = requested.incarnation === memory.incarnation && open.step.status === 'requested';
+  if (ours && !performed(open)) return { move: 'perform', step, requested };
   const seen = lookFor(state, memory, requested.key);
-  const waitedMs = nowMs - msOf(requested.at);
-  if (seen === null) return { move: 'observe', step: open.step, requested, because: 'What became of the step decides what comes next.' };
-  const goal = STEP_RULES[open.step.kind].goal(seen, state, open.step);
-  if (goal.goal !== 'unclear') return outcome(open, requested, goal, seen, memory, nowMs, state);
-  return stillUnclear(state, open, requested, goal, seen, memory, nowMs, waitedMs);
+  if (seen === null) return { move: 'observe', step, requested, because: 'What became of the step decides what comes next.' };
+  const goal = STEP_RULES[step.kind].goal(seen, state, step);
+  if (goal.goal !== 'unclear') return outcome(open, goal, seen);
+  if (msOf(seen.at) <= msOf(requested.deadlineAt)) {
+    return lookAgain(
+      open.step,
+      requested,
+      seen,
+      nowMs - msOf(requested.at),
+      nowMs,
+      'What became of the step cannot be told yet.',
+    );
+  }
+  // Aborted, and recorded as unknown already: the rollout closes with what remains.
+  const told = open.step.status === 'unknown' && state.abortRequested !== null;
+  return told ? concludeMove(state, memory, nowMs) : outcome(open, goal, seen);
 }
 
-function stillUnclear(
-  state: Going,
-  open: StepState,
-  requested: StepRequested,
-  goal: Goal,
-  seen: Observation,
-  memory: RunnerMemory,
-  nowMs: number,
-  waitedMs: number,
-): Move {
-  const afterDeadline = msOf(seen.at) > msOf(requested.deadlineAt);
-  if (!afterDeadline) return lookAgain(open, requested, seen, waitedMs, nowMs, 'What became of the step cannot be told yet.');
-  // Aborted and told already that it is unknown: the rollout closes with what remains.
-  if (open.status === 'unknown' && state.abortRequested !== null) return concludeMove(state, memory, nowMs);
-  return outcome(open, requested, goal, seen, memory, nowMs, state);
+function performed(open: Open): boolean {
+  return open.memory.performed?.key === open.requested.key;
 }
 
-function outcome(open: StepState, requested: StepRequested, goal: Goal, seen: Observation, memory: RunnerMemory, nowMs: number, state: Going): Move {
-  const { stepId, attempt } = requested;
-  const own = memory.performed?.key === requested.key;
-  const serving = servingIn(seen, state.planned.workload);
+function outcome(open: Open, goal: Goal, seen: Observation): Move {
+  const { stepId, attempt } = open.requested;
+  const serving = servingIn(seen, open.state.planned.workload);
   return give({
     type: 'RecordOutcome',
     stepId,
     attempt,
     outcome: OUTCOMES[goal.goal],
-    adopted: goal.goal === 'met' && !own,
+    adopted: goal.goal === 'met' && !performed(open),
     reason: goal.goal === 'met' ? '' : saidOf(goal.reason, seen),
     evidence: goal.evidence,
     mayRepeat: goal.goal === 'unmet' && mayRepeat(goal, seen, attempt),
     ...(seen.interruption === undefined ? {} : { interruption: seen.interruption }),
     ...(serving === undefined ? {} : { serving }),
-    incarnation: memory.incarnation,
-    at: isoOf(nowMs),
+    incarnation: open.memory.incarnation,
+    at: isoOf(open.nowMs),
   });
 }
 

@@ -40,7 +40,11 @@ export const INITIAL: RolloutState = {
 };
 
 /** A rollout that exists. */
-export type Known = RolloutState & { readonly planned: RolloutPlanned; readonly topologyFingerprint: string; readonly binding: string };
+export type Known = RolloutState & {
+  readonly planned: RolloutPlanned;
+  readonly topologyFingerprint: string;
+  readonly binding: string;
+};
 /** A rollout that has a plan: the only kind that can ever be admitted. */
 export type Going = Known & { readonly plan: Plan };
 
@@ -76,7 +80,9 @@ export function nextPlanned(state: RolloutState): StepState | undefined {
 
 /** A failure that no way back has been put in place for. */
 export function openFailure(state: RolloutState): StepState | undefined {
-  return state.steps.find((candidate) => candidate.status === 'failed' && (state.recovery === null || candidate.step.phase === 'recovery'));
+  return state.steps.find(
+    (candidate) => candidate.status === 'failed' && (state.recovery === null || candidate.step.phase === 'recovery'),
+  );
 }
 
 /** Would stopping here leave the workload served by a validated node? */
@@ -84,11 +90,6 @@ export function atSafePoint(state: RolloutState): boolean {
   const done = state.steps.filter((candidate) => candidate.status === 'succeeded' || candidate.status === 'skipped');
   const last = done.at(-1);
   return state.serving !== null && (last === undefined || last.step.safePointAfter);
-}
-
-/** Nodes that carry data; a witness votes and is never patched by a rollout. */
-export function dataNodes(state: Going): readonly string[] {
-  return state.plan.order.map((place) => place.node);
 }
 
 /** Has the standby phase begun? Its first request fixes who the original active is. */

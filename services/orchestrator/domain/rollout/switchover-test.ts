@@ -2,7 +2,8 @@ import type { StepState } from './rollout.js';
 import type { Known } from './state.js';
 
 /** What phase 3 says: still to be done, passed (or replaced by an unexpired result), or failed with the reason. */
-export type TestVerdict = { readonly verdict: 'open' | 'passed' } | { readonly verdict: 'failed'; readonly stepId: string; readonly reason: string };
+export type TestVerdict =
+  { readonly verdict: 'open' | 'passed' } | { readonly verdict: 'failed'; readonly stepId: string; readonly reason: string };
 
 /** Judges the switchover test of a rollout by its steps and the interruption that was measured over them. */
 export function testVerdict(state: Known): TestVerdict {
@@ -22,7 +23,9 @@ function complaint(step: StepState, budgetMs: number): readonly Failed[] {
   const failed = (reason: string): readonly Failed[] => [{ verdict: 'failed', stepId, reason }];
   if (step.status === 'skipped') return [];
   if (seen?.measured === true) {
-    return seen.longestMs > budgetMs ? failed(`${stepId} interrupted clients for ${seen.longestMs} ms, the budget is ${budgetMs} ms.`) : [];
+    return seen.longestMs > budgetMs
+      ? failed(`${stepId} interrupted clients for ${seen.longestMs} ms, the budget is ${budgetMs} ms.`)
+      : [];
   }
   const why = seen === null ? 'there was no reading' : seen.reason;
   return kind === 'switchover' ? failed(`The interruption of ${stepId} was not measured: ${why}.`) : [];

@@ -4,11 +4,16 @@ import { stateOf } from './fixtures/contract.js';
 import { upcastRollout, VERSIONS, type StoredShape } from './upcast.js';
 
 const folder = new URL('./samples/', import.meta.url);
-const samples = readdirSync(folder).map((file) => ({ file, stored: JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as StoredShape }));
+const samples = readdirSync(folder).map((file) => ({
+  file,
+  stored: JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as StoredShape,
+}));
 
 describe('events of every age', () => {
   it('one sample of every type and version that was ever written lies here, under its name', () => {
-    const expected = Object.entries(VERSIONS).flatMap(([type, newest]) => Array.from({ length: newest }, (_, index) => `${type}.v${index + 1}.json`));
+    const expected = Object.entries(VERSIONS).flatMap(([type, newest]) =>
+      Array.from({ length: newest }, (_, index) => `${type}.v${index + 1}.json`),
+    );
     expect(samples.map((sample) => sample.file).sort()).toEqual(expected.sort());
     for (const { file, stored } of samples) expect(file).toBe(`${stored.type}.v${stored.schemaVersion}.json`);
   });

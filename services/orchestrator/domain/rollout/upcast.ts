@@ -47,7 +47,9 @@ export const VERSIONS: Readonly<Record<RolloutEvent['type'], number>> = {
 export function upcastRollout(stored: StoredShape): RolloutEvent {
   const current = VERSIONS[stored.type as RolloutEvent['type']] as number | undefined;
   if (current === undefined || stored.schemaVersion !== current) {
-    throw new Error(`This program cannot read ${stored.type} of version ${stored.schemaVersion}: a newer one wrote it. Use that version.`);
+    throw new Error(
+      `This program cannot read ${stored.type} of version ${stored.schemaVersion}: a newer one wrote it. Use that version.`,
+    );
   }
   return { type: stored.type, data: stored.data } as RolloutEvent;
 }

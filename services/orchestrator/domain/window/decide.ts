@@ -18,7 +18,11 @@ export function decideWindow(command: WindowCommand, state: WindowState): Decide
   return onWindow(command, { ...state, window });
 }
 
-export const windowDecider: Decider<WindowState, WindowCommand, WindowEvent> = { initial: NO_WINDOW, decide: decideWindow, evolve: evolveWindow };
+export const windowDecider: Decider<WindowState, WindowCommand, WindowEvent> = {
+  initial: NO_WINDOW,
+  decide: decideWindow,
+  evolve: evolveWindow,
+};
 
 function onWindow(command: Exclude<WindowCommand, { type: 'ScheduleWindow' }>, state: Scheduled): Decided {
   switch (command.type) {
@@ -39,7 +43,11 @@ function onWindow(command: Exclude<WindowCommand, { type: 'ScheduleWindow' }>, s
 
 function forbidden(by: Person, ...roles: readonly Person['role'][]): Decision<never> | null {
   if (roles.includes(by.role)) return null;
-  return refuse('forbidden', { pointer: '', code: 'ROLE_MISSING', detail: `${by.subject} is ${by.role}; this takes one of: ${roles.join(', ')}.` });
+  return refuse('forbidden', {
+    pointer: '',
+    code: 'ROLE_MISSING',
+    detail: `${by.subject} is ${by.role}; this takes one of: ${roles.join(', ')}.`,
+  });
 }
 
 function notNow(state: Scheduled, wanted: string): Decision<never> {
@@ -56,13 +64,23 @@ function schedule(command: Command<'ScheduleWindow'>, state: WindowState): Decid
     return refuse('conflict', { pointer: '', code: 'ALREADY_SCHEDULED', detail: 'This stream holds another window.' });
   }
   const refusals = [...times(command), ...clusters(command), ...room(command)];
-  return refusals.length > 0 ? refuse('invalid', ...refusals) : accept<WindowEvent>({ type: 'WindowScheduled', data: command.window });
+  return refusals.length > 0
+    ? refuse('invalid', ...refusals)
+    : accept<WindowEvent>({ type: 'WindowScheduled', data: command.window });
 }
 
 function times(command: Command<'ScheduleWindow'>): readonly Refusal[] {
   const { opensAt, closesAt } = command.window;
-  const past: Refusal = { pointer: '/opensAt', code: 'WINDOW_IN_THE_PAST', detail: `It is ${command.at}, and the window would have opened at ${opensAt}.` };
-  const backwards: Refusal = { pointer: '/closesAt', code: 'CLOSES_BEFORE_IT_OPENS', detail: `${closesAt} is not after ${opensAt}.` };
+  const past: Refusal = {
+    pointer: '/opensAt',
+    code: 'WINDOW_IN_THE_PAST',
+    detail: `It is ${command.at}, and the window would have opened at ${opensAt}.`,
+  };
+  const backwards: Refusal = {
+    pointer: '/closesAt',
+    code: 'CLOSES_BEFORE_IT_OPENS',
+    detail: `${closesAt} is not after ${opensAt}.`,
+  };
   return [
     ...(msOf(opensAt) < msOf(command.at) - OPENING_TOLERANCE_MS ? [past] : []),
     ...(msOf(closesAt) <= msOf(opensAt) ? [backwards] : []),
@@ -75,9 +93,13 @@ function clusters(command: Command<'ScheduleWindow'>): readonly Refusal[] {
   const wrong = wanted.flatMap((slug, index): Refusal[] => {
     const pointer = `/clusters/${index}`;
     if (!command.knownClusters.includes(slug)) {
-      return [{ pointer, code: 'UNKNOWN_CLUSTER', detail: `No cluster ${slug} is registered. GET /v1/clusters lists those there are.` }];
+      return [
+        { pointer, code: 'UNKNOWN_CLUSTER', detail: `No cluster ${slug} is registered. GET /v1/clusters lists those there are.` },
+      ];
     }
-    return wanted.indexOf(slug) === index ? [] : [{ pointer, code: 'DUPLICATE_CLUSTER', detail: `${slug} is named twice: one rollout per cluster.` }];
+    return wanted.indexOf(slug) === index
+      ? []
+      : [{ pointer, code: 'DUPLICATE_CLUSTER', detail: `${slug} is named twice: one rollout per cluster.` }];
   });
   return [...(wanted.length === 0 ? [none] : []), ...wrong];
 }
@@ -107,7 +129,9 @@ function approve(command: Command<'ApproveWindow'>, state: Scheduled): Decided {
     return refuse('forbidden', { pointer: '', code: 'SELF_APPROVAL', detail });
   }
   if (state.status !== 'scheduled' && state.status !== 'open') return notNow(state, 'nothing is left to approve');
-  const changed = state.window.rollouts.filter(({ id }) => command.bindings[id] === undefined || command.bindings[id] !== command.inForce[id]);
+  const changed = state.window.rollouts.filter(
+    ({ id }) => command.bindings[id] === undefined || command.bindings[id] !== command.inForce[id],
+  );
   if (changed.length > 0) {
     const names = changed.map((rollout) => rollout.cluster).join(', ');
     const detail = `What was looked at is not what would be done now for: ${names}. Read the plans again, then approve those.`;
@@ -121,11 +145,16 @@ function reject(command: Command<'RejectWindow'>, state: Scheduled): Decided {
   const role = forbidden(command.by, 'approver', 'admin');
   if (role !== null) return role;
   if (state.status === 'rejected') return accept();
-  if (state.status !== 'scheduled') return notNow(state, 'only a window that has not opened is rejected; abort its rollouts instead');
+  if (state.status !== 'scheduled')
+    return notNow(state, 'only a window that has not opened is rejected; abort its rollouts instead');
   return accept<WindowEvent>({ type: 'WindowRejected', data: stopped(command) });
 }
 
-function stopped(command: { readonly by: Person; readonly reason: string; readonly at: string }): { by: string; reason: string; at: string } {
+function stopped(command: { readonly by: Person; readonly reason: string; readonly at: string }): {
+  by: string;
+  reason: string;
+  at: string;
+} {
   return { by: command.by.subject, reason: command.reason, at: command.at };
 }
 
@@ -148,7 +177,8 @@ function cancel(command: Command<'CancelWindow'>, state: Scheduled): Decided {
   const role = forbidden(command.by, 'operator', 'admin');
   if (role !== null) return role;
   if (state.status === 'cancelled') return accept();
-  if (state.status !== 'scheduled') return notNow(state, 'only a window that has not opened is cancelled; abort its rollouts instead');
+  if (state.status !== 'scheduled')
+    return notNow(state, 'only a window that has not opened is cancelled; abort its rollouts instead');
   return accept<WindowEvent>({ type: 'WindowCancelled', data: stopped(command) });
 }
 

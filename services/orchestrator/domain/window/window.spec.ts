@@ -23,7 +23,10 @@ const window: WindowScheduled = {
     { id: 'r-2', cluster: 'other' },
   ],
 };
-const schedule = (more: Partial<WindowScheduled> = {}, rest: Partial<Extract<WindowCommand, { type: 'ScheduleWindow' }>> = {}): WindowCommand => ({
+const schedule = (
+  more: Partial<WindowScheduled> = {},
+  rest: Partial<Extract<WindowCommand, { type: 'ScheduleWindow' }>> = {},
+): WindowCommand => ({
   type: 'ScheduleWindow',
   window: { ...window, ...more },
   knownClusters: ['pair', 'other'],
@@ -62,7 +65,10 @@ describe('scheduling a window', () => {
     expect(codes(schedule({ opensAt: '2026-03-01T19:00:00.000Z' }))).toEqual(['WINDOW_IN_THE_PAST']);
     expect(codes(schedule({ closesAt: at }))).toEqual(['CLOSES_BEFORE_IT_OPENS', 'WINDOW_TOO_SHORT']);
     const short = decide(schedule({ closesAt: '2026-03-01T20:01:00.000Z' }), state());
-    expect(short).toMatchObject({ kind: 'invalid', refusals: [{ pointer: '/closesAt', detail: expect.stringContaining('2026-03-01T20:01:30.000Z') as string }] });
+    expect(short).toMatchObject({
+      kind: 'invalid',
+      refusals: [{ pointer: '/closesAt', detail: expect.stringContaining('2026-03-01T20:01:30.000Z') as string }],
+    });
     expect(codes(schedule({ clusters: ['pair', 'ghost', 'pair'] }))).toEqual(['UNKNOWN_CLUSTER', 'DUPLICATE_CLUSTER']);
     expect(codes(schedule({ clusters: [] }))).toEqual(['NO_CLUSTERS']);
   });
@@ -74,7 +80,10 @@ describe('scheduling a window', () => {
 
 describe('approving a window', () => {
   it('binds to exactly what would be done', () => {
-    expect(decide(approve(), state(SCHEDULED))).toEqual({ accepted: true, events: [{ type: 'WindowApproved', data: { by: 'bob', bindings, at } }] });
+    expect(decide(approve(), state(SCHEDULED))).toEqual({
+      accepted: true,
+      events: [{ type: 'WindowApproved', data: { by: 'bob', bindings, at } }],
+    });
     expect(codes(approve(), SCHEDULED, OPENED)).toEqual(['WindowApproved']);
     expect(codes(approve({ inForce: { ...bindings, 'r-2': 'changed' } }), SCHEDULED)).toEqual(['PLAN_CHANGED']);
     expect(codes(approve({ bindings: { 'r-1': 'b1' } }), SCHEDULED)).toEqual(['PLAN_CHANGED']);
@@ -89,7 +98,13 @@ describe('approving a window', () => {
 
   it('shows in the state', () => {
     const approved: WindowEvent = { type: 'WindowApproved', data: { by: 'bob', bindings, at } };
-    expect(state(SCHEDULED, approved, OPENED, CLOSED)).toEqual({ status: 'closed', window, approval: approved.data, stopped: null, results: { succeeded: 2 } });
+    expect(state(SCHEDULED, approved, OPENED, CLOSED)).toEqual({
+      status: 'closed',
+      window,
+      approval: approved.data,
+      stopped: null,
+      results: { succeeded: 2 },
+    });
   });
 });
 
@@ -99,7 +114,10 @@ describe('the life of a window', () => {
   const cancel: WindowCommand = { type: 'CancelWindow', by: OPERATOR, reason: 'no need', at };
   const open: WindowCommand = { type: 'OpenWindow', at };
   const close: WindowCommand = { type: 'CloseWindow', results: { succeeded: 2 }, at: later };
-  const event = (type: 'WindowRejected' | 'WindowFrozen' | 'WindowCancelled'): WindowEvent => ({ type, data: { by: 'x', reason: 'y', at } });
+  const event = (type: 'WindowRejected' | 'WindowFrozen' | 'WindowCancelled'): WindowEvent => ({
+    type,
+    data: { by: 'x', reason: 'y', at },
+  });
 
   it('opens at its time, once', () => {
     expect(decide(open, state(SCHEDULED))).toEqual({ accepted: true, events: [OPENED] });

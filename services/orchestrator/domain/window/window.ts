@@ -49,7 +49,13 @@ export type WindowCommand =
       readonly at: string;
     }
   /** `inForce`: what each rollout's binding is now; `bindings`: what the approver has looked at. */
-  | { readonly type: 'ApproveWindow'; readonly by: Person; readonly bindings: Bindings; readonly inForce: Bindings; readonly at: string }
+  | {
+      readonly type: 'ApproveWindow';
+      readonly by: Person;
+      readonly bindings: Bindings;
+      readonly inForce: Bindings;
+      readonly at: string;
+    }
   | { readonly type: 'RejectWindow'; readonly by: Person; readonly reason: string; readonly at: string }
   | { readonly type: 'OpenWindow'; readonly at: string }
   | { readonly type: 'FreezeWindow'; readonly by: Person; readonly reason: string; readonly at: string }

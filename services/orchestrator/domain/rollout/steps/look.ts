@@ -47,7 +47,10 @@ function runsWhatWasInstalled(observation: Observation, state: Going, step: Plan
     });
     if (behind === undefined) return met({ ...checks.evidence, ...evidence });
     const running = node.versions[behind.name]?.running ?? 'nothing';
-    return unmet(`${node.node} runs ${behind.name} ${running}, not ${behind.targetVersion}.`, { ...checks.evidence, ...evidence });
+    return unmet(`${node.node} runs ${behind.name} ${running}, not ${behind.targetVersion}.`, {
+      ...checks.evidence,
+      ...evidence,
+    });
   });
 }
 

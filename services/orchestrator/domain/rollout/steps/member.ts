@@ -11,7 +11,9 @@ export const drain: StepRules = {
   ask: (step) => ({ ask: 'verb', verb: 'drain', node: nodeOf(step), parameters: {} }),
   goal: (observation, _state, step) =>
     judgeNode(observation, step, (node, evidence) =>
-      node.availability === 'drained' && !node.electable ? met(evidence) : unmet(`${node.node} is ${node.native}, not drained.`, evidence),
+      node.availability === 'drained' && !node.electable
+        ? met(evidence)
+        : unmet(`${node.node} is ${node.native}, not drained.`, evidence),
     ),
 };
 
@@ -23,7 +25,9 @@ export const join: StepRules = {
   ask: (step) => ({ ask: 'verb', verb: 'join', node: nodeOf(step), parameters: {} }),
   goal: (observation, _state, step) =>
     judgeNode(observation, step, (node, evidence) =>
-      node.availability === 'serving' && node.joined ? met(evidence) : unmet(`${node.node} is ${node.native} and not a member again.`, evidence),
+      node.availability === 'serving' && node.joined
+        ? met(evidence)
+        : unmet(`${node.node} is ${node.native} and not a member again.`, evidence),
     ),
 };
 

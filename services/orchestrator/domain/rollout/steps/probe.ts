@@ -15,7 +15,8 @@ export const startProbe: StepRules = {
   ask: () => ({ ask: 'probe', action: 'start' }),
   goal: (observation) => {
     if (observation.probe === 'running') return met(evidence(observation));
-    if (observation.probe === 'absent' || observation.probe === 'ended') return unmet('The probe does not run.', evidence(observation));
+    if (observation.probe === 'absent' || observation.probe === 'ended')
+      return unmet('The probe does not run.', evidence(observation));
     return unclear('Whether the probe runs could not be told.', evidence(observation));
   },
 };

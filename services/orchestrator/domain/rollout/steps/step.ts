@@ -37,12 +37,19 @@ export function unclear(reason: string, evidence: Evidence): Goal {
 }
 
 /** Judges a node in a complete snapshot; without one nothing can be told. */
-export function judgeNode(observation: Observation, step: PlannedStep, judge: (node: NodeSnapshot, evidence: Evidence) => Goal): Goal {
+export function judgeNode(
+  observation: Observation,
+  step: PlannedStep,
+  judge: (node: NodeSnapshot, evidence: Evidence) => Goal,
+): Goal {
   const { snapshot } = observation;
   if (snapshot === undefined) return unclear('The cluster could not be looked at.', { at: observation.at });
   const node = nodeNamed(snapshot, nodeOf(step));
   if (node === undefined || node.availability === 'unknown') {
-    return unclear(`The state of ${nodeOf(step)} could not be told.`, { at: snapshot.observedAt, disagreements: snapshot.disagreements });
+    return unclear(`The state of ${nodeOf(step)} could not be told.`, {
+      at: snapshot.observedAt,
+      disagreements: snapshot.disagreements,
+    });
   }
   return judge(node, nodeEvidence(node, snapshot));
 }
@@ -73,7 +80,12 @@ export function judgeChecks(observation: Observation): Goal {
 }
 
 function short(check: CheckResult): Evidence {
-  return { check: check.check, ...(check.node === undefined ? {} : { node: check.node }), passed: check.passed, detail: check.detail };
+  return {
+    check: check.check,
+    ...(check.node === undefined ? {} : { node: check.node }),
+    passed: check.passed,
+    detail: check.detail,
+  };
 }
 
 function sentence(check: CheckResult): string {

@@ -10,26 +10,49 @@ const step = (kind: PlannedStep['kind']): PlannedStep => {
   const found = STATE.plan.steps.find((candidate) => candidate.kind === kind && candidate.node !== 'a') as PlannedStep;
   return found;
 };
-const judge = (kind: PlannedStep['kind'], look: Partial<Observation>, state = STATE, about = step(kind)): Goal => STEP_RULES[kind].goal({ at: at(5), ...look }, state, about);
+const judge = (kind: PlannedStep['kind'], look: Partial<Observation>, state = STATE, about = step(kind)): Goal =>
+  STEP_RULES[kind].goal({ at: at(5), ...look }, state, about);
 const said = (goal: Goal): string => (goal.goal === 'met' ? 'met' : `${goal.goal}: ${goal.reason}`);
 
 describe('every kind of step', () => {
   it('has its rules under its own name, and says nothing about what was not seen', () => {
     for (const [kind, rules] of Object.entries(STEP_RULES)) expect(rules.kind).toBe(kind);
-    for (const kind of ['preflight', 'start-probe', 'stop-probe', 'switchover', 'validate', 'drain', 'patch', 'reboot', 'join', 'soak', 'release', 'check', 'postflight'] as const) {
+    for (const kind of [
+      'preflight',
+      'start-probe',
+      'stop-probe',
+      'switchover',
+      'validate',
+      'drain',
+      'patch',
+      'reboot',
+      'join',
+      'soak',
+      'release',
+      'check',
+      'postflight',
+    ] as const) {
       expect([kind, judge(kind, {}).goal]).toEqual([kind, 'unclear']);
     }
   });
 
   it('about a node cannot be judged where the node is not told', () => {
     expect(said(judge('drain', { snapshot: seen([activeSeen('a')]) }))).toBe('unclear: The state of b could not be told.');
-    expect(judge('drain', { snapshot: seen([activeSeen('a'), nodeSeen('b', { availability: 'unknown' })]) }).goal).toBe('unclear');
+    expect(judge('drain', { snapshot: seen([activeSeen('a'), nodeSeen('b', { availability: 'unknown' })]) }).goal).toBe(
+      'unclear',
+    );
   });
 });
 
 describe('checks', () => {
   it('all passed, or the reasons; what could not be evaluated is never a yes', () => {
-    const results = (...passed: (boolean | null)[]) => passed.map((each, index) => ({ check: `c${index}`, ...(index === 0 ? { node: 'b' } : {}), passed: each, detail: `d${index}` }));
+    const results = (...passed: (boolean | null)[]) =>
+      passed.map((each, index) => ({
+        check: `c${index}`,
+        ...(index === 0 ? { node: 'b' } : {}),
+        passed: each,
+        detail: `d${index}`,
+      }));
     expect(said(judge('preflight', { checks: [] }))).toBe('unclear: No check was evaluated.');
     expect(said(judge('preflight', { checks: results(true, true) }))).toBe('met');
     expect(said(judge('postflight', { checks: results(true, null) }))).toBe('unclear: Could not be evaluated: c1: d1');
@@ -39,7 +62,10 @@ describe('checks', () => {
   it('a patched node must also run what was installed', () => {
     const checks = [{ check: 'serves', passed: true, detail: '' }];
     const patched = { ...STATE, patched: ['b'] };
-    const running = (version: string | null) => ({ checks, snapshot: seen([nodeSeen('b', { versions: { postgresql: { installed: '17.10', running: version } } })]) });
+    const running = (version: string | null) => ({
+      checks,
+      snapshot: seen([nodeSeen('b', { versions: { postgresql: { installed: '17.10', running: version } } })]),
+    });
     expect(said(judge('validate', { checks, snapshot: PAIR }))).toBe('met');
     expect(said(judge('validate', running('17.10'), patched))).toBe('met');
     expect(said(judge('validate', running('17.9'), patched))).toBe('unmet: b runs postgresql 17.9, not 17.10.');
@@ -51,7 +77,8 @@ describe('checks', () => {
 
 describe('the probe', () => {
   it('runs or does not', () => {
-    const goals = (kind: 'start-probe' | 'stop-probe') => (['running', 'ended', 'absent', 'unknown'] as const).map((probe) => judge(kind, { probe }).goal);
+    const goals = (kind: 'start-probe' | 'stop-probe') =>
+      (['running', 'ended', 'absent', 'unknown'] as const).map((probe) => judge(kind, { probe }).goal);
     expect(goals('start-probe')).toEqual(['met', 'unmet', 'unmet', 'unclear']);
     expect(goals('stop-probe')).toEqual(['unmet', 'met', 'met', 'unclear']);
   });
@@ -65,8 +92,12 @@ describe('a switchover', () => {
     expect(goal(nodeSeen('a'), nodeSeen('b'))).toBe('unmet: Nobody serves, and nothing was promoted.');
     expect(goal(activeSeen('a'), activeSeen('b'))).toBe('unclear: Several nodes accept writes: a, b.');
     expect(goal(nodeSeen('a', { writable: true }), nodeSeen('b'))).toBe('unclear: Roles and writability disagree.');
-    expect(goal(nodeSeen('a', { writable: true }), activeSeen('b', { writable: false }))).toBe('unclear: Roles and writability disagree.');
-    expect(said(judge('switchover', { snapshot: seen([], { complete: false }) }))).toBe('unclear: Not every node could be told apart.');
+    expect(goal(nodeSeen('a', { writable: true }), activeSeen('b', { writable: false }))).toBe(
+      'unclear: Roles and writability disagree.',
+    );
+    expect(said(judge('switchover', { snapshot: seen([], { complete: false }) }))).toBe(
+      'unclear: Not every node could be told apart.',
+    );
   });
 });
 
@@ -101,7 +132,13 @@ describe('patching', () => {
 
   it('back is judged by exactly the version before', () => {
     const back = { ...step('patch'), kind: 'unpatch', toVersion: '17.9' } as const;
-    const goal = (version: string): Goal['goal'] => judge('unpatch', { job: { status: 'absent' }, patch: { installed: { postgresql: version }, rebootNeeded: null } }, STATE, back).goal;
+    const goal = (version: string): Goal['goal'] =>
+      judge(
+        'unpatch',
+        { job: { status: 'absent' }, patch: { installed: { postgresql: version }, rebootNeeded: null } },
+        STATE,
+        back,
+      ).goal;
     expect([goal('17.9'), goal('17.10'), goal('17.8')]).toEqual(['met', 'unmet', 'unmet']);
     expect(STEP_RULES.unpatch.ask(back, STATE, 0)).toMatchObject({ job: 'unpatch', previousVersion: '17.9' });
     expect(STEP_RULES.patch.ask(step('patch'), STATE, 0)).toMatchObject({ job: 'patch', previousVersion: '17.9' });
@@ -112,11 +149,31 @@ describe('a reboot', () => {
   const reboot = step('reboot');
   const begun = (bootId: string | null): Going =>
     stateOf(
-      [{ type: 'StepRequested', data: { stepId: reboot.stepId, attempt: 1, key: 'k', ask: { ask: 'observe', look: 'snapshot' }, deadlineAt: at(60), incarnation: 'i', at: at(1), evidence: { bootId } } }],
+      [
+        {
+          type: 'StepRequested',
+          data: {
+            stepId: reboot.stepId,
+            attempt: 1,
+            key: 'k',
+            ask: { ask: 'observe', look: 'snapshot' },
+            deadlineAt: at(60),
+            incarnation: 'i',
+            at: at(1),
+            evidence: { bootId },
+          },
+        },
+      ],
       STATE,
     ) as Going;
   const goal = (more: Parameters<typeof nodeSeen>[1], job?: Observation['job'], before: string | null = 'b-boot-1'): string =>
-    said(judge('reboot', { snapshot: seen([nodeSeen('b', { availability: 'drained', ...more })]), ...(job === undefined ? {} : { job }) }, begun(before)));
+    said(
+      judge(
+        'reboot',
+        { snapshot: seen([nodeSeen('b', { availability: 'drained', ...more })]), ...(job === undefined ? {} : { job }) },
+        begun(before),
+      ),
+    );
 
   it('is done when the host runs under another boot id', () => {
     expect(goal({ bootId: 'b-boot-2' })).toBe('met');
@@ -139,7 +196,21 @@ describe('a reboot', () => {
 describe('soaking and pausing', () => {
   const soak = step('soak');
   const soaking = stateOf(
-    [{ type: 'StepRequested', data: { stepId: soak.stepId, attempt: 1, key: 'k', ask: { ask: 'waitUntil', at: at(9) }, deadlineAt: at(60), incarnation: 'i', at: at(1), evidence: {} } }],
+    [
+      {
+        type: 'StepRequested',
+        data: {
+          stepId: soak.stepId,
+          attempt: 1,
+          key: 'k',
+          ask: { ask: 'waitUntil', at: at(9) },
+          deadlineAt: at(60),
+          incarnation: 'i',
+          at: at(1),
+          evidence: {},
+        },
+      },
+    ],
     STATE,
   ) as Going;
 
@@ -147,7 +218,8 @@ describe('soaking and pausing', () => {
     expect(STEP_RULES.soak.ask(soak, STATE, Date.parse(at(8)))).toEqual({ ask: 'waitUntil', at: at(9) });
     expect(said(judge('soak', { snapshot: PAIR }, soaking))).toBe(`unclear: Soaks until ${at(9)}.`);
     expect(said(judge('soak', { at: at(9), snapshot: PAIR }, soaking))).toBe('met');
-    const fallen = (more: Parameters<typeof nodeSeen>[1]) => judge('soak', { snapshot: seen([nodeSeen('b', more)]) }, soaking).goal;
+    const fallen = (more: Parameters<typeof nodeSeen>[1]) =>
+      judge('soak', { snapshot: seen([nodeSeen('b', more)]) }, soaking).goal;
     expect([fallen({ joined: false }), fallen({ availability: 'down' })]).toEqual(['unmet', 'unmet']);
     expect(judge('soak', { snapshot: PAIR }).goal).toBe('unclear');
   });
