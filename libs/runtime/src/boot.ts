@@ -87,7 +87,7 @@ export async function bootHttp(
     ...(plan.https === undefined ? {} : { https: plan.https }),
   });
   const routes = new RouteTable();
-  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  const fastify: FastifyInstance = adapter.getInstance<FastifyInstance>();
   routes.watch(fastify);
   openDoor(fastify, runtime.tokens);
   observeRequests(fastify, runtime);

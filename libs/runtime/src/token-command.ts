@@ -36,7 +36,7 @@ async function create(tokens: TokenStore, args: readonly string[], print: (text:
     args: [...args],
     options: { subject: { type: 'string' }, role: { type: 'string' }, days: { type: 'string' } },
   });
-  const role = ROLES.find((known) => known === values.role) as Role | undefined;
+  const role = ROLES.find((known): known is Role => known === values.role);
   if (values.subject === undefined || role === undefined) {
     print(TOKEN_HELP);
     return 2;

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROLES, bootHttp, createRuntime } from '@understudy/runtime';
+import type request from 'supertest';
+import { expect } from 'vitest';
 import type { Companion, HttpServer, Role, Runtime, RuntimeOptions } from '@understudy/runtime';
 
 export interface TestRuntime {
@@ -45,4 +47,16 @@ export function testServer(
   companions: readonly Companion[] = [],
 ): Promise<HttpServer> {
   return bootHttp(modules, runtime, { host: '127.0.0.1', port: 0 }, companions);
+}
+
+/** The answer is a problem document of this code, with a stable type and a trace id. */
+export function expectProblem(response: request.Response, status: number, code: string): void {
+  expect(response.headers['content-type']).toContain('application/problem+json');
+  expect(response.body).toMatchObject({
+    status,
+    code,
+    type: `urn:understudy:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+  });
+  expect(response.body.traceId).toMatch(/^[0-9a-f]{32}$/);
+  expect(response.status).toBe(status);
 }

@@ -4,3 +4,6 @@ export * from './http.js';
 export * from './hosts.js';
 export * from './pair.js';
 export * from './proxy.js';
+export * from './platform-suite.js';
+export * as postgresSnapshots from './postgres-snapshots.js';
+export * from './things.js';

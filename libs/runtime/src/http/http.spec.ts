@@ -1,190 +1,10 @@
-import { createServer } from 'node:http';
-import { Controller, Module } from '@nestjs/common';
-import {
-  Problem,
-  Operation,
-  bootHttp,
-  openApiController,
-  openApiDocument,
-  pageOf,
-  pageSchema,
-  refused,
-  reply,
-  resumePosition,
-  serverSentEvents,
-  ndjson,
-  SettingsError,
-} from '@understudy/runtime';
-import type { Api, Call, HttpServer, Reply, StreamItem } from '@understudy/runtime';
-import { testRuntime, testServer } from '@understudy/testing';
+import { THING_NAMES, ThingsModule, expectProblem, testRuntime, testServer } from '@understudy/testing';
 import type { TestRuntime } from '@understudy/testing';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-const THING = {
-  title: 'Thing',
-  type: 'object',
-  required: ['id', 'name'],
-  properties: { id: { type: 'string' }, name: { type: 'string' } },
-};
-const NEW_THING = {
-  title: 'NewThing',
-  type: 'object',
-  additionalProperties: false,
-  required: ['name'],
-  properties: {
-    name: { type: 'string', minLength: 1 },
-    size: { type: 'integer', maximum: 10 },
-    tags: { type: 'array', items: { type: 'string' } },
-  },
-};
-const NAMES = ['a', 'b', 'c', 'd', 'e'];
-
-async function* counted(from: number, to: number): AsyncGenerator<StreamItem> {
-  for (let id = from + 1; id <= to; id += 1) yield { id, event: 'tick', data: { id } };
-}
-
-@Controller()
-class ThingsController {
-  @Operation({
-    method: 'POST',
-    path: '/v1/things',
-    id: 'createThing',
-    summary: 'Make one',
-    tag: 'things',
-    role: 'operator',
-    creates: true,
-    yaml: true,
-    body: NEW_THING,
-    answers: { 201: { description: 'It.', schema: THING } },
-  })
-  create(call: Call<{ name: string }>): Reply {
-    if (call.body.name === 'refused')
-      throw refused({ kind: 'locked', refusals: [{ pointer: '/name', code: 'NAME_HELD', detail: 'Held.' }] });
-    if (call.body.name === 'bug') throw new Error('secret stack');
-    if (call.body.name === 'away') throw Object.assign(new Error('gone'), { name: 'StoreUnavailable' });
-    return reply.created(
-      { id: call.newId, name: call.body.name, actor: call.actor, metadata: call.metadata },
-      { location: `/v1/things/${call.newId}`, version: 1 },
-    );
-  }
-
-  @Operation({
-    method: 'GET',
-    path: '/v1/things',
-    id: 'listThings',
-    summary: 'List them',
-    tag: 'things',
-    role: 'viewer',
-    list: 'things',
-    query: { big: { type: 'boolean' } },
-    answers: { 200: { description: 'A page.', schema: pageSchema('Things', THING) } },
-  })
-  list(call: Call): Reply {
-    const page = call.page({ big: call.query['big'] });
-    const rows = NAMES.filter((name) => page.after === undefined || name > String(page.after[0])).slice(0, page.limit + 1);
-    return reply.ok(
-      pageOf(
-        page,
-        rows,
-        (name) => [name],
-        (name) => ({ id: name, name }),
-      ),
-    );
-  }
-
-  @Operation({
-    method: 'GET',
-    path: '/v1/others',
-    id: 'listOthers',
-    summary: 'List others',
-    tag: 'things',
-    role: 'viewer',
-    list: 'others',
-    answers: { 200: { description: 'A page.', schema: pageSchema('Things', THING) } },
-  })
-  others(call: Call): Reply {
-    return reply.ok(
-      pageOf(
-        call.page(),
-        [],
-        () => [''],
-        () => ({}),
-      ),
-    );
-  }
-
-  @Operation({
-    method: 'PUT',
-    path: '/v1/things/{id}',
-    id: 'putThing',
-    summary: 'Change',
-    tag: 'things',
-    role: 'operator',
-    ifMatch: 'required',
-    body: NEW_THING,
-    answers: { 200: { description: 'It.', schema: THING } },
-  })
-  put(call: Call): Reply {
-    if (call.expectedVersion !== undefined && call.expectedVersion !== 3)
-      throw new Problem('precondition', 'VERSION_MISMATCH', 'It is at version 3 now.');
-    return reply.ok({ id: call.params['id'], name: 'x' }, { version: 4 });
-  }
-
-  @Operation({
-    method: 'GET',
-    path: '/v1/things/{id}',
-    id: 'getThing',
-    summary: 'One',
-    tag: 'things',
-    role: 'viewer',
-    answers: { 200: { description: 'It.', schema: THING, headers: { ETag: 'Version.' } } },
-  })
-  get(call: Call): Reply {
-    return reply.ok({ id: call.params['id'], name: 'x' }, { version: 3 });
-  }
-
-  @Operation({
-    method: 'GET',
-    path: '/v1/things/{id}/events',
-    id: 'thingEvents',
-    summary: 'Stream',
-    tag: 'things',
-    role: 'viewer',
-    query: { after: { type: 'integer', minimum: 0 } },
-    answers: {
-      200: {
-        description: 'Events.',
-        schema: { type: 'array' },
-        types: ['application/json', 'application/x-ndjson', 'text/event-stream'],
-      },
-    },
-  })
-  events(call: Call): Reply {
-    const source = counted(resumePosition(call), 5);
-    if (call.accept === 'text/event-stream') return reply.stream(serverSentEvents(source, call.signal), call.accept);
-    if (call.accept === 'application/x-ndjson') return reply.stream(ndjson(source, call.signal), call.accept);
-    return reply.ok([]);
-  }
-
-  @Operation({
-    method: 'DELETE',
-    path: '/v1/things/{id}',
-    id: 'deleteThing',
-    summary: 'Remove',
-    tag: 'things',
-    role: 'admin',
-    answers: { 204: { description: 'Gone.' } },
-  })
-  remove(): Reply {
-    return reply.noContent();
-  }
-}
-
-const api: Api = { name: 'things', title: 'Things', description: 'For the spec.', controllers: [ThingsController] };
-
-@Module({ controllers: [...api.controllers, openApiController(api)] })
-class ThingsModule {}
+import { bootHttp } from '../boot.js';
+import type { HttpServer } from '../boot.js';
+import { SettingsError } from '../config.js';
 
 let rim: TestRuntime;
 let server: HttpServer;
@@ -207,17 +27,6 @@ const post = (body: unknown) =>
     .set('idempotency-key', key())
     .send(body as object);
 
-function expectProblem(response: request.Response, status: number, code: string): void {
-  expect(response.headers['content-type']).toContain('application/problem+json');
-  expect(response.body).toMatchObject({
-    status,
-    code,
-    type: `urn:understudy:problem:${code.toLowerCase().replaceAll('_', '-')}`,
-  });
-  expect(response.body.traceId).toMatch(/^[0-9a-f]{32}$/);
-  expect(response.status).toBe(status);
-}
-
 describe('who may come in', () => {
   it('a body that is not even JSON is not read before the token is checked', async () => {
     const response = await http().post('/v1/things').set('content-type', 'application/json').send('{{{');
@@ -232,6 +41,11 @@ describe('who may come in', () => {
     const revoked = await http().get('/v1/things').set('authorization', `Bearer ${token}`);
     expectProblem(revoked, 401, 'TOKEN_INVALID');
     expect(revoked.body.detail).toContain('revoked');
+    // A lifetime of less than a millisecond.
+    const short = await rim.runtime.tokens.create({ subject: 'late', role: 'viewer', days: 1e-9 });
+    const expired = await http().get('/v1/things').set('authorization', `Bearer ${short.token}`);
+    expectProblem(expired, 401, 'TOKEN_INVALID');
+    expect(expired.body.detail).toContain('expired');
   });
   it('a role that does not suffice is told which role does', async () => {
     const response = await post({ name: 'x' }).set('authorization', rim.bearer.viewer);
@@ -331,40 +145,6 @@ describe('the shape at the door', () => {
   });
 });
 
-describe('routes and representations', () => {
-  it('an unknown route, an unknown method and an unknown representation', async () => {
-    expectProblem(await http().get('/v1/nothing'), 404, 'ROUTE_UNKNOWN');
-    const patch = await http().patch('/v1/things/7');
-    expectProblem(patch, 405, 'METHOD_NOT_ALLOWED');
-    expect(patch.headers['allow']).toBe('DELETE, GET, HEAD, PUT');
-    expectProblem(
-      await http().get('/v1/things').set('authorization', rim.bearer.viewer).set('accept', 'image/png'),
-      406,
-      'REPRESENTATION_UNKNOWN',
-    );
-  });
-  it('a malformed target and header section are problems too', async () => {
-    const response = await http().get('/v1/things/%zz').set('authorization', rim.bearer.viewer);
-    expect(response.status).toBe(400);
-  });
-});
-
-describe('failures', () => {
-  it('a refusal keeps its code and gets the status of its kind', async () => {
-    expectProblem(await post({ name: 'refused' }), 423, 'NAME_HELD');
-  });
-  it('a bug tells nothing of itself', async () => {
-    const response = await post({ name: 'bug' });
-    expectProblem(response, 500, 'INTERNAL');
-    expect(response.text).not.toContain('secret stack');
-  });
-  it('a store that is away is 503 with Retry-After', async () => {
-    const response = await post({ name: 'away' });
-    expectProblem(response, 503, 'STORE_UNAVAILABLE');
-    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
-  });
-});
-
 describe('repeating and concurrency', () => {
   it('a creating POST needs a key; the same key gives the same id, quoted or not, and another principal another', async () => {
     expectProblem(
@@ -411,7 +191,7 @@ describe('lists', () => {
       seen.push(...body.items.map(({ id }: { id: string }) => id));
       cursor = body.page.nextCursor;
     }
-    expect(seen).toEqual(NAMES);
+    expect(seen).toEqual(THING_NAMES);
   });
   it('a cursor of another list, of another filter, or made up is refused', async () => {
     const { body } = await get('limit=2');
@@ -421,75 +201,9 @@ describe('lists', () => {
   });
 });
 
-describe('streams', () => {
-  const get = (accept: string) =>
-    http()
-      .get('/v1/things/1/events')
-      .set('authorization', rim.bearer.viewer)
-      .set('accept', accept)
-      .buffer(true)
-      .parse((res, done) => {
-        let text = '';
-        res.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => done(null, text));
-      });
-  it('NDJSON is one document per line', async () => {
-    const { body } = await get('application/x-ndjson');
-    expect(
-      String(body)
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line)),
-    ).toEqual([1, 2, 3, 4, 5].map((id) => ({ id })));
-  });
-  it('server-sent events resume after Last-Event-ID', async () => {
-    const { body } = await get('text/event-stream').set('last-event-id', '3');
-    expect(String(body)).toBe('retry: 2000\n\nevent: tick\nid: 4\ndata: {"id":4}\n\nevent: tick\nid: 5\ndata: {"id":5}\n\n');
-    expectProblem(
-      await http().get('/v1/things/1/events').set('authorization', rim.bearer.viewer).set('last-event-id', 'x'),
-      400,
-      'LAST_EVENT_ID_INVALID',
-    );
-  });
-});
-
-describe('documents and the process', () => {
-  it('the OpenAPI document names every operation with roles and problems', async () => {
-    const { body } = await http().get('/v1/things/openapi.json');
-    expect(body).toEqual(JSON.parse(JSON.stringify(openApiDocument(api))));
-    expect(body.openapi).toBe('3.1.1');
-    const create = body.paths['/v1/things'].post;
-    expect(create.operationId).toBe('createThing');
-    expect(create['x-role']).toBe('operator');
-    expect(Object.keys(create.responses)).toEqual(
-      expect.arrayContaining(['201', '400', '401', '403', '413', '415', '422', '500', '503']),
-    );
-    expect(create.requestBody.content['application/yaml'].schema).toEqual({ $ref: '#/components/schemas/NewThing' });
-    expect(body.components.schemas.Things.properties.items.items).toEqual({ $ref: '#/components/schemas/Thing' });
-  });
-  it('health tells the parts, degraded is ready, down is not', async () => {
-    rim.runtime.health.register('bus', () => ({ status: 'degraded', reason: 'away since noon' }));
-    const degraded = await http().get('/health/ready');
-    expect([degraded.status, degraded.body.status]).toEqual([200, 'degraded']);
-    rim.runtime.health.register('store', () => Promise.reject(new Error('x')));
-    const down = await http().get('/health/ready');
-    expect([down.status, down.body.parts.store.status]).toEqual([503, 'down']);
-    expect((await http().get('/health/live')).status).toBe(200);
-  });
-  it('metrics count requests by declared route', async () => {
-    const { text } = await http().get('/metrics');
-    expect(text).toMatch(/http_server_request_duration_seconds_count\{[^}]*route="\/v1\/things\/:id"[^}]*\} \d+/);
-  });
+describe('where it listens', () => {
   it('a wider address without TLS does not start', async () => {
     await expect(bootHttp([ThingsModule], rim.runtime, { host: '0.0.0.0', port: 0 })).rejects.toThrow(SettingsError);
     await expect(bootHttp([ThingsModule], rim.runtime, { host: '::', port: 0 })).rejects.toThrow(/BEHIND_TLS_PROXY/);
-  });
-  it('closing lets a running request end and frees the port', async () => {
-    const own = await testServer([ThingsModule], rim);
-    await own.close();
-    await own.close();
-    const port = Number(new URL(own.url).port);
-    const probe = createServer();
-    await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, '127.0.0.1', resolve));
-    await new Promise((resolve) => probe.close(resolve));
   });
 });

@@ -77,11 +77,14 @@ function parseQuery(value: unknown, schema: Schema | undefined): unknown {
     const items = (Array.isArray(value) ? value : String(value).split(',')) as readonly unknown[];
     return items.map((item) => parseQuery(item, schema?.['items'] as Schema | undefined));
   }
-  if (typeof value !== 'string') return value;
-  if (type === 'integer' && /^-?\d{1,15}$/.test(value)) return Number(value);
-  if (type === 'number' && /^-?\d{1,15}(\.\d{1,15})?$/.test(value)) return Number(value);
-  if (type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
-  return value;
+  return typeof value === 'string' ? parseText(value, type) : value;
+}
+
+function parseText(text: string, type: unknown): unknown {
+  if (type === 'integer' && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (type === 'number' && /^-?\d{1,15}(\.\d{1,15})?$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
 }
 
 function check(validate: ValidateFunction, value: unknown, part: Part): void {
