@@ -42,12 +42,18 @@ export function canFollow(node: SimulatedNode, upstream: SimulatedNode): boolean
 
 /** The standby receives from its upstream now (a frozen receiver still counts as attached). */
 export function isAttached(world: World, node: SimulatedNode): boolean {
-  if (node.service.state !== 'running' || !node.service.recovering || node.disk.upstream === null) return false;
-  const upstream = world.nodes[node.disk.upstream];
+  const upstream = node.disk.upstream === null ? undefined : world.nodes[node.disk.upstream];
   if (upstream === undefined || !isUp(world, upstream.host) || !isUp(world, node.host)) return false;
-  const sends = upstream.service.state === 'running' || upstream.service.state === 'stopping';
-  const slot = node.disk.slot === null || upstream.slots.includes(node.disk.slot);
-  return sends && slot && canFollow(node, upstream);
+  return receives(node) && sendsTo(upstream, node) && canFollow(node, upstream);
+}
+
+function receives(node: SimulatedNode): boolean {
+  return node.service.state === 'running' && node.service.recovering;
+}
+
+function sendsTo(upstream: SimulatedNode, node: SimulatedNode): boolean {
+  const runs = upstream.service.state === 'running' || upstream.service.state === 'stopping';
+  return runs && (node.disk.slot === null || upstream.slots.includes(node.disk.slot));
 }
 
 /** Standbys attached to a node. */

@@ -1,7 +1,7 @@
 import type { Next } from '../verb-loop.js';
 import { nextJoin } from './next-join.js';
 import { nextSwitchover } from './next-switchover.js';
-import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import {
   answering,
   diskOf,
@@ -49,15 +49,24 @@ function nextDrain(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNext
   const active = writableOnes(snapshot)[0];
   if (disk.drained && !disk.autostart && isDown(node)) return { next: 'done' };
   if (active === undefined) return wait('no node is seen to serve, so it cannot be told what the drain would do to the workload');
-  const fed = snapshot.nodes.find(
-    (other) => other !== node && answering(other)?.inRecovery === true && pointsAt(upstreamOf(other), node),
-  );
+  const fed = fedBy(snapshot, node);
   if (fed !== undefined) return stuck(`node ${fed.node} replicates from ${node.node}: point it at the active node first`);
   const names = relaxedNames(active, node);
   if (names !== null) return act({ act: 'relax-synchronous', host: active.host, node: active.node, names, drained: node.node });
+  return takeOut(node, disk);
+}
+
+/** The mark first, then the stop: a start in between finds it marked. */
+function takeOut(node: PostgresNode, disk: Disk): PostgresNext {
   if (!disk.drained || disk.autostart) return act({ act: 'mark-drained', host: node.host, node: node.node });
   if (disk.process) return act({ act: 'stop', host: node.host, node: node.node });
   return wait(`node ${node.node} is stopping`);
+}
+
+function fedBy(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNode | undefined {
+  return snapshot.nodes.find(
+    (other) => other !== node && answering(other)?.inRecovery === true && pointsAt(upstreamOf(other), node),
+  );
 }
 
 /** Electable again. Only a streaming standby may count for commits, or they would hang. */

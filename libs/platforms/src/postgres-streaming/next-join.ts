@@ -1,5 +1,5 @@
 import type { Next } from '../verb-loop.js';
-import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { answering, diskOf, isWritable, lagBytes, pointsAt, streamsFrom, upstreamOf, writableOnes } from './topology.js';
 
 type PostgresNext = Next<PostgresAct>;
@@ -37,45 +37,49 @@ export function follow(
 ): PostgresNext | undefined {
   const disk = diskOf(node);
   if (disk === undefined) return undefined;
-  const above = answering(active);
-  if (disk.control !== null && above !== undefined && disk.control.systemIdentifier !== above.systemIdentifier) {
-    return {
-      next: 'stuck',
-      reason: `node ${node.node} carries other data than ${active.node} (system identifier): it must be made anew from a backup`,
-    };
-  }
-  const upstream = upstreamOf(node);
-  const directed = pointsAt(upstream, active);
-  const server = answering(node);
-  if (!directed && !goal.canRepoint) {
-    return {
-      next: 'stuck',
-      reason: `node ${node.node} does not point at ${active.node}, and no credential for "replication" is defined to point it there`,
-    };
-  }
+  const reason = whyNotFollow(goal, node, disk, active);
+  if (reason !== undefined) return { next: 'stuck', reason };
   const missing = missingSlots([node], active);
   if (missing.length > 0) return act({ act: 'create-slots', host: active.host, node: active.node, slots: missing });
-  if (!disk.process && server === undefined) {
-    if (!disk.standbySignal) {
-      const unclean =
-        disk.control !== null && disk.control.state !== 'shut-down' && disk.control.state !== 'shut-down-in-recovery';
-      if (unclean)
-        return {
-          next: 'stuck',
-          reason: `node ${node.node} was not shut down cleanly as a primary: it may hold writes that ${active.node} has not got, and must be rewound or made anew`,
-        };
-      if (goal.canRepoint) return act({ act: 'mark-standby', host: node.host, node: node.node, upstream: active.node });
-      return {
-        next: 'stuck',
-        reason: `node ${node.node} would start as a primary, and no credential for "replication" is defined to make it a standby`,
-      };
-    }
-    if (!directed) return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
-    return act({ act: 'start', host: node.host, node: node.node });
-  }
-  if (server?.inRecovery === true && !directed)
+  const down = !disk.process && answering(node) === undefined;
+  if (down && !disk.standbySignal) return act({ act: 'mark-standby', host: node.host, node: node.node, upstream: active.node });
+  const directed = pointsAt(upstreamOf(node), active);
+  if (!directed && (down || answering(node)?.inRecovery === true)) {
     return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
-  return undefined;
+  }
+  return down ? act({ act: 'start', host: node.host, node: node.node }) : undefined;
+}
+
+function whyNotFollow(
+  goal: Pick<PostgresGoal, 'canRepoint'>,
+  node: PostgresNode,
+  disk: Disk,
+  active: PostgresNode,
+): string | undefined {
+  const above = answering(active)?.systemIdentifier;
+  if (disk.control !== null && above !== undefined && disk.control.systemIdentifier !== above) {
+    return `node ${node.node} carries other data than ${active.node} (system identifier): it must be made anew from a backup`;
+  }
+  if (!pointsAt(upstreamOf(node), active) && !goal.canRepoint) {
+    return `node ${node.node} does not point at ${active.node}, and no credential for "replication" is defined to point it there`;
+  }
+  const asPrimary = !disk.process && answering(node) === undefined && !disk.standbySignal;
+  return asPrimary ? whyNoStandby(goal, node, disk, active) : undefined;
+}
+
+/** Of a node that would start as a primary. */
+function whyNoStandby(
+  goal: Pick<PostgresGoal, 'canRepoint'>,
+  node: PostgresNode,
+  disk: Disk,
+  active: PostgresNode,
+): string | undefined {
+  const state = disk.control?.state ?? 'shut-down';
+  if (state !== 'shut-down' && state !== 'shut-down-in-recovery') {
+    return `node ${node.node} was not shut down cleanly as a primary: it may hold writes that ${active.node} has not got, and must be rewound or made anew`;
+  }
+  if (goal.canRepoint) return undefined;
+  return `node ${node.node} would start as a primary, and no credential for "replication" is defined to make it a standby`;
 }
 
 /** Slots that these nodes use, or will use once they are pointed there, and that the active node has not got. */

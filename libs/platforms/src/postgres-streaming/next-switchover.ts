@@ -48,17 +48,27 @@ function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: Post
   }
   // It serves, so a standby's signal on its disk is left from a start in between: it would come back as a standby.
   if (disk.standbySignal) return act({ act: 'unmark-standby', host: active.host, node: active.node }, false);
-  const unfit = whyUnfit(snapshot, target, active);
+  const unfit = whyUnfit(snapshot, target, active) ?? whyNoWayAfter(goal);
   if (unfit !== undefined) return stuck(unfit);
-  if (!goal.canRepoint)
-    return stuck('no credential for "replication" is defined: the old active node could not be made a standby');
   const unknown = unknownOnes(snapshot);
   if (unknown.length > 0) return wait(unknown.join('; '), false);
+  return lastPreparations(snapshot, goal, { target, active, mark });
+}
+
+function whyNoWayAfter(goal: PostgresGoal): string | undefined {
+  if (goal.canRepoint) return undefined;
+  return 'no credential for "replication" is defined: the old active node could not be made a standby';
+}
+
+function lastPreparations(
+  snapshot: PostgresSnapshot,
+  goal: PostgresGoal,
+  { target, active, mark }: { target: PostgresNode; active: PostgresNode; mark: SwitchoverMark | undefined },
+): PostgresNext {
   const stale = staleSlots(snapshot, target);
   if (stale.length > 0) return act({ act: 'drop-slots', host: target.host, node: target.node, slots: stale }, false);
-  if (mark === undefined || mark.target !== target.node || mark.freshAgeMs > FRESH_FOR_MS)
-    return recordPosition(active, target, 1);
-  return confirmedByAll(goal, target, active, mark);
+  const usable = mark !== undefined && mark.target === target.node && mark.freshAgeMs <= FRESH_FOR_MS;
+  return usable ? confirmedByAll(goal, target, active, mark) : recordPosition(active, target, 1);
 }
 
 /** A checkpoint after this position makes the stop short, and its record is what every WAL sender has to confirm. */

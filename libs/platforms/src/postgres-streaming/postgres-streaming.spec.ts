@@ -1,8 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { boot, childrenOf, postmasterPid, testPair, withClient, type PracticeNode, type TestPair } from '@understudy/testing';
+import {
+  boot,
+  childrenOf,
+  postmasterPid,
+  testPair,
+  withClient,
+  type PracticeNode,
+  type TestPair,
+  type ClusterUnderTest,
+} from '@understudy/testing';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { platformContract, type ClusterUnderTest } from '../contract.js';
+import { platformContract } from '../contract.js';
 import { postgresStreaming } from './driver.js';
 
 const WRITE_LIMIT_MS = 1_000;

@@ -20,13 +20,13 @@ export function normaliseSetting(text: string, type: string, unit: string | null
   }
 }
 
-/** PostgreSQL takes any unambiguous beginning of true, false, yes, no, on, off. */
+/** PostgreSQL takes any unambiguous beginning of true, false, yes, no, on, off, and 1 and 0. */
 function normaliseBoolean(text: string): string {
   const lower = text.toLowerCase();
-  if (lower === '1' || lower === 'on' || (lower !== '' && ('true'.startsWith(lower) || 'yes'.startsWith(lower)))) return 'on';
-  if (lower === '0' || lower.startsWith('of') || (lower !== '' && ('false'.startsWith(lower) || 'no'.startsWith(lower))))
-    return 'off';
-  return text;
+  const begins = (...words: readonly string[]): boolean => words.some((word) => word.startsWith(lower));
+  if (lower === '' || lower === 'o') return text;
+  if (begins('true', 'yes', 'on', '1')) return 'on';
+  return begins('false', 'no', 'off', '0') ? 'off' : text;
 }
 
 function normaliseNumber(text: string, unit: string | null): string {

@@ -10,7 +10,8 @@ import {
   write,
   type Fault,
 } from '@understudy/simulated-cluster';
-import { platformContract, type ClusterUnderTest } from '../contract.js';
+import type { ClusterUnderTest } from '@understudy/testing';
+import { platformContract } from '../contract.js';
 import { simulatedDriver } from './driver.js';
 import { simulatedHosts } from './hosts.js';
 import { SimulatedWorlds } from './worlds.js';

@@ -1,0 +1,252 @@
+import { describe, expect, it } from 'vitest';
+import { postgresSnapshots } from '@understudy/testing';
+import { nextAct } from './next-act.js';
+import type { Answering, Disk, PostgresGoal, PostgresNode, PostgresSnapshot, SwitchoverMark } from './snapshot.js';
+
+const { disk, down, goal, given, mark, node, primary, sender, server, silent, slot, standby } = postgresSnapshots;
+type Change = postgresSnapshots.Change;
+const then = (snapshot: PostgresSnapshot, wanted: PostgresGoal): unknown => nextAct(snapshot, wanted);
+const healthy = given(primary('a', ['b', 'c']), standby('b', 'a'), standby('c', 'a'));
+const cleanStop: Partial<Disk> = { control: { systemIdentifier: '7', state: 'shut-down', checkpointLsn: 1_200, timeline: 1 } };
+
+describe('switchover, while the active node serves', () => {
+  const switchover = goal('switchover', 'b');
+  const checkpointed: Disk['control'] = { systemIdentifier: '7', state: 'in-production', checkpointLsn: 1_050, timeline: 1 };
+  const marked = (
+    change: Partial<SwitchoverMark> = {},
+    feeding: Partial<Answering> = {},
+    control = checkpointed,
+  ): PostgresSnapshot =>
+    given(
+      primary('a', ['b', 'c'], { disk: { control, switchover: { ...mark, ...change } }, server: feeding }),
+      standby('b', 'a'),
+      standby('c', 'a'),
+    );
+
+  it('records the position, and again when that is stale or of another switchover', () => {
+    const record = { next: 'act', act: { act: 'record-position', host: 'host-a', target: 'b', lsn: 1_000, round: 1 } };
+    expect(then(healthy, switchover)).toMatchObject(record);
+    expect(then(marked({ freshAgeMs: 20_000 }), switchover)).toMatchObject(record);
+    expect(then(marked({ key: 'another' }), switchover)).toMatchObject(record);
+    expect(then(marked({ target: 'c' }), switchover)).toMatchObject(record);
+  });
+
+  it('writes a checkpoint after that position', () => {
+    expect(then(marked({}, {}, disk.control), switchover)).toMatchObject({
+      next: 'act',
+      act: { act: 'checkpoint', host: 'host-a' },
+    });
+    expect(then(marked({}, {}, null), switchover)).toMatchObject({ act: { act: 'checkpoint' } });
+  });
+
+  it('stops the active node only when every sender has confirmed', () => {
+    const stop = { act: 'stop-active', host: 'host-a', node: 'a', limitMs: 2_000 };
+    expect(then(marked(), switchover)).toEqual({ next: 'act', act: stop, binding: false });
+    const behind = { senders: [sender('b'), { ...sender('c', 2), confirmedLsn: 1_050 }] };
+    expect(then(marked({}, behind), switchover)).toMatchObject({ next: 'wait' });
+    expect(then(marked({ freshAgeMs: 3_000 }, behind), switchover), 'once more').toMatchObject({
+      act: { act: 'record-position', round: 2 },
+    });
+    const refused = { next: 'stuck', reason: expect.stringContaining('nothing was stopped: c') };
+    expect(then(marked({ freshAgeMs: 3_000, round: 2 }, behind), switchover)).toMatchObject(refused);
+    const backup = { senders: [sender('b'), { ...sender('backup', 3), state: 'backup', confirmedLsn: null }] };
+    expect(then(marked({ freshAgeMs: 3_000, round: 2 }, backup), switchover)).toMatchObject({ next: 'stuck' });
+  });
+
+  it('drops slots of ours that lie unused on the target', () => {
+    const stale = given(
+      primary('a', ['b']),
+      standby('b', 'a', { server: { slots: [slot('a', false), slot('other', false)] } }),
+      node('a'),
+    );
+    const once = { ...stale, nodes: stale.nodes.slice(0, 2) };
+    expect(then(once, switchover)).toMatchObject({ act: { act: 'drop-slots', host: 'host-b', slots: ['slot_a'] } });
+  });
+
+  it.each([
+    ['drained', standby('b', 'a', { disk: { drained: true } }), 'drained'],
+    ['named by the user', standby('b', 'a', { notPromotable: 'reporting' }), 'reporting'],
+    ['delayed', standby('b', 'a', { server: { applyDelayMs: 60_000 } }), 'delayed'],
+    ['paused', standby('b', 'a', { server: { replayPaused: true } }), 'paused'],
+    ['not streaming', standby('b', 'a', { server: { receiver: null } }), 'does not stream'],
+    ['on another timeline', standby('b', 'a', { server: { timeline: 2 } }), 'does not stream'],
+    ['behind', standby('b', 'a', { server: { replayedLsn: 1 } }), 'bytes behind'],
+    ['unseen', { ...standby('b', 'a'), disk: { seen: false as const, reason: 'link down' } }, 'cannot be looked at'],
+  ])('refuses a target that is %s', (_why, target, reason) => {
+    expect(then(given(primary('a', ['b']), target), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining(reason),
+    });
+  });
+
+  it('refuses without a login for standbys, with two active nodes, and after it was given up', () => {
+    expect(then(healthy, goal('switchover', 'b', { canRepoint: false }))).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('replication'),
+    });
+    expect(then(given(node('a'), node('b')), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('both accept writes'),
+    });
+    expect(then(marked({ returned: true }), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('started again'),
+    });
+  });
+
+  it('takes back a standby signal that an interrupted start left under a serving node', () => {
+    const left = given(primary('a', ['b'], { disk: { standbySignal: true } }), standby('b', 'a'));
+    expect(then(left, switchover)).toMatchObject({ act: { act: 'unmark-standby', host: 'host-a' } });
+  });
+
+  it('waits for what it does not know', () => {
+    const unseen = { seen: false as const, reason: 'link down' };
+    expect(then(given({ ...primary('a', ['b']), disk: unseen }, standby('b', 'a')), switchover)).toMatchObject({ next: 'wait' });
+    expect(
+      then(given(primary('a', ['b']), standby('b', 'a'), { ...standby('c', 'a'), server: silent }), switchover),
+    ).toMatchObject({ next: 'wait' });
+  });
+});
+
+describe('switchover, while nobody serves', () => {
+  const switchover = goal('switchover', 'b');
+  const stopped = { ...mark, stopAgeMs: 100 };
+  const replayed = standby('b', 'a', { server: { receiver: null, replayedShutdowns: [1_200] } });
+  const old = (change: Partial<Disk> = {}, switched: Partial<SwitchoverMark> = {}): PostgresNode =>
+    down(primary('a', []), { ...cleanStop, switchover: { ...stopped, ...switched }, ...change });
+
+  it('marks the old active node as a standby once the target has its last checkpoint', () => {
+    expect(then(given(old(), replayed), switchover)).toEqual({
+      next: 'act',
+      act: { act: 'mark-standby', host: 'host-a', node: 'a', upstream: 'b' },
+      binding: true,
+    });
+  });
+
+  it('promotes only when the old active node can come up as nothing but a standby', () => {
+    expect(then(given(old({ standbySignal: true }), replayed), switchover)).toEqual({
+      next: 'act',
+      act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1 },
+      binding: true,
+    });
+    const startedByHand = standby('a', 'b', { disk: { switchover: stopped } });
+    expect(then(given(startedByHand, replayed), switchover)).toMatchObject({ act: { act: 'promote' } });
+  });
+
+  it('does not promote while a third node may take writes', () => {
+    expect(then(given(old({ standbySignal: true }), replayed, { ...node('c'), server: silent }), switchover)).toMatchObject({
+      next: 'wait',
+      binding: true,
+    });
+  });
+
+  it('waits for the replay, and goes back when it takes too long', () => {
+    const late = standby('b', 'a', { server: { receiver: null } });
+    expect(then(given(old(), late), switchover)).toMatchObject({ next: 'wait', binding: true });
+    const goesBack = { next: 'act', act: { act: 'return-active', host: 'host-a' }, binding: true };
+    expect(then(given(old({}, { stopAgeMs: 9_000 }), late), switchover)).toMatchObject(goesBack);
+    expect(then(given(old({}, { stopMissed: true }), replayed), switchover)).toMatchObject(goesBack);
+    expect(then(given(down(primary('a', []), { switchover: stopped }), replayed), switchover), 'it crashed').toMatchObject(
+      goesBack,
+    );
+  });
+
+  it('waits for a stop under way, and cuts it when it is missed', () => {
+    const stopping = (change: Partial<SwitchoverMark>): PostgresNode => ({
+      ...node('a', { disk: { switchover: { ...stopped, ...change } } }),
+      server: { says: 'stopping' },
+    });
+    expect(then(given(stopping({}), replayed), switchover)).toMatchObject({ next: 'wait', binding: true });
+    expect(then(given(stopping({ stopMissed: true }), replayed), switchover)).toMatchObject({
+      act: { act: 'stop-at-once' },
+      binding: true,
+    });
+    expect(then(given(stopping({ stopAgeMs: 9_000 }), replayed), switchover)).toMatchObject({ act: { act: 'stop-at-once' } });
+    const starting = { ...stopping({}), server: { says: 'starting' as const } };
+    expect(then(given(starting, replayed), switchover)).toMatchObject({ next: 'wait' });
+  });
+
+  it('goes back from a marked node only when the target certainly was not promoted', () => {
+    const marked = old({ standbySignal: true });
+    expect(then(given(marked, down(replayed)), switchover)).toMatchObject({ act: { act: 'return-active', host: 'host-a' } });
+    expect(then(given(marked, down(replayed, { standbySignal: false })), switchover)).toMatchObject({ next: 'wait' });
+    expect(then(given(marked, { ...replayed, server: silent }), switchover)).toMatchObject({ next: 'wait' });
+    const runs = standby('a', 'b', { disk: { switchover: stopped } });
+    expect(then(given(runs, down(replayed)), switchover)).toMatchObject({ act: { act: 'stop-at-once', host: 'host-a' } });
+  });
+
+  it('brings the old active node back when that is what is asked for', () => {
+    const back = goal('switchover', 'a', { key: 'another' });
+    expect(then(given(old(), replayed), back)).toMatchObject({ act: { act: 'return-active' } });
+    expect(then(given(old({ standbySignal: true }), replayed), back)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('may have been promoted'),
+    });
+    expect(then(given(old({ standbySignal: true }), down(replayed)), back)).toMatchObject({ act: { act: 'return-active' } });
+    expect(then(given({ ...old(), disk: { ...disk, switchover: stopped } }, replayed), back)).toMatchObject({ next: 'wait' });
+  });
+
+  it('goes on with a switchover that another step began, and does not bend it to another target', () => {
+    expect(then(given(old({}, { key: 'another' }), replayed), switchover)).toMatchObject({ act: { act: 'mark-standby' } });
+    expect(then(given(old({}, { target: 'c' }), replayed, standby('c', 'a')), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('to c is under way'),
+    });
+  });
+
+  it('touches nothing when nobody serves for another reason', () => {
+    expect(then(given(down(primary('a', []), cleanStop), replayed), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringContaining('not because of a switchover'),
+    });
+    expect(then(given({ ...node('a'), server: silent }, replayed), switchover)).toMatchObject({ next: 'wait' });
+  });
+});
+
+describe('switchover, after the promotion', () => {
+  const switchover = goal('switchover', 'b');
+  const promoted = (standbys: readonly string[]): PostgresNode => primary('b', standbys, { server: { timeline: 2 } });
+  const following = (name: string, change: Change = {}): PostgresNode =>
+    standby(name, 'b', { ...change, server: { timeline: 2, ...change.server } });
+  const oldDown = down(standby('a', 'b'), { ...cleanStop, switchover: mark });
+
+  it('makes every slot at once, starts the old active node, points the others, and cleans up', () => {
+    expect(then(given(oldDown, promoted([]), standby('c', 'a')), switchover)).toMatchObject({
+      act: { act: 'create-slots', host: 'host-b', slots: ['slot_a', 'slot_c'] },
+    });
+    const slots = { slots: [slot('a', false), slot('c', false)], timeline: 2 };
+    expect(then(given(oldDown, primary('b', [], { server: slots }), standby('c', 'a')), switchover)).toMatchObject({
+      act: { act: 'start', host: 'host-a' },
+    });
+    expect(
+      then(
+        given(following('a', { disk: { switchover: mark } }), primary('b', ['a'], { server: { ...slots } }), standby('c', 'a')),
+        switchover,
+      ),
+    ).toMatchObject({
+      act: { act: 'repoint', host: 'host-c', upstream: 'b' },
+    });
+    const withStale = following('a', { disk: { switchover: mark }, server: { slots: [slot('b', false), slot('c', false)] } });
+    expect(then(given(withStale, promoted(['a', 'c']), following('c')), switchover)).toMatchObject({
+      act: { act: 'drop-slots', host: 'host-a', slots: ['slot_b', 'slot_c'] },
+    });
+    const clean = following('a', { disk: { switchover: mark } });
+    expect(then(given(clean, promoted(['a', 'c']), following('c')), switchover)).toMatchObject({
+      act: { act: 'end-switchover', host: 'host-a' },
+    });
+    expect(then(given(following('a'), promoted(['a', 'c']), following('c')), switchover)).toEqual({ next: 'done' });
+  });
+
+  it('waits until everybody streams, and leaves drained and dead nodes as they are', () => {
+    const unfed = following('a', { disk: { switchover: mark }, server: { receiver: null } });
+    const slots = { slots: [slot('a')], timeline: 2 };
+    expect(then(given(unfed, primary('b', [], { server: slots })), switchover)).toMatchObject({ next: 'wait', binding: false });
+    expect(then(given(following('a'), promoted(['a']), down(standby('c', 'a'), { drained: true })), switchover)).toEqual({
+      next: 'done',
+    });
+    expect(then(given(following('a'), promoted(['a']), down(standby('c', 'a'))), switchover)).toEqual({ next: 'done' });
+    expect(
+      then(given(following('a'), promoted(['a']), { ...standby('c', 'a'), disk: { seen: false, reason: 'x' } }), switchover),
+    ).toEqual({ next: 'done' });
+  });
+});
