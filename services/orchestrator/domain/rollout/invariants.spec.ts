@@ -37,7 +37,7 @@ function tested(more: Partial<RolloutState> = {}, planned: Partial<RolloutPlanne
   const steps = state.steps.map((step) =>
     step.step.phase === 'switchover-test' ? { ...step, status: 'succeeded' as const, interruption } : step,
   );
-  return { ...state, steps, ...more };
+  return { ...state, steps, ...more } as Going;
 }
 
 function ordering(state: Going, stepId: string, more: Partial<StepRequested> = {}): RolloutEvent {

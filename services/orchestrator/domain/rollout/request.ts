@@ -2,7 +2,7 @@ import { refuse, type Decision, type Refusal } from '@understudy/decider';
 import { lastSafeStepMs } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
-import type { RolloutEvent, StepRequested, StepState } from './rollout.js';
+import type { StepRequested, StepState } from './rollout.js';
 import { atSafePoint, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
 import { STEP_RULES } from './steps/index.js';
 import { isoOf, later, msOf } from './time.js';

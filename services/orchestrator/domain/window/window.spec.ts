@@ -130,11 +130,11 @@ describe('the life of a window', () => {
     expect(codes(reject, SCHEDULED)).toEqual(['WindowRejected']);
     expect(codes(reject, SCHEDULED, event('WindowRejected'))).toEqual([]);
     expect(codes(reject, SCHEDULED, OPENED)).toEqual(['WINDOW_NOT_READY']);
-    expect(codes({ ...reject, by: OPERATOR } as WindowCommand, SCHEDULED)).toEqual(['ROLE_MISSING']);
+    expect(codes({ ...reject, by: OPERATOR }, SCHEDULED)).toEqual(['ROLE_MISSING']);
     expect(codes(cancel, SCHEDULED)).toEqual(['WindowCancelled']);
     expect(codes(cancel, SCHEDULED, event('WindowCancelled'))).toEqual([]);
     expect(codes(cancel, SCHEDULED, OPENED)).toEqual(['WINDOW_NOT_READY']);
-    expect(codes({ ...cancel, by: APPROVER } as WindowCommand, SCHEDULED)).toEqual(['ROLE_MISSING']);
+    expect(codes({ ...cancel, by: APPROVER }, SCHEDULED)).toEqual(['ROLE_MISSING']);
   });
 
   it('is frozen by operators while anything of it may move', () => {
@@ -142,7 +142,7 @@ describe('the life of a window', () => {
     expect(codes(freeze, SCHEDULED, OPENED)).toEqual(['WindowFrozen']);
     expect(codes(freeze, SCHEDULED, event('WindowFrozen'))).toEqual([]);
     expect(codes(freeze, SCHEDULED, event('WindowCancelled'))).toEqual(['WINDOW_NOT_READY']);
-    expect(codes({ ...freeze, by: APPROVER } as WindowCommand, SCHEDULED)).toEqual(['ROLE_MISSING']);
+    expect(codes({ ...freeze, by: APPROVER }, SCHEDULED)).toEqual(['ROLE_MISSING']);
   });
 
   it('closes once, with what became of its rollouts', () => {
