@@ -15,8 +15,8 @@ import { Ledgers } from './use-cases/ledgers.js';
 
 export const DRIFT_TOPIC = 'understudy.drift.v1';
 const DATA_SOURCE_POOL = 5;
-const READ_YOUR_WRITES_MS = 2_000;
-const READ_FRESH_MS = 500;
+/** How long a read waits for a read model that is behind; it is a few ms unless the machine is overloaded. */
+const READ_WAIT_MS = 2_000;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Drift {
@@ -72,13 +72,13 @@ export class Drift {
 
   /** Waits until lists show what the log says now, so that a reader never sees less than was told; for a moment only, then they show what they have. */
   async fresh(): Promise<void> {
-    await this.projection.caughtUp(READ_FRESH_MS).catch(() => undefined);
+    await this.projection.caughtUp(READ_WAIT_MS).catch(() => undefined);
   }
 
   /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */
   async written(position: number | undefined): Promise<void> {
     if (position === undefined) return;
-    await this.projection.caughtUp(READ_YOUR_WRITES_MS, position).catch(() => undefined);
+    await this.projection.caughtUp(READ_WAIT_MS, position).catch(() => undefined);
   }
 
   /** Judges every ledger now, e.g. because a baseline changed. */
