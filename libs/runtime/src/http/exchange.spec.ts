@@ -116,6 +116,7 @@ describe('documents and the process', () => {
     expect((await http().get('/health/live')).status).toBe(200);
   });
   it('metrics count requests by declared route', async () => {
+    await http().get('/v1/things/1').set('authorization', rim.bearer.viewer);
     const { text } = await http().get('/metrics');
     expect(text).toMatch(/http_server_request_duration_seconds_count\{[^}]*route="\/v1\/things\/:id"[^}]*\} \d+/);
   });
