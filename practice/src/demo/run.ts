@@ -42,7 +42,7 @@ export interface DemoEnd {
 }
 
 /** The rollout may take this long, from the window's opening to its close. */
-const ROLLOUT_WITHIN_MS = 180_000;
+const ROLLOUT_WITHIN_MS = 300_000;
 const ENOUGH_WRITES_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 
