@@ -1,4 +1,4 @@
-import type { Decider, RefusalKind } from '@understudy/decider';
+import type { RefusalKind } from '@understudy/decider';
 import type { EventCodec, EventLog, EventMetadata, StreamAppend } from '@understudy/event-log';
 import { eventCodec, execute } from '@understudy/event-log';
 import type { Executed, LoadedStream } from '@understudy/event-log';
@@ -37,7 +37,7 @@ export function executeOnCluster(
   log: EventLog,
   { slug, ...rest }: ClusterExecution,
 ): Promise<Executed<ClusterState, ClusterEvent>> {
-  return execute(log, clusterDecider as Decider<ClusterState, ClusterCommand, ClusterEvent>, {
+  return execute(log, clusterDecider, {
     stream: clusterStream(slug),
     codec: clusterCodec,
     ...rest,

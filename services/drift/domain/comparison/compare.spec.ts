@@ -296,9 +296,7 @@ describe('baselines', () => {
     name: 'base',
     description: '',
     appliesTo,
-    requirements: [
-      { area: 'setting', name: 'log_statement', severity: 'warning', ...requirement } as Baseline['requirements'][0],
-    ],
+    requirements: [{ area: 'setting', name: 'log_statement', severity: 'warning', ...requirement }],
   });
   const against = (value: string | undefined, base: Baseline, missing: readonly string[] = []): readonly string[] =>
     look({ nodes: [node('a', value === undefined ? [] : [fact('setting', 'log_statement', value)], missing)], activeNode: 'a' }, [

@@ -9,7 +9,7 @@ import { REQUESTS_KEPT, WAIVER_LIMIT_DAYS } from './ledger.js';
 const NOW = Date.parse('2026-03-01T10:00:00Z');
 const DAY_MS = 86_400_000;
 const at = (position: number) => ({ source: '/understudy/inventory/log-1', position });
-const noted: DriftEvent = {
+const noted = {
   type: 'ClusterNoted',
   body: {
     cluster: 'orders',
@@ -19,7 +19,7 @@ const noted: DriftEvent = {
     twinOf: '',
     ...at(1),
   },
-};
+} as const satisfies DriftEvent;
 
 function facts(active: string, standby: string, missing: readonly string[] = []): CollectedFacts {
   const node = (slug: string, value: string, lacks: readonly string[] = []) => ({
@@ -111,15 +111,11 @@ describe('findings', () => {
       .when(receive(5, facts('100', '50')), receive(5, facts('100', '50')), receive(4, facts('1', '1')))
       .then('FactsReceived', 'FindingOpened');
     given(noted)
-      .when({ type: 'note-cluster', cluster: noted.body as never, origin: at(1) })
+      .when({ type: 'note-cluster', cluster: noted.body, origin: at(1) })
       .then();
   });
   it('know the cluster as it was last registered', () => {
-    const {
-      source: _source,
-      position: _position,
-      ...cluster
-    } = noted.body as Extract<DriftEvent, { type: 'ClusterNoted' }>['body'];
+    const { source: _source, position: _position, ...cluster } = noted.body;
     const note = (position: number): DriftCommand => ({
       type: 'note-cluster',
       cluster: { ...cluster, members: ['a'] },
@@ -329,7 +325,7 @@ describe('waivers', () => {
 describe('fidelity of a lab', () => {
   const lab: DriftEvent = {
     type: 'ClusterNoted',
-    body: { ...(noted.body as Extract<DriftEvent, { type: 'ClusterNoted' }>['body']), cluster: 'lab', twinOf: 'orders' },
+    body: { ...noted.body, cluster: 'lab', twinOf: 'orders' },
   };
   const production = fold(driftDecider, after([noted], receive(2, facts('100', '100'))));
   const score = (of: LedgerState | undefined): DriftCommand => ({ type: 'score-fidelity', twinOf: 'orders', production: of });

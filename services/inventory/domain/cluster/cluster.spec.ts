@@ -1,4 +1,4 @@
-import type { ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
+import type { ClusterDefinition } from '@understudy/cluster';
 import { fold } from '@understudy/decider';
 import { describe, expect, it } from 'vitest';
 import type { ClusterCommand, ClusterEvent } from './cluster.js';
