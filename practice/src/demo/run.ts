@@ -25,6 +25,7 @@ import {
   problemsOf,
   shortReport,
   switchoversOf,
+  type Compared,
   type LastLine,
 } from './verdict.js';
 import { makeWorkspace } from './workspace.js';
@@ -73,6 +74,7 @@ export async function runDemo(run: DemoRun): Promise<DemoEnd> {
   const ledger = await endLoad(theatre.load, run.signal);
   const end = await conclude(run, scenario, theatre, { rolloutId, ledger, versionsBefore });
   view.stop();
+  for (const text of end.epilogue) view.print(text);
   view.print(`\n${shortReport(end.line, end.compared, view.elapsedMs()).join('\n')}`);
   return { line: end.line, problems: end.problems };
 }
@@ -142,18 +144,18 @@ async function endLoad(load: LoadWorker, signal: AbortSignal): Promise<readonly 
   return load.stop();
 }
 
+interface Concluded extends DemoEnd {
+  readonly compared: Compared;
+  readonly epilogue: readonly string[];
+}
+
 interface Played {
   readonly rolloutId: string;
   readonly ledger: readonly LedgerEntry[];
   readonly versionsBefore: Readonly<Record<string, string | null>>;
 }
 
-async function conclude(
-  run: DemoRun,
-  scenario: Scenario,
-  theatre: Theatre,
-  played: Played,
-): Promise<DemoEnd & { readonly compared: ReturnType<typeof compare> }> {
+async function conclude(run: DemoRun, scenario: Scenario, theatre: Theatre, played: Played): Promise<Concluded> {
   const { rolloutId, ledger, versionsBefore } = played;
   const { api } = theatre.product;
   const eventsNdjson = await api.text(`/v1/rollouts/${rolloutId}/events`, 'application/x-ndjson');
@@ -182,12 +184,13 @@ async function conclude(
     chain: chainWords(verification),
     report,
   };
+  const ended = { rolloutId, events, ledger, versionsBefore, versionsAfter };
   const problems = [
     ...problemsOf(line, scenario.expectedResult, compared),
-    ...(await scenario.problems(theatre.stage, { rolloutId, events, ledger, versionsBefore, versionsAfter })),
+    ...(await scenario.problems(theatre.stage, ended)),
     ...(await examined(run.args, theatre, { rolloutId, eventsNdjson, line })),
   ];
-  return { line, problems, compared };
+  return { line, problems, compared, epilogue: scenario.epilogue?.(ended) ?? [] };
 }
 
 async function examined(

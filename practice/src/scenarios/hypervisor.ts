@@ -1,6 +1,6 @@
 import type { DowntimePlan } from '../rest/documents.js';
 import { seconds } from '../view/narrate.js';
-import { notRunning, type Scenario } from './scenario.js';
+import { notRunning, type Ended, type Scenario } from './scenario.js';
 
 /** One PostgreSQL on one machine that a hypervisor would start again elsewhere. Declared so; what decides is what is observed. */
 export const hypervisor: Scenario = {
@@ -9,13 +9,15 @@ export const hypervisor: Scenario = {
   expectedResult: 'refused',
   nodes: () => 1,
   declaredHaLayer: 'hypervisor',
-  problems: async (stage, ended) => {
+  epilogue: (ended) => {
+    const plan = offered(ended);
+    return plan === undefined ? [] : downtimeLines(plan);
+  },
+  problems: async (_stage, ended) => {
     const before = Object.values(ended.versionsBefore)[0] ?? '';
-    const plan = ended.events.find((event) => event.type === 'DowntimePlanOffered')?.body as unknown as DowntimePlan | undefined;
-    if (plan !== undefined) for (const line of downtimeLines(plan)) stage.say(line);
     return [
       ...notRunning(ended.versionsAfter, before),
-      ...(plan === undefined || plan.steps.length === 0 ? ['No downtime plan was offered.'] : []),
+      ...(offered(ended)?.steps.length ? [] : ['No downtime plan was offered.']),
       ...(ended.events.some((event) => event.type === 'StepRequested')
         ? ['A step was requested on a cluster that cannot roll.']
         : []),
@@ -23,11 +25,15 @@ export const hypervisor: Scenario = {
   },
 };
 
+function offered(ended: Ended): DowntimePlan | undefined {
+  return ended.events.find((event) => event.type === 'DowntimePlanOffered')?.body as unknown as DowntimePlan | undefined;
+}
+
 /** A downtime plan for a person. */
 export function downtimeLines(plan: DowntimePlan): readonly string[] {
   const steps = plan.steps.map(
     (step, index) =>
-      `  ${String(index + 1).padStart(2)}. ${step.what.padEnd(52)} ${seconds(step.estimatedMs).padStart(8)} ${step.serviceDown ? 'DOWN' : '    '}  ${step.source}`,
+      `  ${String(index + 1).padStart(2)}. ${step.what.padEnd(68)} ${seconds(step.estimatedMs).padStart(7)}  ${step.serviceDown ? 'down' : '    '}  ${step.source}`,
   );
   return [
     'downtime plan',

@@ -36,6 +36,8 @@ export interface Scenario {
   readonly prepare?: (stage: Stage) => Promise<void>;
   /** After each recorded event of the rollout. */
   readonly onEvent?: (stage: Stage, event: RecordedEvent) => Promise<void>;
+  /** What the audience should read besides, before the short report. */
+  readonly epilogue?: (ended: Ended) => readonly string[];
   /** What is not as it should be, in sentences, beside what holds for every scenario. */
   readonly problems: (stage: Stage, ended: Ended) => Promise<readonly string[]>;
 }

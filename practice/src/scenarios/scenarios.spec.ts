@@ -87,7 +87,7 @@ describe('every scenario', () => {
       whyNotLess: 'one node',
     };
     const text = downtimeLines(plan).join('\n');
-    for (const part of ['no standby', 'stop', '2.0 s', 'DOWN', 'playbook', 'why not less: one node'])
+    for (const part of ['no standby', 'stop', '2.0 s', ' down ', 'playbook', 'why not less: one node'])
       expect(text).toContain(part);
   });
 });

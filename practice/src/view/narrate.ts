@@ -107,7 +107,7 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     const binding = body['requirement'] === 'required';
     return narrator.line(
       binding ? 'bad' : 'notice',
-      `gate ${string(body['gate'])} ${binding ? 'closed' : 'not proven (advisory)'}: ${string(body['reason'])}`,
+      `gate ${string(body['gate'])} ${binding ? 'closed' : 'not proven (advisory)'}: ${short(body['reason'])}`,
     );
   },
   RolloutAdmitted: (narrator) => narrator.line('good', `admitted; open: ${narrator.openGates().join(', ')}`),
@@ -141,7 +141,7 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     narrator.line('bad', `invariant ${String(body['number'])} breached: ${string(body['detail'])}`),
   RolloutClosed: (narrator, body) => {
     const closed = body as unknown as Closed;
-    return narrator.line(closed.result === 'succeeded' ? 'good' : 'notice', `${closed.result}: ${closed.reason}`);
+    return narrator.line(closed.result === 'succeeded' ? 'good' : 'notice', `${closed.result}: ${short(closed.reason)}`);
   },
 };
 
@@ -164,6 +164,14 @@ function words(phase: string): string {
 
 function string(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value ?? null);
+}
+
+/** The whole of it is in the report. */
+const LONGEST_REASON = 160;
+
+function short(value: unknown): string {
+  const text = string(value);
+  return text.length <= LONGEST_REASON ? text : `${text.slice(0, LONGEST_REASON)} ...`;
 }
 
 export function seconds(ms: number): string {
