@@ -37,8 +37,13 @@ export function nodeCommand(
 }
 
 /** Looks at a node's disk and process table. Never throws for what is found there. */
-export async function observeDisk(settings: NodeSettings, host: Host, deadlineMs: number): Promise<Disk | Unseen> {
-  const result = await host.access.run({ argv: nodeCommand(settings, host, 'observe'), deadlineMs });
+export async function observeDisk(
+  settings: NodeSettings,
+  host: Host,
+  deadlineMs: number,
+  how: readonly 'quick'[] = [],
+): Promise<Disk | Unseen> {
+  const result = await host.access.run({ argv: nodeCommand(settings, host, 'observe', ...how), deadlineMs });
   if (result.status === 'unknown') return { seen: false, reason: result.reason };
   if (result.code !== 0) return { seen: false, reason: result.stderr.trim() || `the look ended with ${result.code}` };
   return readDisk(result.stdout);

@@ -3,7 +3,7 @@ import { postgresSnapshots } from '@understudy/testing';
 import { nextAct } from './next-act.js';
 import type { Disk, PostgresGoal, PostgresSnapshot } from './snapshot.js';
 
-const { disk, down, goal, given, node, primary, server, silent, slot, standby } = postgresSnapshots;
+const { down, goal, given, node, primary, server, silent, slot, standby } = postgresSnapshots;
 const then = (snapshot: PostgresSnapshot, wanted: PostgresGoal): unknown => nextAct(snapshot, wanted);
 const healthy = given(primary('a', ['b', 'c']), standby('b', 'a'), standby('c', 'a'));
 const cleanStop: Partial<Disk> = { control: { systemIdentifier: '7', state: 'shut-down', checkpointLsn: 1_200, timeline: 1 } };

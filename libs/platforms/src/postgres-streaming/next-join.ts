@@ -41,6 +41,10 @@ export function follow(
   if (reason !== undefined) return { next: 'stuck', reason };
   const missing = missingSlots([node], active);
   if (missing.length > 0) return act({ act: 'create-slots', host: active.host, node: active.node, slots: missing });
+  return startOrPoint(node, disk, active);
+}
+
+function startOrPoint(node: PostgresNode, disk: Disk, active: PostgresNode): PostgresNext | undefined {
   const down = !disk.process && answering(node) === undefined;
   if (down && !disk.standbySignal) return act({ act: 'mark-standby', host: node.host, node: node.node, upstream: active.node });
   const directed = pointsAt(upstreamOf(node), active);

@@ -3,7 +3,7 @@ import { postgresSnapshots } from '@understudy/testing';
 import { nextAct } from './next-act.js';
 import type { Answering, Disk, PostgresGoal, PostgresNode, PostgresSnapshot, SwitchoverMark } from './snapshot.js';
 
-const { disk, down, goal, given, mark, node, primary, sender, server, silent, slot, standby } = postgresSnapshots;
+const { disk, down, goal, given, mark, node, primary, sender, silent, slot, standby } = postgresSnapshots;
 type Change = postgresSnapshots.Change;
 const then = (snapshot: PostgresSnapshot, wanted: PostgresGoal): unknown => nextAct(snapshot, wanted);
 const healthy = given(primary('a', ['b', 'c']), standby('b', 'a'), standby('c', 'a'));

@@ -3,8 +3,9 @@
 #
 #   sh node.sh VERB DATA BIN LOG AUTOSTART BOOT_ID STATE SERVICE ARGUMENTS...     (run in the host's root folder)
 #
-# `observe` only looks. Every other verb is run by the node journal, once per key, and says in its exit code what
-# happened: 0 done (or it was so already), 3 its precondition is gone and nothing was changed, anything else: look again.
+# `observe` only looks (`observe ... quick` does not ask for the installed version). Every other verb is run by the node
+# journal, once per key, and says in its exit code what happened: 0 done (or it was so already), 3 its precondition is gone
+# and nothing was changed, anything else: look again.
 #
 # What is kept, below STATE: drained (out of service by us), switchover (how far it is), relaxed (for whom the
 # synchronous standby names are relaxed) and relaxed.lines (what they were). Each file is written beside, synced, renamed.
@@ -80,15 +81,20 @@ put() {
 
 start_service() { as_owner "$bin/pg_ctl" -D "$data" -l "$log" -W start </dev/null >/dev/null 2>&1; }
 
-# stop_service MODE LIMIT_MS: asks, then waits until the process is gone. 1 when it is not by then.
+# stop_service SIGNAL LIMIT_MS: INT is PostgreSQL's fast shutdown, QUIT its immediate one. 1 when it is not gone by then.
+# All of this is outage when the active node stops, so little is spawned: sleep, and every 100 ms a look at the clock.
+# PostgreSQL removes its pid file last.
 stop_service() {
   find_postmaster || return 0
-  as_owner "$bin/pg_ctl" -D "$data" -m "$1" -W stop </dev/null >/dev/null 2>&1
+  kill -"$1" "$pid" 2>/dev/null
   now_ms
-  until=$((clock + $2))
-  while find_postmaster; do
-    now_ms
-    [ "$clock" -lt "$until" ] || return 1
+  until=$((clock + $2)) turns=0
+  while [ -e "$data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null; do
+    turns=$(((turns + 1) % 10))
+    if [ "$turns" = 0 ]; then
+      now_ms
+      [ "$clock" -lt "$until" ] || return 1
+    fi
     sleep 0.01
   done
 }
@@ -143,17 +149,17 @@ observe() {
   # The control file's first words: system identifier, versions, state, time, checkpoint, its redo and timeline.
   # shellcheck disable=SC2046 # split on purpose
   say control "$(echo $(od -A n -v -t u4 -N 56 "$data/global/pg_control" 2>/dev/null))"
-  say version "$("$bin/postgres" --version 2>/dev/null)"
+  [ "${1:-}" = quick ] || say version "$("$bin/postgres" --version 2>/dev/null)"
   sed -n -E 's/^[[:space:]]*(primary_conninfo|primary_slot_name)[[:space:]]*=/\1=/p' "$auto" 2>/dev/null
 }
 
 [ "$verb" = observe ] || mkdir -p "$state"
 case $verb in
-  observe) observe ;;
+  observe) observe "$@" ;;
   start)
     find_postmaster || start_service ;;
   stop)
-    stop_service fast "$1" || fail 4 'it is still stopping' ;;
+    stop_service INT "$1" || fail 4 'it is still stopping' ;;
   mark-drained)
     # The mark first: without it nobody would know who switched autostart off.
     { date -u +%Y-%m-%dT%H:%M:%SZ; [ ! -e "$autostart" ] || echo autostart; } | { [ -e "$state/drained" ] && cat >/dev/null || put "$state/drained"; }
@@ -187,9 +193,9 @@ case $verb in
   stop-active)
     now_ms
     mark stopAt "$clock"
-    stop_service fast "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; } ;;
+    stop_service INT "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; } ;;
   stop-at-once)
-    stop_service immediate "$1" || fail 4 'it is still stopping' ;;
+    stop_service QUIT "$1" || fail 4 'it is still stopping' ;;
   return-active)
     ! find_postmaster || exit 0
     mark returned yes

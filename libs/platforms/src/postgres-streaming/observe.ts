@@ -15,6 +15,8 @@ export interface Session {
 }
 
 export interface SessionNode {
+  /** Filled by the first look: within a verb nothing is installed, and asking the program again costs outage. */
+  installedVersion?: string | null;
   readonly settings: NodeSettings;
   readonly host: Host;
   readonly notPromotable?: string;
@@ -62,9 +64,10 @@ export async function observePostgres(session: Session, deadlineMs: number): Pro
 async function observeNode(session: Session, node: SessionNode, deadlineMs: number): Promise<PostgresNode> {
   const { settings, host, notPromotable } = node;
   const [disk, server] = await Promise.all([
-    observeDisk(settings, host, deadlineMs),
+    observeDisk(settings, host, deadlineMs, node.installedVersion === undefined ? [] : ['quick']),
     observeServer(session.connections, settings, deadlineMs),
   ]);
+  if (disk.seen) node.installedVersion ??= disk.installedVersion;
   return {
     node: settings.node,
     host: host.definition.slug,
@@ -72,7 +75,7 @@ async function observeNode(session: Session, node: SessionNode, deadlineMs: numb
     address: settings.address,
     port: settings.port,
     slot: settings.slot,
-    disk,
+    disk: disk.seen ? { ...disk, installedVersion: node.installedVersion ?? null } : disk,
     server,
   };
 }
