@@ -15,7 +15,7 @@ describe('switchover, while the active node serves', () => {
   const marked = (
     change: Partial<SwitchoverMark> = {},
     feeding: Partial<Answering> = {},
-    control = checkpointed,
+    control: Disk['control'] = checkpointed,
   ): PostgresSnapshot =>
     given(
       primary('a', ['b', 'c'], { disk: { control, switchover: { ...mark, ...change } }, server: feeding }),
