@@ -7,3 +7,4 @@ export * from './proxy.js';
 export * from './platform-suite.js';
 export * as postgresSnapshots from './postgres-snapshots.js';
 export * from './things.js';
+export * from './webhook-stage.js';

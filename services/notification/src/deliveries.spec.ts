@@ -1,11 +1,16 @@
 import { signatureOf } from './channels/webhook/signature.js';
 import type request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Stage, documentFor, say, until } from './fixtures/stage.js';
+import { NotificationModule, defaultWebhooks } from './index.js';
+import { WebhookStage, arrived, publishAs, subscriptionFor } from '@understudy/testing';
 
-let stage: Stage;
+const PATIENCE = { ...defaultWebhooks, allow: ['127.0.0.0/8'], allowHttp: true, timeoutMs: 500, retryScheduleMs: [50, 50, 50] };
+
+let stage: WebhookStage;
 beforeAll(async () => {
-  stage = await Stage.start();
+  stage = await WebhookStage.start(({ runtime }, store, transport) =>
+    NotificationModule.forRoot({ runtime, store, webhooks: PATIENCE }, transport),
+  );
 });
 afterAll(() => stage.stop());
 
@@ -19,7 +24,7 @@ describe('deliveries', () => {
     });
     await stage.closed('two');
     await stage.closed('one', 'succeeded');
-    await say(stage.others.inventory, 'cluster-registered', 'one', { cluster: { slug: 'one' } });
+    await publishAs(stage.others.inventory, 'cluster-registered', 'one', { cluster: { slug: 'one' } });
     await stage.closed('one');
     await stage.ended(id, 'succeeded');
     expect(receiver.heard.map(({ event }) => [event.type, event.data])).toEqual([
@@ -32,7 +37,7 @@ describe('deliveries', () => {
       signatureOf({ id: heard?.id ?? '', timestamp, body: heard?.raw ?? '' }, [secret]),
     );
     expect(Math.abs(timestamp * 1_000 - Date.now())).toBeLessThan(60_000);
-    await until(() =>
+    await arrived(() =>
       stage.published.find(
         ({ type, data }) => type.includes('delivery-succeeded') && (data as { subscriptionId: string }).subscriptionId === id,
       ),
@@ -53,7 +58,7 @@ describe('deliveries', () => {
     await stage.closed('dead');
     const dead = await stage.ended(id, 'exhausted');
     expect(dead).toMatchObject({ attempts: 4, lastReason: 'The receiver answered 500.' });
-    await until(() =>
+    await arrived(() =>
       stage.published.find(
         ({ type, data }) => type.includes('delivery-exhausted') && (data as { deliveryId: string }).deliveryId === dead.id,
       ),
@@ -96,7 +101,7 @@ describe('deliveries', () => {
     const receiver = await stage.receiver({ status: 429, headers: { 'retry-after': '1' } }, { status: 200 });
     const { id } = await stage.subscribe(receiver, { clusters: ['throttled'] });
     await stage.closed('throttled');
-    await until(() => receiver.heard.length === 1 || undefined);
+    await arrived(() => receiver.heard.length === 1 || undefined);
     const began = performance.now();
     await stage.ended(id, 'succeeded');
     expect(performance.now() - began).toBeGreaterThan(900);
@@ -110,14 +115,14 @@ describe('deliveries', () => {
     const off = await stage.http().get(`/v1/subscriptions/${id}`).set('authorization', stage.as('viewer'));
     expect(off.body.disabledReason).toContain('410');
     await stage.closed('gone');
-    await until(async () => ((await stage.transport.lag()).every(({ events }) => events === 0) ? true : undefined));
+    await arrived(async () => ((await stage.transport.lag()).every(({ events }) => events === 0) ? true : undefined));
     expect(receiver.heard).toHaveLength(1);
     const on = await stage
       .http()
       .put(`/v1/subscriptions/${id}`)
       .set('authorization', stage.as('operator'))
       .set('if-match', off.headers['etag'] ?? '')
-      .send(documentFor(receiver.url, {}, { clusters: ['gone'] }));
+      .send(subscriptionFor(receiver.url, {}, { clusters: ['gone'] }));
     expect(on.body.disabledReason).toBeNull();
     await stage.closed('gone');
     await stage.ended(id, 'succeeded');
@@ -141,7 +146,7 @@ describe('deliveries', () => {
     const receiver = await stage.receiver();
     const { id } = await stage.subscribe(receiver, { clusters: ['paged'] });
     for (let round = 0; round < 5; round += 1) await stage.closed('paged');
-    await until(async () => ((await stage.deliveriesOf(id, 'succeeded')).length === 5 ? true : undefined));
+    await arrived(async () => ((await stage.deliveriesOf(id, 'succeeded')).length === 5 ? true : undefined));
     const get = (query: object) =>
       stage
         .http()

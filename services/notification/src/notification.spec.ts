@@ -2,12 +2,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { CloudEvent } from '@understudy/messaging';
 import { openApiDocument } from '@understudy/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Stage, documentFor, say, until } from './fixtures/stage.js';
-import { notificationApi } from './index.js';
+import { WebhookStage, arrived, publishAs, subscriptionFor } from '@understudy/testing';
+import { NotificationModule, defaultWebhooks, notificationApi } from './index.js';
 
-let stage: Stage;
+const PATIENCE = { ...defaultWebhooks, allow: ['127.0.0.0/8'], allowHttp: true, timeoutMs: 500, retryScheduleMs: [50, 50, 50] };
+
+let stage: WebhookStage;
 beforeAll(async () => {
-  stage = await Stage.start();
+  stage = await WebhookStage.start(({ runtime }, store, transport) =>
+    NotificationModule.forRoot({ runtime, store, webhooks: PATIENCE }, transport),
+  );
 });
 afterAll(() => stage.stop());
 
@@ -21,7 +25,7 @@ describe('subscriptions', () => {
         .set('authorization', stage.as('operator'))
         .set('idempotency-key', key)
         .send(document);
-    const document = documentFor('http://127.0.0.1:9/x', {}, { clusters: ['nowhere'] });
+    const document = subscriptionFor('http://127.0.0.1:9/x', {}, { clusters: ['nowhere'] });
     const first = await send(document);
     const second = await send(document);
     expect(first.body.secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
@@ -45,16 +49,16 @@ describe('subscriptions', () => {
     const { id } = await stage.subscribe(receiver, { clusters: ['nobody'] });
     const put = (etag: string, document: object) =>
       stage.http().put(`/v1/subscriptions/${id}`).set('authorization', stage.as('operator')).set('if-match', etag).send(document);
-    const changed = await put('"1"', documentFor(receiver.url, { description: 'changed' }, { clusters: ['nobody'] }));
+    const changed = await put('"1"', subscriptionFor(receiver.url, { description: 'changed' }, { clusters: ['nobody'] }));
     expect([changed.status, changed.headers['etag'], changed.body.description]).toEqual([200, '"2"', 'changed']);
-    expect((await put('"1"', documentFor(receiver.url))).body.code).toBe('VERSION_MISMATCH');
+    expect((await put('"1"', subscriptionFor(receiver.url))).body.code).toBe('VERSION_MISMATCH');
     expect(
       (
         await stage
           .http()
           .put(`/v1/subscriptions/${id}`)
           .set('authorization', stage.as('operator'))
-          .send(documentFor(receiver.url))
+          .send(subscriptionFor(receiver.url))
       ).status,
     ).toBe(428);
     expect(
@@ -79,7 +83,7 @@ describe('subscriptions', () => {
       .post('/v1/subscriptions')
       .set('authorization', stage.as('operator'))
       .set('idempotency-key', crypto.randomUUID())
-      .send(documentFor(url));
+      .send(subscriptionFor(url));
     expect([response.status, response.body.code, response.body.errors[0].pointer]).toEqual([422, code, '/url']);
   });
 
@@ -91,11 +95,11 @@ describe('subscriptions', () => {
         .set('authorization', stage.as(role))
         .set('idempotency-key', crypto.randomUUID())
         .send(document);
-    expect((await send('viewer', documentFor('https://a.example/'))).status).toBe(403);
-    expect((await send('operator', documentFor('http://127.0.0.1/', {}, { types: ['understudy.drfit.*'] }))).body.code).toBe(
+    expect((await send('viewer', subscriptionFor('https://a.example/'))).status).toBe(403);
+    expect((await send('operator', subscriptionFor('http://127.0.0.1/', {}, { types: ['understudy.drfit.*'] }))).body.code).toBe(
       'EVENT_TYPE_UNKNOWN',
     );
-    expect((await send('operator', documentFor('http://127.0.0.1/', { secret: 'mine' }))).body.errors[0].code).toBe(
+    expect((await send('operator', subscriptionFor('http://127.0.0.1/', { secret: 'mine' }))).body.errors[0].code).toBe(
       'UNKNOWN_FIELD',
     );
   });
@@ -104,7 +108,7 @@ describe('subscriptions', () => {
 describe('tickets', () => {
   const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
   async function window(id: string, scheduledBy = 'operator'): Promise<void> {
-    await say(stage.others.orchestrator, 'window-scheduled', id, {
+    await publishAs(stage.others.orchestrator, 'window-scheduled', id, {
       windowId: id,
       clusters: ['c'],
       opensAt: new Date().toISOString(),
@@ -113,7 +117,7 @@ describe('tickets', () => {
       patchSetId: 's',
       scheduledBy,
     });
-    await until(async () =>
+    await arrived(async () =>
       (await stage.store.pool.query(`select from ${stage.store.schema}.window_view where window_id = $1`, [id])).rowCount === 1
         ? true
         : undefined,
@@ -126,7 +130,9 @@ describe('tickets', () => {
     await window('w-1');
     const made = await record(stage.as('approver'), { windowId: 'w-1', number: 'CHG1', approver: 'anna' });
     expect([made.status, made.body.status, made.headers['etag']]).toEqual([201, 'approved', '"2"']);
-    const approved = await until(() => stage.published.find(({ type }) => type === 'understudy.notification.change-approved.v1'));
+    const approved = await arrived(() =>
+      stage.published.find(({ type }) => type === 'understudy.notification.change-approved.v1'),
+    );
     expect(approved).toMatchObject({
       partitionkey: 'w-1',
       data: { change: { ticketId: made.body.id, windowId: 'w-1', system: 'manual', number: 'CHG1', approver: 'anna' } },
@@ -138,7 +144,7 @@ describe('tickets', () => {
       .set('if-match', '"2"')
       .send({ reason: 'freeze' });
     expect(rejected.body.status).toBe('rejected');
-    await until(() => stage.published.find(({ type }) => type === 'understudy.notification.change-rejected.v1'));
+    await arrived(() => stage.published.find(({ type }) => type === 'understudy.notification.change-rejected.v1'));
     const list = await stage.http().get('/v1/tickets').query({ windowId: 'w-1' }).set('authorization', stage.as('viewer'));
     expect(list.body.items).toEqual([rejected.body]);
     expect((await stage.http().get(`/v1/tickets/${made.body.id}`).set('authorization', stage.as('viewer'))).body).toEqual(

@@ -1,16 +1,15 @@
 /** A delivery is not lost by a restart: the process is killed with SIGKILL while a receiver hangs, and another finds the row. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openStore } from '@understudy/event-log';
 import type { Store } from '@understudy/event-log';
-import { createTestDatabase } from '@understudy/testing';
+import { WebhookReceiver, createTestDatabase, arrived, publishAs } from '@understudy/testing';
+import type { ReceiverAnswer } from '@understudy/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Receiver, say, until } from './fixtures/stage.js';
-import type { ReceiverAnswer } from './fixtures/stage.js';
 
 /** The compiled service in a process of its own, as `main` would compose it. It prints its address. */
 const PROGRAM = `
@@ -39,7 +38,7 @@ let folder: string;
 let urls: Record<string, string>;
 let orchestrator: Store;
 const children: ChildProcess[] = [];
-const receivers: Receiver[] = [];
+const receivers: WebhookReceiver[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'understudy-restart-'));
@@ -64,7 +63,7 @@ async function boot(): Promise<{ url: string; kill: () => Promise<void> }> {
   children.push(child);
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const url = await until(() => /http:\S+/.exec(said)?.[0], 60_000);
+  const url = await arrived(() => /http:\S+/.exec(said)?.[0], 60_000);
   const kill = async (): Promise<void> => {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
@@ -73,14 +72,13 @@ async function boot(): Promise<{ url: string; kill: () => Promise<void> }> {
   return { url, kill };
 }
 
-async function receiver(answers: ReceiverAnswer[], port = 0): Promise<Receiver> {
-  const started = await Receiver.start(answers, port);
+async function receiver(answers: ReceiverAnswer[], port = 0): Promise<WebhookReceiver> {
+  const started = await WebhookReceiver.start(answers, port);
   receivers.push(started);
   return started;
 }
 
 async function subscribe(url: string, target: string, cluster: string): Promise<void> {
-  const { readFileSync } = await import('node:fs');
   const response = await fetch(`${url}/v1/subscriptions`, {
     method: 'POST',
     headers: {
@@ -100,7 +98,7 @@ async function subscribe(url: string, target: string, cluster: string): Promise<
 }
 
 const closed = (cluster: string) =>
-  say(orchestrator, 'rollout-closed', cluster, { rolloutId: 'r', cluster, result: 'failed', reason: 'x' });
+  publishAs(orchestrator, 'rollout-closed', cluster, { rolloutId: 'r', cluster, result: 'failed', reason: 'x' });
 
 describe('a restart', () => {
   it('loses no delivery: killed with SIGKILL in the middle of an attempt, it is made again with the same id', async () => {
@@ -108,11 +106,11 @@ describe('a restart', () => {
     const first = await boot();
     await subscribe(first.url, hanging.url, 'killed');
     await closed('killed');
-    await until(() => hanging.heard[0]);
+    await arrived(() => hanging.heard[0]);
     await first.kill();
     await closed('killed');
     const second = await boot();
-    await until(() => (hanging.heard.length >= 3 ? true : undefined));
+    await arrived(() => (hanging.heard.length >= 3 ? true : undefined));
     await second.kill();
     const events = hanging.heard.map(({ event }) => event.id);
     expect(hanging.heard[1]?.id).toBe(hanging.heard[0]?.id);
@@ -126,14 +124,14 @@ describe('a restart', () => {
     away.stop();
     for (let round = 0; round < 5; round += 1) await closed('away');
     const failed = new URL(away.url);
-    await until(async () => {
-      const token = (await import('node:fs')).readFileSync(join(folder, 'token'), 'utf8').trim();
+    await arrived(async () => {
+      const token = readFileSync(join(folder, 'token'), 'utf8').trim();
       const list = await fetch(`${url}/v1/deliveries?status=pending`, { headers: { authorization: `Bearer ${token}` } });
       const { items } = (await list.json()) as { items: { attempts: number }[] };
       return items.length === 5 && items.every(({ attempts }) => attempts >= 2) ? true : undefined;
     });
     const back = await receiver([{ status: 200 }], Number(failed.port));
-    await until(() => (new Set(back.heard.map(({ id }) => id)).size === 5 ? true : undefined));
+    await arrived(() => (new Set(back.heard.map(({ id }) => id)).size === 5 ? true : undefined));
     await kill();
     expect(back.heard.map(({ event }) => event.id).sort()).toEqual([...new Set(back.heard.map(({ event }) => event.id))].sort());
   });
