@@ -1,3 +1,4 @@
+export { DOCUMENT_VERSIONS, upcastDocument, type DocumentEvent } from './upcast.js';
 export * from './claim/claim.js';
 export * from './patch-set/patch-set.js';
 export * from './playbook/playbook.js';

@@ -27,7 +27,9 @@ describe('a rollout driven by the orchestrator alone, on a real pair', () => {
     expect(report.body.result, JSON.stringify(report.body.story, null, 1)).toBe('succeeded');
     expect(report.body.interruption).toMatchObject({ measured: true, lostWrites: 0 });
     for (const node of pair.cluster.nodes) {
-      const version = await withClient(node, pair.cluster.secrets.driver, 'postgres', (client) => client.query('show server_version'));
+      const version = await withClient(node, pair.cluster.secrets.driver, 'postgres', (client) =>
+        client.query('show server_version'),
+      );
       expect(version.rows).toEqual([{ server_version: '17.10' }]);
     }
     const verify = await product.get(`/v1/rollouts/${rolloutId}/verify`).expect(200);

@@ -15,6 +15,7 @@ import {
 import {
   claimDecider,
   rolloutDecider,
+  upcastDocument,
   upcastRollout,
   type ClaimCommand,
   type ClaimEvent,
@@ -44,7 +45,7 @@ export function rolloutCodec(clusterSlug: string): EventCodec<RolloutEvent> {
   };
 }
 
-const claimCodec = eventCodec<ClaimEvent>({ field: 'data' });
+const claimCodec = eventCodec<ClaimEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as ClaimEvent });
 
 /** A rollout that this process follows: its fold, and the fencing epoch that its hosts shall see. */
 export class LiveRollout {
@@ -72,7 +73,12 @@ export class RolloutStore {
   async load(rolloutId: string): Promise<LiveRollout> {
     const live = new LiveRollout(rolloutId, emptyRollout(rolloutId), 0);
     await this.reload(live);
-    if (live.version === 0) throw new Problem('not-found', 'ROLLOUT_UNKNOWN', `There is no rollout ${rolloutId}. GET /v1/rollouts lists those there are.`);
+    if (live.version === 0)
+      throw new Problem(
+        'not-found',
+        'ROLLOUT_UNKNOWN',
+        `There is no rollout ${rolloutId}. GET /v1/rollouts lists those there are.`,
+      );
     return live;
   }
 
@@ -83,13 +89,22 @@ export class RolloutStore {
   }
 
   /** Gives the runner's own command to the rollout that this process follows. */
-  give(live: LiveRollout, command: RolloutCommand, metadata: EventMetadata = systemMetadata()): Promise<Executed<RolloutState, RolloutEvent>> {
+  give(
+    live: LiveRollout,
+    command: RolloutCommand,
+    metadata: EventMetadata = systemMetadata(),
+  ): Promise<Executed<RolloutState, RolloutEvent>> {
     return this.execute(live, command, metadata);
   }
 
   /** A command from a door, a message or the window: loads, decides, appends. */
-  async handle(rolloutId: string, command: RolloutCommand, metadata: EventMetadata): Promise<Executed<RolloutState, RolloutEvent>> {
-    const live = command.type === 'PlanRollout' ? new LiveRollout(rolloutId, emptyRollout(rolloutId), 0) : await this.load(rolloutId);
+  async handle(
+    rolloutId: string,
+    command: RolloutCommand,
+    metadata: EventMetadata,
+  ): Promise<Executed<RolloutState, RolloutEvent>> {
+    const live =
+      command.type === 'PlanRollout' ? new LiveRollout(rolloutId, emptyRollout(rolloutId), 0) : await this.load(rolloutId);
     if (command.type === 'PlanRollout') await this.reload(live);
     return this.execute(live, command, metadata);
   }
@@ -104,7 +119,11 @@ export class RolloutStore {
     return this.store.log;
   }
 
-  private async execute(live: LiveRollout, command: RolloutCommand, metadata: EventMetadata): Promise<Executed<RolloutState, RolloutEvent>> {
+  private async execute(
+    live: LiveRollout,
+    command: RolloutCommand,
+    metadata: EventMetadata,
+  ): Promise<Executed<RolloutState, RolloutEvent>> {
     const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
     try {
       const executed = await execute(this.log, rolloutDecider, {
@@ -130,10 +149,16 @@ export class RolloutStore {
   private async claims(rolloutId: string, decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> {
     const commands = decided.flatMap((event): { host: string; command: ClaimCommand }[] => {
       if (event.type === 'RolloutAdmitted') {
-        return event.data.hosts.map((host) => ({ host, command: { type: 'ClaimHost', host, rollout: rolloutId, at: event.data.at } }));
+        return event.data.hosts.map((host) => ({
+          host,
+          command: { type: 'ClaimHost', host, rollout: rolloutId, at: event.data.at },
+        }));
       }
       if (event.type === 'RolloutClosed') {
-        return event.data.hosts.map((host) => ({ host, command: { type: 'ReleaseHost', host, rollout: rolloutId, at: event.data.at } }));
+        return event.data.hosts.map((host) => ({
+          host,
+          command: { type: 'ReleaseHost', host, rollout: rolloutId, at: event.data.at },
+        }));
       }
       return [];
     });

@@ -1,25 +1,17 @@
-import { readFile } from 'node:fs/promises';
-import type { ClusterDefinition } from '@understudy/cluster';
 import { ProjectionRunner, typeormTransactions, type Projection } from '@understudy/event-log';
-import { openHosts, patchSourceNames, patchSources, requestReboot } from '@understudy/hosts';
+import { patchSourceNames } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
-import { createProbe } from '@understudy/probe';
 import { newId } from '@understudy/runtime';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { OrchestratorConfig } from './config.js';
-import { checkRunner } from './effects/check.js';
-import { GateInputCollector, type OwnIdentities } from './effects/gate-inputs.js';
-import { Looker } from './effects/look.js';
-import { Neighbourhood } from './effects/neighbours.js';
-import { Performer } from './effects/perform.js';
-import { Targets } from './effects/targets.js';
+import { openEffects } from './effects/effects.js';
+import type { Targets } from './effects/targets.js';
 import { RolloutStore } from './handle.js';
 import { changeHandlers, driftHandlers } from './inbound/events/handlers.js';
 import { publish } from './outbound/publish.js';
 import { Owner } from './owner/owner.js';
 import { WindowReactor } from './owner/reactor.js';
 import type { Peers } from './peers.js';
-import { Planner } from './planner.js';
 import { Directory } from './projections/directory.js';
 import { documentsProjection, StoredDocuments } from './projections/documents/documents.js';
 import { entities } from './projections/entities.js';
@@ -63,62 +55,51 @@ export class Orchestrator {
       documents: new StoredDocuments(this.dataSource),
     };
     this.projections = [rolloutsProjection, windowsProjection, documentsProjection].map((projection) => this.runner(projection));
-    this.targets = openTargets(config);
     const directory = new Directory(this.dataSource);
     const rollouts = new RolloutStore(store);
-    const patchSource = patchSources(config.commandsFolder === undefined ? {} : { commandsFolder: config.commandsFolder });
     const past = new PastTests(store.log, this.lists.rollouts);
-    const planner = new Planner({ targets: this.targets, peers, patchSource, switchoverResult: past.switchoverResult, now });
-    const hood = new Neighbourhood(directory, this.targets);
-    const neighbours = (definition: ClusterDefinition): ReturnType<Neighbourhood['of']> => hood.of(definition);
-    const probe = createProbe();
+    const { targets, planner, ...drive } = openEffects({ config, peers, rollouts, directory, past });
+    this.targets = targets;
     this.documents = new Documents(store.log, patchSourceNames, now);
     this.windows = new Windows({ log: store.log, rollouts, documents: this.documents, directory, planner, now });
     this.commands = new RolloutCommands(rollouts, now);
     this.queries = new RolloutQueries(store.log);
-    const gateInputs = new GateInputCollector({
-      targets: this.targets,
-      peers,
-      patchSource,
-      neighbours,
-      fingerprint: (open, snapshot) => planner.fingerprint(open, snapshot),
-      claimedBy: (host) => rollouts.claimedBy(host),
-      rehearsal: (definition) => past.rehearsal(definition),
-      own: () => this.ownIdentities(),
-    });
-    const looker = new Looker({
-      log: runtime.log,
-      targets: this.targets,
-      patchSource,
-      probe,
-      neighbours,
-      runCheck: checkRunner(config.commandsFolder),
-    });
-    const performer = new Performer({ targets: this.targets, patchSource, reboot: requestReboot, probe });
     const tools = { store, rollouts, log: runtime.log };
-    const raise = (definition: ClusterDefinition, fence: Parameters<Targets['raise']>[1]): ReturnType<Targets['raise']> => this.targets.raise(definition, fence);
-    this.owner = new Owner({
-      ...tools,
-      drive: { looker, performer, gateInputs, raise, newId },
-      unfinished: (position) => this.upTo(position, () => this.lists.rollouts.unfinished()),
-    });
-    this.reactor = new WindowReactor({
-      ...tools,
-      windows: this.windows,
-      planner,
-      directory,
-      unfinished: (position) => this.upTo(position, () => this.lists.windows.unfinished()),
-    });
+    const unfinishedRollouts = (position: number): Promise<readonly string[]> =>
+      this.upTo(position, () => this.lists.rollouts.unfinished());
+    const unfinishedWindows = (position: number): Promise<readonly string[]> =>
+      this.upTo(position, () => this.lists.windows.unfinished());
+    this.owner = new Owner({ ...tools, drive: { ...drive, newId }, unfinished: unfinishedRollouts });
+    this.reactor = new WindowReactor({ ...tools, windows: this.windows, planner, directory, unfinished: unfinishedWindows });
+    this.connect(transport, directory, rollouts);
+  }
+
+  /** What this service publishes, and what it does with what it hears. */
+  private connect(transport: Transport, directory: Directory, rollouts: RolloutStore): void {
+    const { store } = this.config;
     const rolloutsOfWindow = async (windowId: string): Promise<readonly string[]> =>
       this.windows.get(windowId).then(
         ({ window }) => window.rollouts.map((rollout) => rollout.id),
         () => [],
       );
-    const messages = { rollouts, rolloutsOfWindow, now };
+    const messages = { rollouts, rolloutsOfWindow, now: () => store.now() };
     transport.produce({ service: 'orchestrator', topic: ORCHESTRATOR_TOPIC, publish, store });
-    transport.consume({ subscription: { group: 'orchestrator', topic: 'understudy.inventory.v1', handlers: directory.handlers() }, store });
-    transport.consume({ subscription: { group: 'orchestrator', topic: 'understudy.drift.v1', handlers: { ...driftHandlers(messages), ...directory.fidelityHandlers() } }, store });
-    transport.consume({ subscription: { group: 'orchestrator', topic: 'understudy.notification.v1', handlers: changeHandlers(messages) }, store });
+    transport.consume({
+      subscription: { group: 'orchestrator', topic: 'understudy.inventory.v1', handlers: directory.handlers() },
+      store,
+    });
+    transport.consume({
+      subscription: {
+        group: 'orchestrator',
+        topic: 'understudy.drift.v1',
+        handlers: { ...driftHandlers(messages), ...directory.fidelityHandlers() },
+      },
+      store,
+    });
+    transport.consume({
+      subscription: { group: 'orchestrator', topic: 'understudy.notification.v1', handlers: changeHandlers(messages) },
+      store,
+    });
   }
 
   /** Takes up what was unfinished when the process ended the last time. */
@@ -157,26 +138,4 @@ export class Orchestrator {
     await Promise.all(this.projections.map((projection) => projection.caughtUp(START_LIMIT_MS, position)));
     return list();
   }
-
-  private async ownIdentities(): Promise<OwnIdentities> {
-    const { rows } = await this.config.store.pool.query<{ id: string }>('select system_identifier::text as id from pg_control_system()');
-    const machineId = await readFile('/etc/machine-id', 'utf8').catch(() => '');
-    return { systemIdentifiers: rows.map((row) => row.id), machineIds: machineId.trim() === '' ? [] : [machineId.trim()] };
-  }
-}
-
-function openTargets({ platforms, runtime, store }: OrchestratorConfig): Targets {
-  return new Targets({
-    driver: (platform) => {
-      const driver = Object.hasOwn(platforms, platform) ? platforms[platform] : undefined;
-      if (!driver) throw new Error(`This installation has no driver for ${platform}; it has ${Object.keys(platforms).join(', ')}.`);
-      return driver;
-    },
-    openHosts: (definition) => openHosts(definition.hosts),
-    secret: (name, hosts) => {
-      const { user = '', secret = '' } = runtime.credentials.resolve(name, hosts);
-      return { user, password: secret };
-    },
-    now: () => store.now(),
-  });
 }

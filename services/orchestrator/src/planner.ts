@@ -87,7 +87,10 @@ export class Planner {
     const noPlanBecause = 'plan' in planning ? null : planning.noPlanBecause;
     const planned = this.planned(order, definition, { seen, workload, plan, noPlanBecause, switchoverResult });
     const unclear = seen.haLayer === null || (seen.haLayer.rolling && !seen.snapshot.complete);
-    const offered = seen.haLayer?.rolling === false ? downtimePlanFor(order, definition, seen, seen.haLayer.reason) : null;
+    const offered =
+      !unclear && 'offerDowntime' in planning && planning.offerDowntime
+        ? downtimePlanFor(order, definition, seen, planning.noPlanBecause)
+        : null;
     return { planned, downtimePlan: offered, cluster: unclear ? 'unclear' : 'seen' };
   }
 
@@ -132,7 +135,13 @@ export class Planner {
   private planned(
     order: PlanOrder,
     definition: ClusterDefinition,
-    made: { seen: Seen; workload: string; plan: Plan | null; noPlanBecause: string | null; switchoverResult: SwitchoverResult | null },
+    made: {
+      seen: Seen;
+      workload: string;
+      plan: Plan | null;
+      noPlanBecause: string | null;
+      switchoverResult: SwitchoverResult | null;
+    },
   ): RolloutPlanned {
     const patchSetHash = digest(JSON.stringify(order.patchSet));
     return {
@@ -160,7 +169,9 @@ export class Planner {
 
 /** What an approval binds to: plan, playbook, patch set, topology and window. Anything else in force = lapsed. */
 export function bindingOf(order: PlanOrder, planHash: string, patchSetHash: string, fingerprint: string): string {
-  return digest(JSON.stringify([planHash, order.playbookHash, patchSetHash, fingerprint, order.windowId, order.opensAt, order.closesAt]));
+  return digest(
+    JSON.stringify([planHash, order.playbookHash, patchSetHash, fingerprint, order.windowId, order.opensAt, order.closesAt]),
+  );
 }
 
 function cannotRoll(haLayer: GateInputs['haLayer']): string | null {
@@ -172,8 +183,14 @@ function cannotRoll(haLayer: GateInputs['haLayer']): string | null {
 function versionPairs(seen: Seen, items: readonly PatchItem[]): Readonly<Record<string, VersionPairSeen>> {
   return Object.fromEntries(
     items.map((item) => {
-      const from = [...new Set(seen.snapshot.nodes.map((node) => node.versions[item.name]?.running ?? node.versions[item.name]?.installed ?? null))];
-      const pairs = from.filter((version) => version !== null).map((version) => seen.open.driver.versionPair(item.name, version, item.targetVersion));
+      const from = [
+        ...new Set(
+          seen.snapshot.nodes.map((node) => node.versions[item.name]?.running ?? node.versions[item.name]?.installed ?? null),
+        ),
+      ];
+      const pairs = from
+        .filter((version) => version !== null)
+        .map((version) => seen.open.driver.versionPair(item.name, version, item.targetVersion));
       return [item.name, strictest(pairs)];
     }),
   );

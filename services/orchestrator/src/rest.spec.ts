@@ -61,7 +61,11 @@ describe('the orchestrator’s door', () => {
   it('answers a repeated creating request as the first time, and refuses its key for another body', async () => {
     const key = newId();
     const send = (body: object): request.Test =>
-      request(product.url).post('/v1/windows').set('Authorization', product.rim.bearer.operator).set('Idempotency-Key', key).send(body);
+      request(product.url)
+        .post('/v1/windows')
+        .set('Authorization', product.rim.bearer.operator)
+        .set('Idempotency-Key', key)
+        .send(body);
     const body = windowOf();
     const first = await send(body).expect(201);
     const again = await send(body).expect(201);
@@ -72,10 +76,14 @@ describe('the orchestrator’s door', () => {
   });
 
   it('refuses a window in the past, one too short for the way there and back, and an unknown cluster, each with its place', async () => {
-    const past = await product.post('/v1/windows', windowOf({ opensAt: '2020-01-01T00:00:00Z', closesAt: '2020-01-01T01:00:00Z' })).expect(422);
+    const past = await product
+      .post('/v1/windows', windowOf({ opensAt: '2020-01-01T00:00:00Z', closesAt: '2020-01-01T01:00:00Z' }))
+      .expect(422);
     expect(past.body.errors[0]).toMatchObject({ pointer: '/opensAt', code: 'WINDOW_IN_THE_PAST' });
     const opensAt = inAnHour();
-    const short = await product.post('/v1/windows', windowOf({ opensAt, closesAt: new Date(Date.parse(opensAt) + 1_000).toISOString() })).expect(422);
+    const short = await product
+      .post('/v1/windows', windowOf({ opensAt, closesAt: new Date(Date.parse(opensAt) + 1_000).toISOString() }))
+      .expect(422);
     expect(short.body.errors[0]).toMatchObject({ pointer: '/closesAt', code: 'WINDOW_TOO_SHORT' });
     const unknown = await product.post('/v1/windows', windowOf({ clusters: ['nobody'] })).expect(422);
     expect(unknown.body.errors[0]).toMatchObject({ pointer: '/clusters/0', code: 'UNKNOWN_CLUSTER' });
@@ -91,16 +99,27 @@ describe('the orchestrator’s door', () => {
     expect((await approve({ bindings }, own).expect(403)).body).toMatchObject({ code: 'SELF_APPROVAL' });
     expect((await approve({ bindings }, product.rim.bearer.operator).expect(403)).body).toMatchObject({ code: 'ROLE_REQUIRED' });
     const changed = Object.fromEntries(Object.keys(bindings).map((id) => [id, 'what I saw yesterday']));
-    expect((await approve({ bindings: changed }, product.rim.bearer.approver).expect(409)).body).toMatchObject({ code: 'PLAN_CHANGED' });
+    expect((await approve({ bindings: changed }, product.rim.bearer.approver).expect(409)).body).toMatchObject({
+      code: 'PLAN_CHANGED',
+    });
     await approve({ bindings }, product.rim.bearer.approver).set('If-Match', '"99"').expect(412);
     const approved = await approve({ bindings }, product.rim.bearer.approver).expect(200);
     expect(approved.body.approval).toMatchObject({ by: 'approver', bindings });
     const rolloutId = Object.keys(bindings)[0] ?? '';
-    await eventually('the rollout knows', async () => (await product.get(`/v1/rollouts/${rolloutId}`)).body.state.approval?.by === 'approver');
+    await eventually(
+      'the rollout knows',
+      async () => (await product.get(`/v1/rollouts/${rolloutId}`)).body.state.approval?.by === 'approver',
+    );
   });
 
   it('refuses a playbook with what nobody knows, every complaint with its pointer', async () => {
-    const document = { name: 'odd', version: 1, gates: [{ gate: 'moon', maxAgeMs: 1 }], pauseBefore: ['lunch'], checks: [{ name: 'x', kind: 'magic', expect: '1' }] };
+    const document = {
+      name: 'odd',
+      version: 1,
+      gates: [{ gate: 'moon', maxAgeMs: 1 }],
+      pauseBefore: ['lunch'],
+      checks: [{ name: 'x', kind: 'magic', expect: '1' }],
+    };
     const { body } = await product.put('/v1/playbooks/odd', document).expect(422);
     const pointers = (body.errors as { readonly pointer: string }[]).map((error) => error.pointer);
     expect(pointers).toEqual(expect.arrayContaining(['/gates/0/gate', '/pauseBefore/0', '/checks/0/kind']));
@@ -127,7 +146,10 @@ describe('the orchestrator’s door', () => {
     const bindings = await bindingsOf(window.id);
     const rolloutId = Object.keys(bindings)[0] ?? '';
     await product.post(`/v1/windows/${window.id}/approve`, { bindings }, product.rim.bearer.approver).expect(200);
-    await eventually('the approval arrived', async () => (await product.get(`/v1/rollouts/${rolloutId}`)).body.state.approval !== null);
+    await eventually(
+      'the approval arrived',
+      async () => (await product.get(`/v1/rollouts/${rolloutId}`)).body.state.approval !== null,
+    );
     const { body: recorded } = await product.get(`/v1/rollouts/${rolloutId}/events`).expect(200);
     const planned = recorded.items[0] as { readonly position: number; readonly time: string };
     for (const at of [String(planned.position), planned.time]) {
@@ -135,7 +157,9 @@ describe('the orchestrator’s door', () => {
       expect(body).toMatchObject({ version: 1, position: planned.position, status: 'planned' });
       expect(body.state.approval).toBeNull();
     }
-    expect((await product.get(`/v1/rollouts/${rolloutId}?at=0`).expect(404)).body).toMatchObject({ code: 'BEFORE_THE_BEGINNING' });
+    expect((await product.get(`/v1/rollouts/${rolloutId}?at=0`).expect(404)).body).toMatchObject({
+      code: 'BEFORE_THE_BEGINNING',
+    });
     expect((await product.get(`/v1/rollouts/${rolloutId}?at=teatime`).expect(400)).body).toMatchObject({ code: 'AT_INVALID' });
   });
 
@@ -163,7 +187,11 @@ describe('the orchestrator’s door', () => {
     });
     const { body } = await product.get(`/v1/rollouts/${rolloutId}`).expect(200);
     expect(body.status).toBe('planned');
-    expect(body.state.gates['change-ticket']).toMatchObject({ status: 'closed', requirement: 'required', whoCanChangeIt: 'the change manager' });
+    expect(body.state.gates['change-ticket']).toMatchObject({
+      status: 'closed',
+      requirement: 'required',
+      whoCanChangeIt: 'the change manager',
+    });
     expect(body.state.gates.approval).toMatchObject({ status: 'closed', requirement: 'required' });
     expect(body.state.gates.probe).toMatchObject({ status: 'closed' });
   });

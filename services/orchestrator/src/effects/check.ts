@@ -21,7 +21,14 @@ export function checkRunner(commandsFolder: string | undefined) {
     try {
       const seen = await look(open, check, node, { commandsFolder, deadlineMs });
       const passed = seen === check.expect;
-      return { check: check.name, node, passed, detail: passed ? `answered ${check.expect}` : `answered ${JSON.stringify(seen)}, expected ${JSON.stringify(check.expect)}` };
+      return {
+        check: check.name,
+        node,
+        passed,
+        detail: passed
+          ? `answered ${check.expect}`
+          : `answered ${JSON.stringify(seen)}, expected ${JSON.stringify(check.expect)}`,
+      };
     } catch (error) {
       return { check: check.name, node, passed: null, detail: `could not be evaluated: ${messageOf(error)}` };
     }
@@ -81,8 +88,15 @@ async function command(check: Extract<PlaybookCheck, { kind: 'command' }>, node:
   const path = join(context.commandsFolder, check.command);
   const { mode } = await stat(path);
   if ((mode & GROUP_OR_OTHER_MAY_WRITE) !== 0) throw new Error(`${check.command} may be written by others than its owner`);
-  const digest = createHash('sha256').update(await readFile(path)).digest('hex');
-  if (digest !== check.digest) throw new Error(`${check.command} has the digest ${digest}, the playbook was written for ${check.digest}`);
-  const { stdout } = await promisify(execFile)(path, [node], { timeout: context.deadlineMs, maxBuffer: MAX_OUTPUT_BYTES, env: { LC_ALL: 'C' } });
+  const digest = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+  if (digest !== check.digest)
+    throw new Error(`${check.command} has the digest ${digest}, the playbook was written for ${check.digest}`);
+  const { stdout } = await promisify(execFile)(path, [node], {
+    timeout: context.deadlineMs,
+    maxBuffer: MAX_OUTPUT_BYTES,
+    env: { LC_ALL: 'C' },
+  });
   return stdout.trim();
 }

@@ -54,7 +54,10 @@ export class GateInputCollector {
     return withinDeadline(this.tools.peers.driftAssessment(cluster, requestId, PEER_DEADLINE_MS), PEER_DEADLINE_MS);
   }
 
-  private async seen(open: OpenCluster, state: RolloutState): Promise<Pick<GateInputs, 'snapshot' | 'wayBack' | 'probe' | 'topologyFingerprint' | 'machineIds' | 'neighbours'>> {
+  private async seen(
+    open: OpenCluster,
+    state: RolloutState,
+  ): Promise<Pick<GateInputs, 'snapshot' | 'wayBack' | 'probe' | 'topologyFingerprint' | 'machineIds' | 'neighbours'>> {
     const snapshot = await open.driver.observe(open.target, LOOK_DEADLINE_MS);
     const [wayBack, probe, topologyFingerprint, machineIds, neighbours] = await Promise.all([
       this.wayBack(open, state),
@@ -88,9 +91,14 @@ export class GateInputCollector {
   private async probe(open: OpenCluster): Promise<GateInputs['probe']> {
     const slug = open.target.definition.probeHost;
     const host = slug === undefined ? undefined : open.target.hosts[slug];
-    if (!host) return { available: false, detail: 'The cluster names no probe host, so no interruption can be measured. Register one as `probeHost`.' };
+    if (!host)
+      return {
+        available: false,
+        detail: 'The cluster names no probe host, so no interruption can be measured. Register one as `probeHost`.',
+      };
     const answer = await host.access.run({ argv: ['node', '--version'], deadlineMs: LOOK_DEADLINE_MS });
-    if (answer.status === 'exited' && answer.code === 0) return { available: true, detail: `Probe host ${slug} has Node ${answer.stdout.trim()}.` };
+    if (answer.status === 'exited' && answer.code === 0)
+      return { available: true, detail: `Probe host ${slug} has Node ${answer.stdout.trim()}.` };
     const why = answer.status === 'unknown' ? answer.reason : answer.stderr.trim();
     return { available: false, detail: `Probe host ${slug} cannot run Node: ${why}` };
   }
@@ -98,7 +106,9 @@ export class GateInputCollector {
   private async claimed(definition: ClusterDefinition, state: RolloutState): Promise<GateInputs['claimed']> {
     const hosts = [...new Set(definition.nodes.map((node) => node.host))];
     const pairs = await Promise.all(hosts.map(async (host) => [host, await this.tools.claimedBy(host)] as const));
-    return Object.fromEntries(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null && pair[1] !== state.planned?.rolloutId));
+    return Object.fromEntries(
+      pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null && pair[1] !== state.planned?.rolloutId),
+    );
   }
 }
 

@@ -55,7 +55,9 @@ export class Looker {
     }
     const startedAt = at(open.target.now());
     const rules = STEP_RULES[request.step.kind];
-    const seen = await Promise.all((request.requested ? rules.looks : rules.before).map((look) => this.detail(open, request, look)));
+    const seen = await Promise.all(
+      (request.requested ? rules.looks : rules.before).map((look) => this.detail(open, request, look)),
+    );
     return Object.assign({ at: startedAt }, ...seen) as Observation;
   }
 
@@ -100,7 +102,11 @@ export class Looker {
     }
   }
 
-  private async checks(open: OpenCluster, state: RolloutState, ask: Extract<Ask, { ask: 'observe' }>): Promise<readonly CheckResult[]> {
+  private async checks(
+    open: OpenCluster,
+    state: RolloutState,
+    ask: Extract<Ask, { ask: 'observe' }>,
+  ): Promise<readonly CheckResult[]> {
     const workload = workloadOf(state);
     try {
       switch (ask.look) {
@@ -134,7 +140,12 @@ export class Looker {
     for (const item of items) {
       const verification = await this.tools.patchSource(item.source).verify(host, item, LOOK_DEADLINE_MS);
       if (verification.checks.every((check) => check.passed !== null)) installed[item.name] = verification.version.installed;
-      rebootNeeded = rebootNeeded === true || verification.rebootNeeded === true ? true : verification.rebootNeeded === null ? null : rebootNeeded;
+      rebootNeeded =
+        rebootNeeded === true || verification.rebootNeeded === true
+          ? true
+          : verification.rebootNeeded === null
+            ? null
+            : rebootNeeded;
     }
     return { patch: { installed, rebootNeeded } };
   }

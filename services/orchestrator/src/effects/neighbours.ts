@@ -18,7 +18,8 @@ export class Neighbourhood {
   async of(definition: ClusterDefinition): Promise<readonly Neighbour[]> {
     const hosts = new Set(definition.nodes.map((node) => node.host));
     const others = (await this.directory.onHosts([...hosts])).filter((other) => other.slug !== definition.slug);
-    if (others.length > MOST_NEIGHBOURS) throw new Error(`More than ${MOST_NEIGHBOURS} other clusters share hosts with ${definition.slug}.`);
+    if (others.length > MOST_NEIGHBOURS)
+      throw new Error(`More than ${MOST_NEIGHBOURS} other clusters share hosts with ${definition.slug}.`);
     const looks = await Promise.all(others.map((other) => this.look(other, hosts)));
     return looks.flat();
   }

@@ -73,11 +73,14 @@ export class Performer {
     const { target } = await this.open(request);
     const host = hostNamed(target.hosts, hostOf(target.definition, ask.node)?.slug);
     const jobId = jobIdOf(request.requested);
-    if (!request.mayGoOn({ act: ask.job, binding: false })) return { status: 'unknown', cause: 'frozen', reason: `Frozen before the ${ask.job} job was started.` };
+    if (!request.mayGoOn({ act: ask.job, binding: false }))
+      return { status: 'unknown', cause: 'frozen', reason: `Frozen before the ${ask.job} job was started.` };
     if (ask.job === 'reboot') return started(await this.tools.reboot(host, jobId, request.fence), 'reboot', host.definition.slug);
     const source = this.tools.patchSource(ask.item.source);
     const description =
-      ask.job === 'patch' ? source.apply(host, ask.item) : source.rollback(host, ask.item, requirePrevious(ask.previousVersion, ask.item.name));
+      ask.job === 'patch'
+        ? source.apply(host, ask.item)
+        : source.rollback(host, ask.item, requirePrevious(ask.previousVersion, ask.item.name));
     const start = await host.jobs.start({ jobId, fence: request.fence, limitMs: ask.limitMs, ...description });
     return started(start, ask.job, host.definition.slug);
   }
@@ -143,7 +146,11 @@ function started(start: RebootStart, job: string, host: string): Performed {
     case 'known':
       return { status: 'done', acts: [`start-${job}`] };
     case 'fenced':
-      return { status: 'unknown', cause: 'fenced', reason: `Host ${host} has seen epoch ${start.seen.epoch}: another orchestrator owns this rollout now.` };
+      return {
+        status: 'unknown',
+        cause: 'fenced',
+        reason: `Host ${host} has seen epoch ${start.seen.epoch}: another orchestrator owns this rollout now.`,
+      };
     case 'refused':
       return { status: 'stuck', reason: start.reason, acts: [] };
     case 'unknown':

@@ -18,7 +18,9 @@ export function probeSpec(definition: ClusterDefinition, secret: Secret | undefi
   const kind = probeKind(settings['probeKind'], definition.environment === 'production');
   return {
     kind,
-    targets: settings['probeTargets']?.split(',') ?? definition.nodes.map((node) => `${node.settings['address']}:${node.settings['port']}`),
+    targets:
+      settings['probeTargets']?.split(',') ??
+      definition.nodes.map((node) => `${node.settings['address']}:${node.settings['port']}`),
     intervalMs: Number(settings['probeIntervalMs'] ?? DEFAULT_INTERVAL_MS),
     timeoutMs: Number(settings['probeTimeoutMs'] ?? DEFAULT_TIMEOUT_MS),
     limitMs,

@@ -45,7 +45,9 @@ export class Targets {
     const answers = await Promise.all(
       carrying.map(async (slug) => {
         const answer = await hosts[slug]?.journal.raise(fence, RAISE_DEADLINE_MS);
-        return answer?.status === 'fenced' ? `Host ${slug} has seen epoch ${answer.seen.epoch} of log ${answer.seen.logId}.` : null;
+        return answer?.status === 'fenced'
+          ? `Host ${slug} has seen epoch ${answer.seen.epoch} of log ${answer.seen.logId}.`
+          : null;
       }),
     );
     return answers.find((answer) => answer !== null) ?? null;

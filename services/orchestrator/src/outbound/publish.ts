@@ -29,7 +29,12 @@ function publishRollout(rolloutId: string, stored: StoredEvent): Publication | u
   const cluster = (stored.body as RolloutBody).clusterSlug;
   const event = { type: stored.type, data: stored.body } as RolloutEvent;
   const subject = `rollout/${rolloutId}`;
-  const as = (name: string, data: unknown): Publication => ({ type: `understudy.orchestrator.${name}.v1`, key: cluster, subject, data });
+  const as = (name: string, data: unknown): Publication => ({
+    type: `understudy.orchestrator.${name}.v1`,
+    key: cluster,
+    subject,
+    data,
+  });
   switch (event.type) {
     case 'RolloutPlanned':
       return as('rollout-planned', {
@@ -57,7 +62,12 @@ function publishRollout(rolloutId: string, stored: StoredEvent): Publication | u
     case 'RolloutClosed':
       return as('rollout-closed', rolloutClosed(rolloutId, cluster, event.data));
     default:
-      return as('rollout-changed', { rolloutId, cluster, change: kebab(event.type), detail: detailOf(event) } satisfies orchestrator.RolloutChangedJson);
+      return as('rollout-changed', {
+        rolloutId,
+        cluster,
+        change: kebab(event.type),
+        detail: detailOf(event),
+      } satisfies orchestrator.RolloutChangedJson);
   }
 }
 
@@ -78,7 +88,14 @@ type ClosedData = Extract<RolloutEvent, { type: 'RolloutClosed' }>['data'];
 
 function rolloutClosed(rolloutId: string, cluster: string, data: ClosedData): orchestrator.RolloutClosedJson {
   const measured = data.interruption.measured ? { longestInterruptionMs: Math.round(data.interruption.longestMs) } : {};
-  return { rolloutId, cluster, result: data.result, reason: data.reason, remains: data.remains.map((item) => item.what), ...measured };
+  return {
+    rolloutId,
+    cluster,
+    result: data.result,
+    reason: data.reason,
+    remains: data.remains.map((item) => item.what),
+    ...measured,
+  };
 }
 
 function detailOf(event: RolloutEvent): string {

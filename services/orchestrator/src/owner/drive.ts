@@ -1,4 +1,11 @@
-import { nextMove, type Move, type Observation, type Performed, type RolloutCommand, type RolloutState, type RunnerMemory } from '@understudy/orchestrator-domain';
+import {
+  nextMove,
+  type Move,
+  type Observation,
+  type Performed,
+  type RolloutCommand,
+  type RunnerMemory,
+} from '@understudy/orchestrator-domain';
 import type { ClusterDefinition } from '@understudy/cluster';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
@@ -50,7 +57,13 @@ export class Drive {
     private readonly tools: DriveTools,
     private readonly live: LiveRollout,
   ) {
-    this.memory = { incarnation: tools.incarnation, performed: null, observation: null, gatesEvaluatedAtMs: null, nextRequestId: requestIdFor(live.rolloutId, tools.newId()) };
+    this.memory = {
+      incarnation: tools.incarnation,
+      performed: null,
+      observation: null,
+      gatesEvaluatedAtMs: null,
+      nextRequestId: requestIdFor(live.rolloutId, tools.newId()),
+    };
   }
 
   /** Runs until there is nothing left to do here. Never rejects. */
@@ -60,7 +73,10 @@ export class Drive {
       try {
         await this.make(move);
       } catch (error) {
-        this.tools.log.warn({ rolloutId: this.live.rolloutId, move: move.move, error: messageOf(error) }, 'a move could not be made; trying again');
+        this.tools.log.warn(
+          { rolloutId: this.live.rolloutId, move: move.move, error: messageOf(error) },
+          'a move could not be made; trying again',
+        );
         await this.pause(RETRY_MS);
       }
     }
@@ -170,7 +186,10 @@ export class Drive {
       mayGoOn: (next) => next.binding || this.mayGoOn(),
       onAct: (act, tookMs, detail) => {
         atPlace('act-accepted', `${requested.stepId}/${act}`);
-        this.tools.log.info({ rolloutId: this.live.rolloutId, stepId: requested.stepId, act, tookMs: Math.round(tookMs), detail }, 'act');
+        this.tools.log.info(
+          { rolloutId: this.live.rolloutId, stepId: requested.stepId, act, tookMs: Math.round(tookMs), detail },
+          'act',
+        );
       },
     });
     if (performed.status === 'unknown' && performed.cause === 'fenced') {

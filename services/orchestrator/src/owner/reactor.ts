@@ -1,5 +1,11 @@
 import { loadStream, type Store, type StoredEvent } from '@understudy/event-log';
-import { windowDecider, type RolloutResult, type WindowResults, type WindowScheduled, type WindowState } from '@understudy/orchestrator-domain';
+import {
+  windowDecider,
+  type RolloutResult,
+  type WindowResults,
+  type WindowScheduled,
+  type WindowState,
+} from '@understudy/orchestrator-domain';
 import { derivedId, type Log } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { systemMetadata, SYSTEM, type RolloutStore } from '../handle.js';
@@ -109,7 +115,11 @@ export class WindowReactor {
     await this.planMissing(watched, window);
     await this.tellRollouts(watched, state, window);
     if (status === 'scheduled' && this.now() >= Date.parse(window.opensAt)) {
-      await this.tools.windows.give(window.windowId, { type: 'OpenWindow', at: this.at() }, systemMetadata(derivedId('open', window.windowId)));
+      await this.tools.windows.give(
+        window.windowId,
+        { type: 'OpenWindow', at: this.at() },
+        systemMetadata(derivedId('open', window.windowId)),
+      );
     }
     if (status === 'open') await this.closeWhenDone(window);
     const opensIn = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
@@ -135,7 +145,11 @@ export class WindowReactor {
       const made = await this.tools.planner.plan(await this.tools.windows.orderFor(window, rolloutId), definition);
       const waits = made.planned.plan === null && made.cluster === 'unclear' && this.now() < Date.parse(window.closesAt);
       if (waits) return false;
-      const metadata = { ...systemMetadata(derivedId('plan', rolloutId)), correlationId: window.windowId, actor: { ...SYSTEM, from: window.scheduledBy } };
+      const metadata = {
+        ...systemMetadata(derivedId('plan', rolloutId)),
+        correlationId: window.windowId,
+        actor: { ...SYSTEM, from: window.scheduledBy },
+      };
       const command = { type: 'PlanRollout', planned: made.planned, downtimePlan: made.downtimePlan } as const;
       return (await this.tools.rollouts.handle(rolloutId, command, metadata)).accepted;
     } catch (error) {
@@ -151,12 +165,20 @@ export class WindowReactor {
       const binding = state.approval?.bindings[id];
       if (state.approval && binding !== undefined) {
         const { by, at } = state.approval;
-        await this.tools.rollouts.handle(id, { type: 'RecordApproval', by, binding, at }, systemMetadata(derivedId('approval', id, at)));
+        await this.tools.rollouts.handle(
+          id,
+          { type: 'RecordApproval', by, binding, at },
+          systemMetadata(derivedId('approval', id, at)),
+        );
       }
       if (state.status === 'frozen' && state.stopped) {
         const { by, reason, at } = state.stopped;
         const person = { subject: by, role: 'operator' } as const;
-        await this.tools.rollouts.handle(id, { type: 'Freeze', by: person, reason, at }, systemMetadata(derivedId('freeze', id, at)));
+        await this.tools.rollouts.handle(
+          id,
+          { type: 'Freeze', by: person, reason, at },
+          systemMetadata(derivedId('freeze', id, at)),
+        );
       }
     }
     watched.told = told;

@@ -17,15 +17,20 @@ export class Directory {
   async onHosts(hosts: readonly string[]): Promise<readonly ClusterDefinition[]> {
     const rows = await this.dataSource.getRepository(ClusterDirectoryRow).findBy({ retired: false });
     const wanted = new Set(hosts);
-    return rows.map((row) => row.definition as ClusterDefinition).filter((definition) => definition.nodes.some((node) => wanted.has(node.host)));
+    return rows
+      .map((row) => row.definition as ClusterDefinition)
+      .filter((definition) => definition.nodes.some((node) => wanted.has(node.host)));
   }
 
   /** What to do with inventory's messages: an upsert that an older or repeated message does not change. */
   handlers(): HandlerTable {
     return {
-      'understudy.inventory.cluster-registered.v1': (event) => this.upsert(event, (event.data as inventory.ClusterRegisteredJson).cluster),
-      'understudy.inventory.cluster-changed.v1': (event) => this.upsert(event, (event.data as inventory.ClusterChangedJson).cluster),
-      'understudy.inventory.cluster-retired.v1': (event) => this.retire(event, (event.data as inventory.ClusterRetiredJson).cluster ?? ''),
+      'understudy.inventory.cluster-registered.v1': (event) =>
+        this.upsert(event, (event.data as inventory.ClusterRegisteredJson).cluster),
+      'understudy.inventory.cluster-changed.v1': (event) =>
+        this.upsert(event, (event.data as inventory.ClusterChangedJson).cluster),
+      'understudy.inventory.cluster-retired.v1': (event) =>
+        this.retire(event, (event.data as inventory.ClusterRetiredJson).cluster ?? ''),
     };
   }
 

@@ -1,6 +1,13 @@
 import type { ClusterDefinition } from '@understudy/cluster';
 import type { EventLog } from '@understudy/event-log';
-import { isKnown, maxAgeMs, testVerdict, type GateInputs, type RolloutState, type SwitchoverResult } from '@understudy/orchestrator-domain';
+import {
+  isKnown,
+  maxAgeMs,
+  testVerdict,
+  type GateInputs,
+  type RolloutState,
+  type SwitchoverResult,
+} from '@understudy/orchestrator-domain';
 import { foldRollout } from '../use-cases/rollout-queries.js';
 import type { Rollouts } from './rollouts/rollouts.js';
 
@@ -44,7 +51,9 @@ export class PastTests {
 /** A test counts from the end of its last switchover; what was only skipped proves nothing anew. */
 function resultOf(state: RolloutState, rolloutId: string): SwitchoverResult | null {
   if (!isKnown(state) || testVerdict(state).verdict !== 'passed') return null;
-  const done = state.steps.filter((step) => step.step.phase === 'switchover-test' && step.step.kind === 'switchover' && step.status === 'succeeded');
+  const done = state.steps.filter(
+    (step) => step.step.phase === 'switchover-test' && step.step.kind === 'switchover' && step.status === 'succeeded',
+  );
   const at = done.at(-1)?.endedAt;
   if (!at) return null;
   const longest = done.map((step) => (step.interruption?.measured ? step.interruption.longestMs : 0));

@@ -8,10 +8,16 @@ export function htmlReport(report: RolloutReport): string {
     header(report),
     section('Versions', versions(report)),
     section('Downtime plan', downtime(report)),
-    section('Remains to be mended', items(report.remains.map((item) => `${escape(item.what)} <code>${escape(item.mend)}</code>`))),
+    section(
+      'Remains to be mended',
+      items(report.remains.map((item) => `${escape(item.what)} <code>${escape(item.mend)}</code>`)),
+    ),
     section('Steps', steps(report.steps)),
     section('Gates', gates(report)),
-    section('Patch order', items(report.order.map((place) => `<b>${escape(place.node)}</b> on ${escape(place.host)}: ${escape(place.reason)}`))),
+    section(
+      'Patch order',
+      items(report.order.map((place) => `<b>${escape(place.node)}</b> on ${escape(place.host)}: ${escape(place.reason)}`)),
+    ),
     section('Not required, or not run', items(report.notRequired.map(escape))),
     section('Deviations', items(report.deviations.map(escape))),
     section('Risks accepted beforehand', items(report.acceptedRisks.map(escape))),
@@ -62,7 +68,8 @@ function section(title: string, content: string): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '';
-  const cells = (tag: string, row: readonly string[]): string => `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
+  const cells = (tag: string, row: readonly string[]): string =>
+    `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
   return `<div class="wide"><table><thead>${cells('th', head)}</thead><tbody>${rows.map((row) => cells('td', row)).join('\n')}</tbody></table></div>`;
 }
 
@@ -78,7 +85,9 @@ function versions(report: RolloutReport): string {
   const nodes = [...new Set([...Object.keys(report.versionsBefore), ...Object.keys(report.versionsAfter)])];
   const rows = nodes.flatMap((node) => {
     const names = Object.keys({ ...report.versionsBefore[node], ...report.versionsAfter[node] });
-    return names.map((item) => [node, item, report.versionsBefore[node]?.[item] ?? '–', report.versionsAfter[node]?.[item] ?? '–'].map(escape));
+    return names.map((item) =>
+      [node, item, report.versionsBefore[node]?.[item] ?? '–', report.versionsAfter[node]?.[item] ?? '–'].map(escape),
+    );
   });
   return table(['node', 'item', 'before', 'after'], rows);
 }
@@ -86,7 +95,12 @@ function versions(report: RolloutReport): string {
 function downtime(report: RolloutReport): string {
   const plan = report.downtimePlan;
   if (!plan) return '';
-  const rows = plan.steps.map((step) => [escape(step.what), step.serviceDown ? 'yes' : 'no', `${step.estimatedMs} ms`, escape(step.source)]);
+  const rows = plan.steps.map((step) => [
+    escape(step.what),
+    step.serviceDown ? 'yes' : 'no',
+    `${step.estimatedMs} ms`,
+    escape(step.source),
+  ]);
   return `<p>${escape(plan.reason)}</p>${table(['step', 'service down', 'estimated', 'source'], rows)}
 <p>Estimated downtime: <b>${plan.estimatedDowntimeMs} ms</b>. ${escape(plan.whyNotLess)}</p>`;
 }

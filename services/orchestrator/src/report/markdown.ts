@@ -12,7 +12,10 @@ export function markdownReport(report: RolloutReport): string {
     ...interruption(report.interruption),
     ...versions(report),
     ...downtime(report),
-    ...list('Remains to be mended', report.remains.map((item) => `${item.what}: \`${item.mend}\``)),
+    ...list(
+      'Remains to be mended',
+      report.remains.map((item) => `${item.what}: \`${item.mend}\``),
+    ),
     ...steps(report),
     ...gates(report),
     ...list('Not required, or not run', report.notRequired),
@@ -35,7 +38,10 @@ export function markdownReport(report: RolloutReport): string {
 /** Figures as they are told everywhere: measured, or said not to be. */
 export function interruptionSentence(seen: MeasuredInterruption): string {
   if (!seen.measured) return `Interruption: not measured (${seen.reason}).`;
-  const lost = seen.lostWrites === null ? 'lost writes not looked up' : `${seen.lostWrites} lost of ${seen.acknowledgedWrites} acknowledged writes`;
+  const lost =
+    seen.lostWrites === null
+      ? 'lost writes not looked up'
+      : `${seen.lostWrites} lost of ${seen.acknowledgedWrites} acknowledged writes`;
   return (
     `Interruption, measured from outside: longest ${Math.round(seen.longestMs)} ms, ${seen.gaps.length} gaps, ${Math.round(seen.sumMs)} ms in all, ` +
     `resolution ${Math.round(seen.resolutionMs)} ms; ${seen.failedOperations} failed operations, ${lost}.`
@@ -51,7 +57,10 @@ function versions(report: RolloutReport): readonly string[] {
   if (nodes.length === 0) return [];
   const rows = nodes.flatMap((node) => {
     const items = Object.keys({ ...report.versionsBefore[node], ...report.versionsAfter[node] });
-    return items.map((item) => `| ${node} | ${item} | ${report.versionsBefore[node]?.[item] ?? '–'} | ${report.versionsAfter[node]?.[item] ?? '–'} |`);
+    return items.map(
+      (item) =>
+        `| ${node} | ${item} | ${report.versionsBefore[node]?.[item] ?? '–'} | ${report.versionsAfter[node]?.[item] ?? '–'} |`,
+    );
   });
   return ['## Versions', '', '| node | item | before | after |', '| --- | --- | --- | --- |', ...rows, ''];
 }
@@ -59,7 +68,10 @@ function versions(report: RolloutReport): readonly string[] {
 function downtime(report: RolloutReport): readonly string[] {
   const plan = report.downtimePlan;
   if (!plan) return [];
-  const rows = plan.steps.map((step, index) => `| ${index + 1} | ${text(step.what)} | ${step.serviceDown ? 'yes' : 'no'} | ${step.estimatedMs} ms | ${text(step.source)} |`);
+  const rows = plan.steps.map(
+    (step, index) =>
+      `| ${index + 1} | ${text(step.what)} | ${step.serviceDown ? 'yes' : 'no'} | ${step.estimatedMs} ms | ${text(step.source)} |`,
+  );
   return [
     '## Downtime plan',
     '',
@@ -80,7 +92,14 @@ function steps(report: RolloutReport): readonly string[] {
     const gap = step.interruption?.measured ? `${Math.round(step.interruption.longestMs)} ms` : '';
     return `| ${step.stepId} | ${step.phase} | ${step.status} | ${step.attempts} | ${step.tookMs ?? '–'} | ${gap} | ${text(step.reason ?? '')} |`;
   });
-  return ['## Steps', '', '| step | phase | status | attempts | ms | interruption | reason |', '| --- | --- | --- | --- | --- | --- | --- |', ...rows, ''];
+  return [
+    '## Steps',
+    '',
+    '| step | phase | status | attempts | ms | interruption | reason |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ];
 }
 
 function gates(report: RolloutReport): readonly string[] {

@@ -5,6 +5,7 @@ import {
   patchSetDecider,
   playbookDecider,
   readPlaybook,
+  upcastDocument,
   type PatchSetEvent,
   type Playbook,
   type PlaybookEvent,
@@ -12,8 +13,8 @@ import {
 import { Problem, refused } from '@understudy/runtime';
 import { accepted, personOf } from './person.js';
 
-const playbookCodec = eventCodec<PlaybookEvent>({ field: 'data' });
-const patchSetCodec = eventCodec<PatchSetEvent>({ field: 'data' });
+const playbookCodec = eventCodec<PlaybookEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as PlaybookEvent });
+const patchSetCodec = eventCodec<PatchSetEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as PatchSetEvent });
 
 export interface StoredPlaybook {
   readonly playbook: Playbook;
@@ -33,7 +34,11 @@ export class Documents {
    * Stores a version of a playbook. The same document again is fine; another one under a stored version is refused.
    * Throws `Problem` PLAYBOOK_INVALID (422, every complaint with its pointer), PLAYBOOK_VERSION_EXISTS (409).
    */
-  async storePlaybook(name: string, document: unknown, metadata: EventMetadata): Promise<StoredPlaybook & { readonly version: number; readonly repeated: boolean }> {
+  async storePlaybook(
+    name: string,
+    document: unknown,
+    metadata: EventMetadata,
+  ): Promise<StoredPlaybook & { readonly version: number; readonly repeated: boolean }> {
     const reading = readPlaybook(document);
     if ('refusals' in reading) throw refused({ kind: 'invalid', refusals: reading.refusals });
     const { playbook } = reading;
@@ -64,7 +69,10 @@ export class Documents {
   }
 
   /** Throws `Problem` UNKNOWN_SOURCE, DUPLICATE_ITEM, PUBLISHED_IN_THE_FUTURE (422). */
-  async definePatchSet(patchSet: PatchSet, metadata: EventMetadata): Promise<{ readonly patchSet: PatchSet; readonly version: number; readonly repeated: boolean }> {
+  async definePatchSet(
+    patchSet: PatchSet,
+    metadata: EventMetadata,
+  ): Promise<{ readonly patchSet: PatchSet; readonly version: number; readonly repeated: boolean }> {
     const result = await execute(this.log, patchSetDecider, {
       stream: `patch-set/${patchSet.id}`,
       command: { type: 'DefinePatchSet', patchSet, sources: this.sources, by: personOf(metadata.actor), at: this.at() },
@@ -78,7 +86,8 @@ export class Documents {
   /** Throws `Problem` PATCH_SET_UNKNOWN. */
   async patchSet(id: string): Promise<PatchSet> {
     const { state } = await loadStream(this.log, patchSetDecider, patchSetCodec, `patch-set/${id}`);
-    if (!state.patchSet) throw new Problem('not-found', 'PATCH_SET_UNKNOWN', `There is no patch set ${id}. POST /v1/patch-sets defines one.`);
+    if (!state.patchSet)
+      throw new Problem('not-found', 'PATCH_SET_UNKNOWN', `There is no patch set ${id}. POST /v1/patch-sets defines one.`);
     return state.patchSet;
   }
 

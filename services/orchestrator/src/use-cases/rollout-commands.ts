@@ -20,15 +20,30 @@ export class RolloutCommands {
   }
 
   abort(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
-    return this.give(rolloutId, { type: 'Abort', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
+    return this.give(
+      rolloutId,
+      { type: 'Abort', by: personOf(metadata.actor), reason, at: this.at() },
+      metadata,
+      expectedVersion,
+    );
   }
 
   freeze(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
-    return this.give(rolloutId, { type: 'Freeze', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
+    return this.give(
+      rolloutId,
+      { type: 'Freeze', by: personOf(metadata.actor), reason, at: this.at() },
+      metadata,
+      expectedVersion,
+    );
   }
 
   /** Answers the rollout's version afterwards. */
-  private async give(rolloutId: string, command: RolloutCommand, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+  private async give(
+    rolloutId: string,
+    command: RolloutCommand,
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
     if (expectedVersion !== undefined) checkVersion((await this.rollouts.load(rolloutId)).version, expectedVersion);
     return accepted(await this.rollouts.handle(rolloutId, command, metadata)).version;
   }

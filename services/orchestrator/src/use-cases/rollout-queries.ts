@@ -29,7 +29,11 @@ export class RolloutQueries {
     const events = at === undefined ? all : all.filter(untilMoment(at));
     const last = events.at(-1);
     if (!last) {
-      throw new Problem('not-found', 'BEFORE_THE_BEGINNING', `Rollout ${rolloutId} began at position ${all[0]?.position} (${all[0]?.time}); ask for that or later.`);
+      throw new Problem(
+        'not-found',
+        'BEFORE_THE_BEGINNING',
+        `Rollout ${rolloutId} began at position ${all[0]?.position} (${all[0]?.time}); ask for that or later.`,
+      );
     }
     return { rolloutId, version: last.version, position: last.position, state: foldRollout(events), events };
   }
@@ -90,7 +94,9 @@ function streamItem(event: StoredEvent): StreamItem {
 }
 
 export function foldRollout(events: readonly StoredEvent[]): RolloutState {
-  return events.map(toRolloutEvent).reduce((state: RolloutState, event: RolloutEvent) => rolloutDecider.evolve(state, event), rolloutDecider.initial);
+  return events
+    .map(toRolloutEvent)
+    .reduce((state: RolloutState, event: RolloutEvent) => rolloutDecider.evolve(state, event), rolloutDecider.initial);
 }
 
 function untilMoment(at: string): (event: StoredEvent) => boolean {
@@ -98,7 +104,9 @@ function untilMoment(at: string): (event: StoredEvent) => boolean {
   const ms = Date.parse(at);
   if (Number.isNaN(ms)) {
     const detail = '`at` is a position in the log (a whole number) or an RFC 3339 time such as 2026-11-22T04:00:00Z.';
-    throw new Problem('malformed', 'AT_INVALID', detail, { errors: [{ pointer: '/at', code: 'AT_INVALID', detail, in: 'query' }] });
+    throw new Problem('malformed', 'AT_INVALID', detail, {
+      errors: [{ pointer: '/at', code: 'AT_INVALID', detail, in: 'query' }],
+    });
   }
   return (event) => Date.parse(event.time) <= ms;
 }

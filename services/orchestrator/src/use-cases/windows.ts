@@ -1,6 +1,7 @@
 import { eventCodec, execute, loadStream, type EventLog, type EventMetadata, type Executed } from '@understudy/event-log';
 import type { ClusterDefinition } from '@understudy/cluster';
 import {
+  upcastDocument,
   windowDecider,
   type RolloutKind,
   type TimeNeeded,
@@ -17,7 +18,7 @@ import type { Directory } from '../projections/directory.js';
 import type { Documents } from './documents.js';
 import { accepted, personOf } from './person.js';
 
-export const windowCodec = eventCodec<WindowEvent>({ field: 'data' });
+export const windowCodec = eventCodec<WindowEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as WindowEvent });
 
 /** A cluster that was registered a moment ago arrives here by message; scheduling waits for it this long at the most. */
 const DIRECTORY_WAIT_MS = 3_000;
@@ -69,14 +70,27 @@ export class Windows {
     };
     const needed = await Promise.all(definitions.map((definition) => this.needed(window, definition)));
     const knownClusters = definitions.map((definition) => definition.slug);
-    return this.give(windowId, { type: 'ScheduleWindow', window, knownClusters, needed, by: personOf(metadata.actor), at }, metadata);
+    return this.give(
+      windowId,
+      { type: 'ScheduleWindow', window, knownClusters, needed, by: personOf(metadata.actor), at },
+      metadata,
+    );
   }
 
   /** Throws `Problem` SELF_APPROVAL, ROLE_MISSING (403), PLAN_CHANGED (409), VERSION_DIFFERS (412). */
-  async approve(windowId: string, bindings: Readonly<Record<string, string>>, metadata: EventMetadata, expectedVersion?: number): Promise<ExecutedWindow> {
+  async approve(
+    windowId: string,
+    bindings: Readonly<Record<string, string>>,
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<ExecutedWindow> {
     const { state } = await this.get(windowId, expectedVersion);
     const inForce = await this.bindings(state);
-    return this.give(windowId, { type: 'ApproveWindow', by: personOf(metadata.actor), bindings, inForce, at: this.at() }, metadata);
+    return this.give(
+      windowId,
+      { type: 'ApproveWindow', by: personOf(metadata.actor), bindings, inForce, at: this.at() },
+      metadata,
+    );
   }
 
   async reject(windowId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<ExecutedWindow> {
@@ -95,9 +109,13 @@ export class Windows {
   }
 
   /** Throws `Problem` WINDOW_UNKNOWN (404), VERSION_DIFFERS (412). */
-  async get(windowId: string, expectedVersion?: number): Promise<{ readonly state: WindowState; readonly version: number; readonly window: WindowScheduled }> {
+  async get(
+    windowId: string,
+    expectedVersion?: number,
+  ): Promise<{ readonly state: WindowState; readonly version: number; readonly window: WindowScheduled }> {
     const { state, version } = await loadStream(this.tools.log, windowDecider, windowCodec, `window/${windowId}`);
-    if (!state.window) throw new Problem('not-found', 'WINDOW_UNKNOWN', `There is no window ${windowId}. GET /v1/windows lists those there are.`);
+    if (!state.window)
+      throw new Problem('not-found', 'WINDOW_UNKNOWN', `There is no window ${windowId}. GET /v1/windows lists those there are.`);
     checkVersion(version, expectedVersion);
     return { state, version, window: state.window };
   }
@@ -117,7 +135,9 @@ export class Windows {
   }
 
   async give(windowId: string, command: WindowCommand, metadata: EventMetadata): Promise<ExecutedWindow> {
-    return accepted(await execute(this.tools.log, windowDecider, { stream: `window/${windowId}`, command, metadata, codec: windowCodec }));
+    return accepted(
+      await execute(this.tools.log, windowDecider, { stream: `window/${windowId}`, command, metadata, codec: windowCodec }),
+    );
   }
 
   /** What a rollout of this window is planned for. */
@@ -165,5 +185,9 @@ export function rolloutIdFor(windowId: string, cluster: string): string {
 /** Throws `Problem` VERSION_DIFFERS (412) unless the version is the expected one, or none was expected. */
 export function checkVersion(version: number, expected: number | undefined): void {
   if (expected === undefined || expected === version) return;
-  throw new Problem('precondition', 'VERSION_DIFFERS', `You saw version ${expected}, it is at version ${version} now. Read it again, then decide.`);
+  throw new Problem(
+    'precondition',
+    'VERSION_DIFFERS',
+    `You saw version ${expected}, it is at version ${version} now. Read it again, then decide.`,
+  );
 }

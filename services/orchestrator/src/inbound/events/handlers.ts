@@ -27,7 +27,11 @@ export function driftHandlers(tools: MessageTools): HandlerTable {
 
 /** notification's topic: what became of a window's change ticket. */
 export function changeHandlers(tools: MessageTools): HandlerTable {
-  const record = async (event: CloudEvent, change: notification.ChangeJson | undefined, seen: Partial<TicketSeen>): Promise<void> => {
+  const record = async (
+    event: CloudEvent,
+    change: notification.ChangeJson | undefined,
+    seen: Partial<TicketSeen>,
+  ): Promise<void> => {
     const ticket: TicketSeen = {
       ticketId: change?.ticketId ?? '',
       number: change?.number ?? '',

@@ -21,7 +21,8 @@ export class DocumentsController {
     path: '/v1/playbooks/{name}',
     id: 'storePlaybook',
     summary: 'Store a version of a playbook',
-    description: 'JSON or YAML. A stored version never changes: the same document again is fine, another one needs the next version number.',
+    description:
+      'JSON or YAML. A stored version never changes: the same document again is fine, another one needs the next version number.',
     tag: 'playbooks',
     role: 'operator',
     yaml: true,
@@ -33,7 +34,10 @@ export class DocumentsController {
     const name = call.params['name'] ?? '';
     const stored = await this.orchestrator.documents.storePlaybook(name, call.body, call.metadata);
     await this.orchestrator.written();
-    return reply.ok({ name, version: stored.playbook.version, hash: stored.hash, playbook: stored.playbook }, { version: stored.version });
+    return reply.ok(
+      { name, version: stored.playbook.version, hash: stored.hash, playbook: stored.playbook },
+      { version: stored.version },
+    );
   }
 
   @Operation({
@@ -67,7 +71,14 @@ export class DocumentsController {
   async listPlaybooks(call: Call): Promise<Reply> {
     const page = call.page();
     const rows = await this.orchestrator.lists.documents.page('playbook', page.after?.map(String)[0], page.limit + 1);
-    return reply.ok(pageOf(page, rows, (row) => [row.name], (row) => row.document));
+    return reply.ok(
+      pageOf(
+        page,
+        rows,
+        (row) => [row.name],
+        (row) => row.document,
+      ),
+    );
   }
 
   @Operation({
@@ -117,6 +128,13 @@ export class DocumentsController {
   async listPatchSets(call: Call): Promise<Reply> {
     const page = call.page();
     const rows = await this.orchestrator.lists.documents.page('patch-set', page.after?.map(String)[0], page.limit + 1);
-    return reply.ok(pageOf(page, rows, (row) => [row.name], (row) => row.document));
+    return reply.ok(
+      pageOf(
+        page,
+        rows,
+        (row) => [row.name],
+        (row) => row.document,
+      ),
+    );
   }
 }

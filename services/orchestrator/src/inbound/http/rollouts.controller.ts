@@ -1,13 +1,32 @@
 import { Controller } from '@nestjs/common';
 import { reportOf } from '@understudy/orchestrator-domain';
 import type { Call, Reply } from '@understudy/runtime';
-import { EVENT_STREAM, NDJSON, ndjson, Operation, pageOf, pageSchema, reply, resumePosition, serverSentEvents } from '@understudy/runtime';
+import {
+  EVENT_STREAM,
+  NDJSON,
+  ndjson,
+  Operation,
+  pageOf,
+  pageSchema,
+  reply,
+  resumePosition,
+  serverSentEvents,
+} from '@understudy/runtime';
 import { toRolloutEvent } from '../../handle.js';
 import { Orchestrator } from '../../orchestrator.js';
 import { htmlReport } from '../../report/html.js';
 import { markdownReport } from '../../report/markdown.js';
 import { eventDocument, unknownRollout, type RolloutAt } from '../../use-cases/rollout-queries.js';
-import { eventsDocument, planDocument, reasonRequest, rolloutDocument, rolloutReport, rolloutRow, UUID, verification } from './schemas.js';
+import {
+  eventsDocument,
+  planDocument,
+  reasonRequest,
+  rolloutDocument,
+  rolloutReport,
+  rolloutRow,
+  UUID,
+  verification,
+} from './schemas.js';
 
 const TAG = 'rollouts';
 const params = { rolloutId: UUID };
@@ -95,18 +114,22 @@ export class RolloutsController {
     path: '/v1/rollouts/{rolloutId}/events',
     id: 'getRolloutEvents',
     summary: 'Everything that was recorded, and live what is being recorded',
-    description: 'JSON: what there is now. NDJSON and server-sent events: what there is and what comes, until the rollout is closed.',
+    description:
+      'JSON: what there is now. NDJSON and server-sent events: what there is and what comes, until the rollout is closed.',
     tag: TAG,
     role: 'viewer',
     params,
     query: { after: { type: 'integer', minimum: 0, default: 0, description: 'Only events after this position.' } },
-    answers: { 200: { description: 'Events in order.', schema: eventsDocument, types: ['application/json', NDJSON, EVENT_STREAM] } },
+    answers: {
+      200: { description: 'Events in order.', schema: eventsDocument, types: ['application/json', NDJSON, EVENT_STREAM] },
+    },
   })
   async events(call: Call): Promise<Reply> {
     const rolloutId = idOf(call);
     const { events } = await this.orchestrator.queries.get(rolloutId);
     const after = resumePosition(call);
-    if (call.accept === 'application/json') return reply.ok({ items: events.filter((event) => event.position > after).map(eventDocument) });
+    if (call.accept === 'application/json')
+      return reply.ok({ items: events.filter((event) => event.position > after).map(eventDocument) });
     const source = this.orchestrator.queries.watch(rolloutId, after, call.signal);
     if (call.accept === NDJSON) return reply.stream(ndjson(source, call.signal), NDJSON);
     return reply.stream(serverSentEvents(source, call.signal), EVENT_STREAM);
@@ -121,7 +144,9 @@ export class RolloutsController {
     role: 'viewer',
     params,
     query: { at },
-    answers: { 200: { description: 'The report.', schema: rolloutReport, types: ['application/json', 'text/markdown', 'text/html'] } },
+    answers: {
+      200: { description: 'The report.', schema: rolloutReport, types: ['application/json', 'text/markdown', 'text/html'] },
+    },
   })
   async report(call: Call): Promise<Reply> {
     const moment = call.query['at'] === undefined ? undefined : String(call.query['at']);
@@ -218,7 +243,8 @@ export class RolloutsController {
     path: '/v1/rollouts/{rolloutId}/freeze',
     id: 'freezeRollout',
     summary: 'No further act, not even compensation; a person drives',
-    description: 'Sole exception: a switchover that has stopped the active node goes on to the first state in which one node serves.',
+    description:
+      'Sole exception: a switchover that has stopped the active node goes on to the first state in which one node serves.',
     tag: TAG,
     role: 'operator',
     ifMatch: 'optional',

@@ -1,6 +1,10 @@
 /** JSON Schema 2020-12 of the orchestrator's requests and answers: the one source of validation and of the OpenAPI document. */
 
-export const SLUG = { type: 'string', pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'Lower-case letters, digits and hyphens.' } as const;
+export const SLUG = {
+  type: 'string',
+  pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+  description: 'Lower-case letters, digits and hyphens.',
+} as const;
 export const UUID = { type: 'string', format: 'uuid' } as const;
 const time = { type: 'string', format: 'date-time', description: 'RFC 3339.' } as const;
 const version = { type: 'string', minLength: 1, maxLength: 100 } as const;
@@ -23,11 +27,20 @@ export const patchSetRequest = {
           name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9.+_-]{0,99}$' },
           targetVersion: version,
           source: SLUG,
-          artifact: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9.+_-]{0,199}$', description: 'A name inside the patch source, never a path.' },
+          artifact: {
+            type: 'string',
+            pattern: '^[A-Za-z0-9][A-Za-z0-9.+_-]{0,199}$',
+            description: 'A name inside the patch source, never a path.',
+          },
         },
       },
     },
-    advisories: { type: 'array', maxItems: 200, items: { type: 'string', minLength: 1, maxLength: 100 }, description: 'Identifiers of the advisories that the items fix.' },
+    advisories: {
+      type: 'array',
+      maxItems: 200,
+      items: { type: 'string', minLength: 1, maxLength: 100 },
+      description: 'Identifiers of the advisories that the items fix.',
+    },
     publishedAt: time,
   },
 } as const;
@@ -36,11 +49,19 @@ export const patchSet = {
   title: 'PatchSet',
   type: 'object',
   required: ['id', 'items', 'advisories', 'publishedAt'],
-  properties: { id: UUID, items: patchSetRequest.properties.items, advisories: patchSetRequest.properties.advisories, publishedAt: time },
+  properties: {
+    id: UUID,
+    items: patchSetRequest.properties.items,
+    advisories: patchSetRequest.properties.advisories,
+    publishedAt: time,
+  },
 } as const;
 
 /** The shape only; which gates, checks and phases exist is the domain's to say, with a pointer to the place. */
-export const playbookRequest = { type: 'object', description: 'Parameters over the fixed phases: see docs/playbooks.md.' } as const;
+export const playbookRequest = {
+  type: 'object',
+  description: 'Parameters over the fixed phases: see docs/playbooks.md.',
+} as const;
 
 export const playbook = {
   title: 'Playbook',
@@ -62,10 +83,15 @@ export const windowRequest = {
       required: ['name'],
       properties: { name: SLUG, version: { type: 'integer', minimum: 1, description: 'The newest when absent.' } },
     },
-    kind: { enum: ['patch', 'rehearsal', 'switchover-test'], description: 'The playbook\'s kind when absent.' },
+    kind: { enum: ['patch', 'rehearsal', 'switchover-test'], description: "The playbook's kind when absent." },
     opensAt: time,
     closesAt: time,
-    tickets: { type: 'array', maxItems: 20, items: { type: 'string', minLength: 1, maxLength: 100 }, description: 'Numbers of change tickets.' },
+    tickets: {
+      type: 'array',
+      maxItems: 20,
+      items: { type: 'string', minLength: 1, maxLength: 100 },
+      description: 'Numbers of change tickets.',
+    },
   },
 } as const;
 
@@ -101,7 +127,11 @@ export const windowDocument = {
       items: {
         type: 'object',
         required: ['id', 'cluster', 'binding'],
-        properties: { id: UUID, cluster: SLUG, binding: { type: ['string', 'null'], description: 'What an approval would bind to; null = not planned yet.' } },
+        properties: {
+          id: UUID,
+          cluster: SLUG,
+          binding: { type: ['string', 'null'], description: 'What an approval would bind to; null = not planned yet.' },
+        },
       },
     },
   },
@@ -140,7 +170,12 @@ export const approvalRequest = {
   },
 } as const;
 
-export const reasonRequest = { type: 'object', additionalProperties: false, required: ['reason'], properties: { reason: sentence } } as const;
+export const reasonRequest = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['reason'],
+  properties: { reason: sentence },
+} as const;
 
 const rolloutStatus = { enum: ['planned', 'running', 'recovering', 'held', 'frozen', 'closed'] } as const;
 const rolloutResult = { enum: ['succeeded', 'rolled-back', 'aborted', 'failed', 'refused', 'needs-attention', null] } as const;
@@ -190,7 +225,10 @@ export const planDocument = {
   type: 'object',
   required: ['plan', 'noPlanBecause', 'downtimePlan', 'binding'],
   properties: {
-    plan: { type: ['object', 'null'], description: 'Steps, patch order, durations, point of no return, what cannot be rolled back.' },
+    plan: {
+      type: ['object', 'null'],
+      description: 'Steps, patch order, durations, point of no return, what cannot be rolled back.',
+    },
     noPlanBecause: { type: ['string', 'null'] },
     downtimePlan: { type: ['object', 'null'], description: 'Offered where the cluster cannot roll.' },
     binding: { type: ['string', 'null'] },

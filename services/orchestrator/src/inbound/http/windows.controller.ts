@@ -78,7 +78,8 @@ export class WindowsController {
     path: '/v1/windows/{windowId}/approve',
     id: 'approveWindow',
     summary: 'Approve what you have read: each rollout by its binding',
-    description: 'Nobody approves what they scheduled. When a plan, playbook, patch set, topology or the window changes, the approval lapses.',
+    description:
+      'Nobody approves what they scheduled. When a plan, playbook, patch set, topology or the window changes, the approval lapses.',
     tag: TAG,
     role: 'approver',
     ifMatch: 'optional',
@@ -87,7 +88,9 @@ export class WindowsController {
     answers,
   })
   async approve(call: Call<{ readonly bindings: Readonly<Record<string, string>> }>): Promise<Reply> {
-    return this.changed(await this.orchestrator.windows.approve(idOf(call), call.body.bindings, call.metadata, call.expectedVersion));
+    return this.changed(
+      await this.orchestrator.windows.approve(idOf(call), call.body.bindings, call.metadata, call.expectedVersion),
+    );
   }
 
   @Operation({
@@ -103,7 +106,9 @@ export class WindowsController {
     answers,
   })
   async reject(call: Call<{ readonly reason: string }>): Promise<Reply> {
-    return this.changed(await this.orchestrator.windows.reject(idOf(call), call.body.reason, call.metadata, call.expectedVersion));
+    return this.changed(
+      await this.orchestrator.windows.reject(idOf(call), call.body.reason, call.metadata, call.expectedVersion),
+    );
   }
 
   @Operation({
@@ -119,7 +124,9 @@ export class WindowsController {
     answers,
   })
   async cancel(call: Call<{ readonly reason: string }>): Promise<Reply> {
-    return this.changed(await this.orchestrator.windows.cancel(idOf(call), call.body.reason, call.metadata, call.expectedVersion));
+    return this.changed(
+      await this.orchestrator.windows.cancel(idOf(call), call.body.reason, call.metadata, call.expectedVersion),
+    );
   }
 
   @Operation({

@@ -83,7 +83,10 @@ export class Rollouts {
   }
 
   /** Rehearsals on the lab twins of a production cluster, newest first, with the twin's fidelity from 0 to 1. */
-  async rehearsalsFor(cluster: string, limit: number): Promise<readonly { readonly rolloutId: string; readonly fidelity: number }[]> {
+  async rehearsalsFor(
+    cluster: string,
+    limit: number,
+  ): Promise<readonly { readonly rolloutId: string; readonly fidelity: number }[]> {
     const rows = await this.dataSource.query<{ rolloutId: string; score: number }[]>(
       `select r.rollout_id as "rolloutId", f.score from rollout_view r join twin_fidelity f on f.cluster = r.cluster
        where f.twin_of = $1 and r.kind = 'rehearsal' and r.status = 'closed' order by r.planned_at desc limit $2`,
@@ -93,7 +96,11 @@ export class Rollouts {
   }
 
   /** In the order they were planned, oldest first; ids are ordered by time only within one window, so `plannedAt` leads. */
-  async page(filter: RolloutFilter, after: readonly (string | number)[] | undefined, limit: number): Promise<readonly RolloutRow[]> {
+  async page(
+    filter: RolloutFilter,
+    after: readonly (string | number)[] | undefined,
+    limit: number,
+  ): Promise<readonly RolloutRow[]> {
     const query = this.dataSource.getRepository(RolloutRow).createQueryBuilder('rollout');
     query.orderBy('rollout.plannedAt').addOrderBy('rollout.rolloutId').take(limit);
     if (after) query.andWhere('(rollout.planned_at, rollout.rollout_id) > (:at, :id)', { at: after[0], id: after[1] });

@@ -1,4 +1,4 @@
-import type { Projection, StoredEvent } from '@understudy/event-log';
+import type { Projection } from '@understudy/event-log';
 import type { WindowEvent } from '@understudy/orchestrator-domain';
 import type { DataSource, EntityManager } from 'typeorm';
 import { WindowRow } from '../entities.js';
@@ -68,7 +68,11 @@ export class WindowList {
   }
 
   /** By opening time, then id. */
-  async page(filter: WindowFilter, after: readonly (string | number)[] | undefined, limit: number): Promise<readonly WindowRow[]> {
+  async page(
+    filter: WindowFilter,
+    after: readonly (string | number)[] | undefined,
+    limit: number,
+  ): Promise<readonly WindowRow[]> {
     const query = this.dataSource.getRepository(WindowRow).createQueryBuilder('slot');
     query.orderBy('slot.opensAt').addOrderBy('slot.windowId').take(limit);
     if (after) query.andWhere('(slot.opens_at, slot.window_id) > (:at, :id)', { at: after[0], id: after[1] });

@@ -1,0 +1,41 @@
+import { fold } from '@understudy/decider';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { claimDecider, type ClaimEvent } from './claim/claim.js';
+import { patchSetDecider, type PatchSetEvent } from './patch-set/patch-set.js';
+import { playbookDecider, type PlaybookEvent } from './playbook/playbook.js';
+import { type DOCUMENT_VERSIONS, upcastDocument } from './upcast.js';
+import { windowDecider } from './window/decide.js';
+import type { WindowEvent } from './window/window.js';
+
+/** A stored body of the first version of an event, read as a store gives it back. */
+function sample<E>(type: keyof typeof DOCUMENT_VERSIONS): E {
+  const body: unknown = JSON.parse(readFileSync(new URL(`./samples/${type}.v1.json`, import.meta.url), 'utf8'));
+  return upcastDocument({ type, schemaVersion: 1, body }) as E;
+}
+
+describe('events of windows, claims, playbooks and patch sets, of every stored version', () => {
+  it('fold into what they were', () => {
+    const scheduled = sample<WindowEvent>('WindowScheduled');
+    const ended = (last: keyof typeof DOCUMENT_VERSIONS): string =>
+      fold(windowDecider, [scheduled, sample<WindowEvent>(last)]).status;
+    expect(fold(windowDecider, [scheduled, sample<WindowEvent>('WindowApproved')]).approval).toMatchObject({ by: 'ben' });
+    expect([
+      ended('WindowRejected'),
+      ended('WindowOpened'),
+      ended('WindowFrozen'),
+      ended('WindowCancelled'),
+      ended('WindowClosed'),
+    ]).toEqual(['rejected', 'open', 'frozen', 'cancelled', 'closed']);
+    const claimed = sample<ClaimEvent>('HostClaimed');
+    expect(fold(claimDecider, [claimed]).rollout).toBe('0195a000-0000-8000-8000-000000000002');
+    expect(fold(claimDecider, [claimed, sample<ClaimEvent>('HostReleased')]).rollout).toBeNull();
+    expect(fold(playbookDecider, [sample<PlaybookEvent>('PlaybookStored')]).latest).toBe(1);
+    expect(fold(patchSetDecider, [sample<PatchSetEvent>('PatchSetDefined')]).patchSet?.items).toHaveLength(1);
+  });
+
+  it('are not guessed when a newer program wrote them', () => {
+    expect(() => upcastDocument({ type: 'WindowOpened', schemaVersion: 2, body: {} })).toThrow('a newer one wrote it');
+    expect(() => upcastDocument({ type: 'MoonRose', schemaVersion: 1, body: {} })).toThrow('MoonRose');
+  });
+});

@@ -1,0 +1,23 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { printSchema } from '@understudy/event-log';
+import { openApiDocument } from '@understudy/runtime';
+import { createTestDatabase } from '@understudy/testing';
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { orchestratorApi } from './index.js';
+
+describe('documents that are kept', () => {
+  it('the OpenAPI document is the one in openapi.json (UPDATE_OPENAPI=1 writes it anew)', () => {
+    const file = new URL('../openapi.json', import.meta.url);
+    const document = `${JSON.stringify(openApiDocument(orchestratorApi), null, 2)}\n`;
+    if (process.env['UPDATE_OPENAPI'] === '1') writeFileSync(file, document);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(document));
+  });
+  it('the schema that the migrations make is the one in schema.txt; `node tools/print-schema.mjs orchestrator` renews it', async () => {
+    const database = await createTestDatabase(['orchestrator']);
+    const pool = new pg.Pool({ connectionString: database.adminConnection });
+    const printed = await printSchema(pool, 'orchestrator');
+    await pool.end();
+    expect(printed).toBe(readFileSync(new URL('../schema.txt', import.meta.url), 'utf8'));
+  });
+});
