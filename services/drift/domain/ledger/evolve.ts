@@ -13,7 +13,12 @@ export function evolve(state: LedgerState, event: DriftEvent): LedgerState {
 }
 
 const folds: Folds = {
-  ClusterNoted: (state, { source, position, ...cluster }) => ({ ...state, cluster, origin: { source, position } }),
+  // A score belonged to the document before; the next facts bring a new one.
+  ClusterNoted: ({ fidelity: _fidelity, ...state }, { source, position, ...cluster }) => ({
+    ...state,
+    cluster,
+    origin: { source, position },
+  }),
   ClusterForgotten: ({ cluster: _cluster, facts: _facts, fidelity: _fidelity, ...state }, { source, position }) => ({
     ...state,
     origin: { source, position },

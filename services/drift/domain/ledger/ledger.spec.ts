@@ -323,10 +323,10 @@ describe('waivers', () => {
 });
 
 describe('fidelity of a lab', () => {
-  const lab: DriftEvent = {
+  const lab = {
     type: 'ClusterNoted',
     body: { ...noted.body, cluster: 'lab', twinOf: 'orders' },
-  };
+  } as const satisfies DriftEvent;
   const production = fold(driftDecider, after([noted], receive(2, facts('100', '100'))));
   const score = (of: LedgerState | undefined): DriftCommand => ({ type: 'score-fidelity', twinOf: 'orders', production: of });
   const seen = after([lab], receive(2, facts('90', '90')));
@@ -334,6 +334,13 @@ describe('fidelity of a lab', () => {
   it('is written when it changed', () => {
     const { added } = given(...seen).when(score(production), score(production));
     expect(added).toMatchObject([{ type: 'FidelityScored', body: { cluster: 'lab', twinOf: 'orders', score: 75 } }]);
+  });
+  it('is written anew after the document changed', () => {
+    const scored = after(seen, score(production));
+    const note: DriftCommand = { type: 'note-cluster', cluster: lab.body, origin: at(9) };
+    given(...scored)
+      .when(note, score(production))
+      .then('ClusterNoted', 'FidelityScored');
   });
   it('is not given without facts on both sides, nor for a cluster that mirrors another', () => {
     given(lab).when(score(production)).then();

@@ -31,7 +31,6 @@ interface Timetable {
 
 const DUTY = 'observer';
 const LONGEST_SLEEP_MS = 1_000;
-const FLEET_LIMIT = 10_000;
 /** Looks are spread by this part of the interval, so that clusters registered together are not looked at together for ever. */
 const JITTER = 0.2;
 
@@ -49,6 +48,8 @@ export class Observer {
   private loop: Promise<void> | undefined;
   private stopping = false;
   private wakeUp: (() => void) | undefined;
+  /** Somebody woke it while it was awake: it takes another turn at once. */
+  private pending = false;
 
   constructor(
     private readonly parts: ObserverParts,
@@ -74,15 +75,16 @@ export class Observer {
     await Promise.allSettled(this.running);
   }
 
-  /** Look at this cluster (default: at what is asked for) now and not at its next turn. */
+  /** Look at this cluster and collect its facts now (default: at what is asked for), not at its next turn. */
   wake(cluster?: string): void {
-    const timetable = cluster === undefined ? undefined : this.timetables.get(cluster);
-    if (timetable !== undefined) timetable.lookAt = 0;
+    if (cluster !== undefined) this.timetables.delete(cluster);
+    this.pending = true;
     this.wakeUp?.();
   }
 
   private async run(): Promise<void> {
     while (!this.stopping) {
+      this.pending = false;
       try {
         if (await this.parts.store.takeDuty(DUTY)) await this.turn();
       } catch (error) {
@@ -93,7 +95,7 @@ export class Observer {
   }
 
   private async sleep(): Promise<void> {
-    if (this.stopping) return;
+    if (this.stopping || this.pending) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, Math.min(LONGEST_SLEEP_MS, this.options.intervalMs));
       this.wakeUp = () => {
@@ -106,27 +108,28 @@ export class Observer {
 
   private async turn(): Promise<void> {
     const now = this.parts.store.now();
-    for (const request of await this.queue.open())
-      this.begin(`facts/${request.requestId}`, () => this.answer(request.requestId, request.cluster, request.deadline));
-    const rows = await this.catalogue.clusters({}, undefined, FLEET_LIMIT);
-    const registered = new Set(rows.map((row) => row.slug));
-    for (const slug of this.timetables.keys()) if (!registered.has(slug)) this.timetables.delete(slug);
-    for (const { slug } of rows) {
+    for (const { requestId, cluster, deadline } of await this.queue.open()) {
+      this.begin(`facts/${requestId}`, () => this.answer(requestId, cluster, deadline));
+    }
+    const registered = await this.catalogue.slugs();
+    const known = new Set(registered);
+    for (const slug of this.timetables.keys()) if (!known.has(slug)) this.timetables.delete(slug);
+    for (const slug of registered) {
       const timetable = this.timetableOf(slug, now);
-      if (timetable.lookAt > now || this.running.size >= this.options.concurrency) continue;
-      this.begin(slug, () => this.visit(slug, timetable));
+      if (timetable.lookAt <= now) this.begin(slug, () => this.visit(slug, timetable));
     }
   }
 
-  /** Starts work in the background once per name; its failure is told and never stops the observer. */
+  /** Starts work in the background, once per name and while there is room; its failure is told and never stops the observer. */
   private begin(name: string, work: () => Promise<void>): void {
-    if (this.names.has(name)) return;
+    if (this.names.has(name) || this.running.size >= this.options.concurrency) return;
     this.names.add(name);
     const task = work()
       .catch((error: unknown) => this.parts.log.warn({ err: error, about: name }, 'a look was not recorded; the next one comes'))
       .finally(() => {
         this.running.delete(task);
         this.names.delete(name);
+        this.wake();
       });
     this.running.add(task);
   }

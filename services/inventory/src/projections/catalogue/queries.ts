@@ -17,12 +17,17 @@ export interface DebtFilter {
   readonly settled?: boolean | undefined;
 }
 
+/** What a list shows; pictures and facts are large and read one by one. */
+const LISTED = ['slug', 'revision', 'retired', 'definition', 'classification'] as const;
+const FLEET_LIMIT = 10_000;
+
 /** Reads of the catalogue. Lists answer up to `limit` rows after a key, in the key's order. */
 export class Catalogue {
   constructor(private readonly dataSource: DataSource) {}
 
   async clusters(filter: ClusterFilter, after: string | undefined, limit: number): Promise<readonly ClusterRow[]> {
     const query = this.dataSource.getRepository(ClusterRow).createQueryBuilder('cluster');
+    query.select(LISTED.map((field) => `cluster.${field}`));
     query.where('cluster.retired = :retired', { retired: filter.retired ?? false });
     for (const field of ['environment', 'platform', 'haLayer'] as const) {
       const value = filter[field];
@@ -30,6 +35,14 @@ export class Catalogue {
     }
     if (after !== undefined) query.andWhere('cluster.slug > :after', { after });
     return await query.orderBy('cluster.slug').limit(limit).getMany();
+  }
+
+  /** Of clusters that are registered now, in order. */
+  async slugs(): Promise<readonly string[]> {
+    const rows = await this.dataSource
+      .getRepository(ClusterRow)
+      .find({ select: { slug: true }, where: { retired: false }, order: { slug: 'ASC' }, take: FLEET_LIMIT });
+    return rows.map((row) => row.slug);
   }
 
   /** @throws Problem 404 where nobody ever registered it. */
