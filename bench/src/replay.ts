@@ -60,7 +60,7 @@ async function pass(read: (see: (body: { readonly number: number }) => void) => 
   return { seconds, peakMiB: peak / MIB };
 }
 
-function report(log: readonly Pass[], partner: readonly Pass[], parsedToo: readonly Pass[]): Report {
+function report(log: readonly Pass[], rows: readonly Pass[], bodies: readonly Pass[]): Report {
   const seconds = (passes: readonly Pass[]): number => median(passes.map((one) => one.seconds));
   const row = (name: string, passes: readonly Pass[]): string[] => [
     name,
@@ -70,17 +70,17 @@ function report(log: readonly Pass[], partner: readonly Pass[], parsedToo: reado
   ];
   return {
     title: 'Replay',
-    method: `${EVENTS} events with bodies of ${BODY_BYTES} bytes; median of ${ROUNDS} interleaved rounds, each reader in the same process.`,
+    method: `${EVENTS} events with bodies of ${BODY_BYTES} bytes, ${EVENTS_PER_STREAM} to an append; median of ${ROUNDS} interleaved rounds, each reader in the same process.`,
     columns: ['what', 'seconds', 'events per second', 'peak memory of the process, MiB'],
     rows: [
       row('the log: whole events', log),
-      row('COPY of the bodies and JSON.parse', partner),
-      row('COPY of all columns, JSON.parse of body and metadata', parsedToo),
+      row('COPY of whole rows, JSON.parse of the body', rows),
+      row('COPY of the bodies alone, JSON.parse (no stream, no position, nothing to fold by)', bodies),
     ],
     targets: [
       {
-        what: 'time against COPY of the bodies and JSON.parse',
-        measured: seconds(log) / seconds(partner),
+        what: 'time against COPY of whole rows and JSON.parse of the body',
+        measured: seconds(log) / seconds(rows),
         required: 1.3,
         sense: 'at-most',
       },
@@ -96,29 +96,26 @@ function report(log: readonly Pass[], partner: readonly Pass[], parsedToo: reado
 
 async function measure(store: Store, client: pg.Client, progress: (line: string) => void): Promise<Report> {
   const bodies = 'copy (select body from orchestrator.event order by position) to stdout';
-  const everything =
+  const rows =
     'copy (select body, metadata, position, stream, version, type, schema_version, time, hash from orchestrator.event order by position) to stdout';
   const readers = {
     log: (see: (body: { readonly number: number }) => void) =>
       store.log.replay(0, (event) => see(event.body as { number: number })),
     bodies: (see: (body: { readonly number: number }) => void) =>
       copyLines(client, bodies, ([body]) => see(JSON.parse(body ?? '') as { number: number })),
-    everything: (see: (body: { readonly number: number }) => void) =>
-      copyLines(client, everything, ([body, metadata]) => {
-        JSON.parse(metadata ?? '');
-        see(JSON.parse(body ?? '') as { number: number });
-      }),
+    rows: (see: (body: { readonly number: number }) => void) =>
+      copyLines(client, rows, ([body]) => see(JSON.parse(body ?? '') as { number: number })),
   };
-  const passes: Record<keyof typeof readers, Pass[]> = { log: [], bodies: [], everything: [] };
+  const passes: Record<keyof typeof readers, Pass[]> = { log: [], rows: [], bodies: [] };
   await pass(readers.log);
   for (let number = 0; number < ROUNDS; number += 1) {
-    const order = number % 2 === 0 ? (['log', 'bodies', 'everything'] as const) : (['everything', 'bodies', 'log'] as const);
+    const order = number % 2 === 0 ? (['log', 'rows', 'bodies'] as const) : (['bodies', 'rows', 'log'] as const);
     for (const name of order) passes[name].push(await pass(readers[name]));
     progress(
       `round ${number + 1} of ${ROUNDS}: ${order.map((name) => `${name} ${passes[name].at(-1)?.seconds.toFixed(2)} s`).join(', ')}`,
     );
   }
-  return report(passes.log, passes.bodies, passes.everything);
+  return report(passes.log, passes.rows, passes.bodies);
 }
 
 export const replay: Benchmark = {

@@ -18,6 +18,21 @@ export interface LogOptions {
   readonly appendDeadlineMs?: number;
 }
 
+/** Events of one append follow one another and have the same metadata: its text is parsed once for them. */
+function reader(): (row: Buffer) => StoredEvent {
+  let metadataText = '';
+  let metadata: EventMetadata | undefined;
+  return (row) => {
+    const raw = rawEvent(row);
+    if (metadata === undefined || raw.metadata !== metadataText) {
+      metadataText = raw.metadata;
+      metadata = JSON.parse(metadataText) as EventMetadata;
+    }
+    const { position, stream, version, type, schemaVersion, time, hash } = raw;
+    return { position, stream, version, type, schemaVersion, time, metadata, body: JSON.parse(raw.body) as unknown, hash };
+  };
+}
+
 /** The log of one schema. Reads go through the pool, appends through the process's one writer. */
 export class PgEventLog implements EventLog {
   readonly logId: string;
@@ -55,14 +70,15 @@ export class PgEventLog implements EventLog {
   }
 
   async replay(afterPosition: number, onEvent: (event: StoredEvent) => void): Promise<void> {
+    const stored = reader();
     await this.withClient(async (client) => {
       for (let after = afterPosition; ;) {
         let last = after;
         const span = `position > ${after} order by position limit ${REPLAY_SPAN}`;
         const rows = await copyOut(client, `select ${EVENT_COPY} from ${this.options.schema}.event where ${span}`, (row) => {
-          const raw = rawEvent(row);
-          last = raw.position;
-          onEvent({ ...raw, metadata: JSON.parse(raw.metadata) as EventMetadata, body: JSON.parse(raw.body) as unknown });
+          const event = stored(row);
+          last = event.position;
+          onEvent(event);
         });
         if (rows < REPLAY_SPAN) return;
         after = last;
