@@ -141,7 +141,7 @@ describe('a command', () => {
       readStream: (stream: string, from?: number) => ((reads += 1), store.log.readStream(stream, from)),
     };
     for (let n = 0; n < 5; n += 1) {
-      const result = await execute(log as unknown as Store['log'], counter, {
+      const result = await execute(log, counter, {
         stream: 's8',
         command: { type: 'add', n: 1 },
         metadata: { commandId: randomUUID(), actor },

@@ -117,16 +117,16 @@ export class ProjectionRunner<T> {
 
   /** Empties the tables and makes them again from the first event. Resolves when they are empty; `caughtUp` tells when full. */
   rebuild(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
+    return new Promise<void>((resolve) => {
       this.follower.inBetween(async (checkpoint) => {
-        try {
-          const done = await this.inTransaction(checkpoint, 0, (tx) => this.options.projection.clear(tx));
-          resolve();
-          return done ? 0 : undefined;
-        } catch (error) {
-          reject(error as Error);
-          throw error;
-        }
+        const clearing = this.inTransaction(checkpoint, 0, (tx) => this.options.projection.clear(tx));
+        const { name } = this.options.projection;
+        resolve(
+          clearing.then((done) => {
+            if (!done) throw new Error(`${name} was not rebuilt: another process has taken it over. Ask there.`);
+          }),
+        );
+        return (await clearing) ? 0 : undefined;
       });
     });
   }
