@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClusterDefinition, HaLayer } from '@understudy/cluster';
+import type { ClusterDefinition, HaLayer, HostDefinition } from '@understudy/cluster';
 import { give, run, unprivilegedAccount, type Account } from './account.js';
 import { certificate } from './certificate.js';
 import type { Login, PracticeCluster, PracticeNode, PracticeSecrets } from './model.js';
@@ -150,18 +150,36 @@ function definitionOf(
         autostartFile: 'autostart',
       },
     })),
-    hosts: nodes.map((node) => ({
-      slug: node.slug,
-      access: { kind: 'local', root: node.root },
-      patching: {
-        release: { link: 'current', folder: 'releases', program: 'bin/postgres' },
-        reboot: { command: 'reboot', bootIdFile: 'boot_id' },
+    hosts: [
+      ...nodes.map(hostOf),
+      {
+        slug: `${cluster}-client`,
+        access: { kind: 'local', root: clientRoot(realpathSync(request.folder), cluster) },
+        patching: {},
       },
-    })),
+    ],
     credentials: { driver: `${cluster}-driver`, probe: `${cluster}-probe`, replication: `${cluster}-replication` },
-    ...(nodes[0] === undefined ? {} : { probeHost: nodes[0].slug }),
+    probeHost: `${cluster}-client`,
     settings: { database },
   };
+}
+
+function hostOf(node: PracticeNode): HostDefinition {
+  return {
+    slug: node.slug,
+    access: { kind: 'local', root: node.root },
+    patching: {
+      release: { link: 'current', folder: 'releases', program: 'bin/postgres' },
+      reboot: { command: 'reboot', bootIdFile: 'boot_id' },
+    },
+  };
+}
+
+/** The probe runs beside the cluster, as a client's machine would; the folder belongs to who builds. */
+function clientRoot(folder: string, cluster: string): string {
+  const root = join(folder, `${cluster}-client`);
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  return root;
 }
 
 async function fill(cluster: PracticeCluster): Promise<void> {
