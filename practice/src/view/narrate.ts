@@ -67,6 +67,10 @@ export class Narrator {
     };
   }
 
+  isSwitchover(stepId: string): boolean {
+    return this.steps.get(stepId)?.kind === 'switchover';
+  }
+
   /** A gate is told when its answer changes; the open ones together, when the rollout is admitted. */
   gateChanged(gate: string, status: string): boolean {
     const before = this.gates.get(gate);
@@ -117,7 +121,10 @@ const TELLERS: Readonly<Record<string, Teller>> = {
   },
   StepSucceeded: (narrator, body) => {
     const { step, tookMs } = narrator.ended(string(body['stepId']), string(body['at']));
-    return narrator.line('good', `${step.padEnd(28)} ${seconds(tookMs).padStart(7)}${gapWords(body['interruption'])}`);
+    return narrator.line(
+      'good',
+      `${step.padEnd(28)} ${seconds(tookMs).padStart(7)}${narrator.isSwitchover(string(body['stepId'])) ? gapWords(body['interruption']) : ''}`,
+    );
   },
   StepFailed: (narrator, body) =>
     narrator.line('bad', `${narrator.ended(string(body['stepId']), string(body['at'])).step} failed: ${string(body['reason'])}`),
