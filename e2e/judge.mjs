@@ -146,7 +146,7 @@ function interruptionFigures(line, ledger, events, intervalMs) {
     .filter((at) => at >= measured.fromMs && at <= measured.toMs);
   let longest = 0;
   for (let i = 1; i < times.length; i++) longest = Math.max(longest, times[i] - times[i - 1]);
-  const own = intervalMs + usual(acknowledged(ledger)) + usual(ledger.filter((entry) => entry.kind === 'connect'));
+  const own = intervalMs + nineOfTen(acknowledged(ledger)) + nineOfTen(ledger.filter((entry) => entry.kind === 'connect'));
   const seen = longest > own ? longest : 0;
   const apart = Math.abs(seen - measured.longestMs);
   return [
@@ -161,9 +161,9 @@ function interruptionFigures(line, ledger, events, intervalMs) {
   ];
 }
 
-function usual(entries) {
+function nineOfTen(entries) {
   const sorted = entries.map((entry) => entry.tookMs).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  return sorted[Math.ceil(sorted.length * 0.9) - 1] ?? 0;
 }
 
 function recordFigures(line, events, rolloutId) {
