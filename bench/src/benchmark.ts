@@ -37,3 +37,11 @@ export function quantile(values: readonly number[], fraction: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(fraction * sorted.length) - 1)] ?? Number.NaN;
 }
+
+/**
+ * Median over rounds of the ratio within a round. Two contestants of one round met the same machine, two medians over all
+ * rounds may not have.
+ */
+export function medianRatio(ours: readonly number[], partners: readonly number[]): number {
+  return median(ours.map((value, round) => value / (partners[round] ?? Number.NaN)));
+}

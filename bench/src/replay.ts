@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { type EventLog, type NewEvent, type Store, openStore } from '@understudy/event-log';
 import pg from 'pg';
-import { type Benchmark, type Report, median } from './benchmark.js';
+import { type Benchmark, type Report, median, medianRatio } from './benchmark.js';
 import { startBenchDatabase } from './database.js';
 import { copyLines } from './partner-copy.js';
 
@@ -70,7 +70,7 @@ function report(log: readonly Pass[], rows: readonly Pass[], bodies: readonly Pa
   ];
   return {
     title: 'Replay',
-    method: `${EVENTS} events with bodies of ${BODY_BYTES} bytes, ${EVENTS_PER_STREAM} to an append; median of ${ROUNDS} interleaved rounds, each reader in the same process.`,
+    method: `${EVENTS} events with bodies of ${BODY_BYTES} bytes, ${EVENTS_PER_STREAM} to an append; median of ${ROUNDS} interleaved rounds, the ratio within a round, each reader in the same process.`,
     columns: ['what', 'seconds', 'events per second', 'peak memory of the process, MiB'],
     rows: [
       row('the log: whole events', log),
@@ -80,7 +80,10 @@ function report(log: readonly Pass[], rows: readonly Pass[], bodies: readonly Pa
     targets: [
       {
         what: 'time against COPY of whole rows and JSON.parse of the body',
-        measured: seconds(log) / seconds(rows),
+        measured: medianRatio(
+          log.map((one) => one.seconds),
+          rows.map((one) => one.seconds),
+        ),
         required: 1.3,
         sense: 'at-most',
       },
