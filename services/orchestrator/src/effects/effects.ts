@@ -13,7 +13,7 @@ import { GateInputCollector, type OwnIdentities } from './gate-inputs.js';
 import { Looker } from './look.js';
 import { Neighbourhood } from './neighbours.js';
 import { Performer } from './perform.js';
-import { Targets } from './targets.js';
+import { Targets, type Raised } from './targets.js';
 
 /** Everything through which this process looks at clusters and acts on them. */
 export interface Effects {
@@ -22,7 +22,7 @@ export interface Effects {
   readonly looker: Looker;
   readonly performer: Performer;
   readonly gateInputs: GateInputCollector;
-  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<string | null>;
+  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<Raised>;
 }
 
 export interface EffectSources {
@@ -44,7 +44,15 @@ export function openEffects({ config, peers, rollouts, directory, past }: Effect
   return {
     targets,
     planner,
-    looker: new Looker({ log: runtime.log, targets, patchSource, probe, neighbours, runCheck: checkRunner(commandsFolder) }),
+    looker: new Looker({
+      now: () => store.now(),
+      log: runtime.log,
+      targets,
+      patchSource,
+      probe,
+      neighbours,
+      runCheck: checkRunner(commandsFolder),
+    }),
     performer: new Performer({ targets, patchSource, reboot: requestReboot, probe }),
     gateInputs: new GateInputCollector({
       targets,

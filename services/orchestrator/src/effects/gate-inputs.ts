@@ -112,13 +112,14 @@ export class GateInputCollector {
   }
 }
 
-/** `/etc/machine-id` of each host that has one; a host that cannot be read is left out. */
+/** `/etc/machine-id` of each host; empty where a host has none. Throws when a host does not answer: its identity is not guessed. */
 async function machineIdsOf(hosts: Readonly<Record<string, Host>>): Promise<Readonly<Record<string, string>>> {
   const pairs = await Promise.all(
     Object.entries(hosts).map(async ([slug, host]) => {
       const answer = await host.access.run({ argv: ['cat', '/etc/machine-id'], deadlineMs: LOOK_DEADLINE_MS });
-      return answer.status === 'exited' && answer.code === 0 ? [slug, answer.stdout.trim()] : null;
+      if (answer.status === 'unknown') throw new Error(`Host ${slug} could not be asked which machine it is: ${answer.reason}`);
+      return [slug, answer.code === 0 ? answer.stdout.trim() : ''] as const;
     }),
   );
-  return Object.fromEntries(pairs.filter((pair) => pair !== null));
+  return Object.fromEntries(pairs.filter(([, machineId]) => machineId !== ''));
 }

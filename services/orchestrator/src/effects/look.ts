@@ -20,9 +20,13 @@ import { probeJobId } from './probe-spec.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 const LOOK_DEADLINE_MS = 5_000;
-const OUTPUT_TAIL_BYTES = 4_096;
+const OUTPUT_TAIL_CHARACTERS = 4_096;
+const OUTPUT_PART_BYTES = 65_536;
+const MOST_OUTPUT_PARTS = 16;
 
 export interface LookTools {
+  /** Milliseconds since the epoch, the store's clock. */
+  readonly now: () => number;
   readonly log: Log;
   readonly targets: Targets;
   readonly patchSource: (name: string) => PatchSource;
@@ -46,18 +50,17 @@ export class Looker {
   constructor(private readonly tools: LookTools) {}
 
   async look(request: LookRequest): Promise<Observation> {
-    const at = (nowMs: number): string => new Date(nowMs).toISOString();
+    const startedAt = new Date(this.tools.now()).toISOString();
     let open: OpenCluster;
     try {
       open = await this.tools.targets.openCluster(definitionOf(request.state));
     } catch (error) {
-      return { at: new Date().toISOString(), checks: [{ check: 'reach', passed: null, detail: messageOf(error) }] };
+      return { at: startedAt, checks: [{ check: 'reach', passed: null, detail: messageOf(error) }] };
     }
-    const startedAt = at(open.target.now());
     const rules = STEP_RULES[request.step.kind];
-    const seen = await Promise.all(
-      (request.requested ? rules.looks : rules.before).map((look) => this.detail(open, request, look)),
-    );
+    // Before a request and before the end there is always a picture: who serves decides what may come next.
+    const looks = new Set<Look>(request.requested ? rules.looks : ['snapshot', ...rules.before]);
+    const seen = await Promise.all([...looks].map((look) => this.detail(open, request, look)));
     return Object.assign({ at: startedAt }, ...seen) as Observation;
   }
 
@@ -174,9 +177,17 @@ async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen
   return { status: state.status, ...(state.status === 'exited' ? { code: state.code } : {}), tail };
 }
 
+/** The last lines of a job's output; of an endless output, those of its first part. */
 async function outputTail(host: Host, jobId: string): Promise<string> {
-  const output = await host.jobs.output(jobId, 0, OUTPUT_TAIL_BYTES, LOOK_DEADLINE_MS);
-  return output.status === 'read' ? output.text.split('\n').slice(-20).join('\n') : '';
+  let tail = '';
+  let from = 0;
+  for (let part = 0; part < MOST_OUTPUT_PARTS; part += 1) {
+    const output = await host.jobs.output(jobId, from, OUTPUT_PART_BYTES, LOOK_DEADLINE_MS);
+    if (output.status !== 'read' || output.nextByte === from) break;
+    tail = (tail + output.text).slice(-OUTPUT_TAIL_CHARACTERS);
+    from = output.nextByte;
+  }
+  return tail.split('\n').slice(-20).join('\n');
 }
 
 /** The probe's result in the domain's words. */

@@ -4,6 +4,15 @@ import type { ClusterTarget, PlatformDriver, Secret } from '@understudy/platform
 
 const RAISE_DEADLINE_MS = 5_000;
 
+/** Whether every host of a cluster obeys this owner now, and who stands in the way. */
+export interface Raised {
+  readonly raised: boolean;
+  /** A host that knows a later owner, or another log; then nothing of ours may be done. */
+  readonly by: { readonly host: string; readonly logId: string; readonly epoch: number } | null;
+  /** Hosts that did not answer: an earlier owner may still be acting there. */
+  readonly unreachable: readonly string[];
+}
+
 /** A cluster as the effects reach it: its driver and an open target. */
 export interface OpenCluster {
   readonly driver: PlatformDriver;
@@ -23,49 +32,49 @@ export interface TargetSources {
  * password counts at once.
  */
 export class Targets {
-  private readonly open = new Map<string, { text: string; hosts: Readonly<Record<string, Host>> }>();
+  private readonly open = new Map<string, Readonly<Record<string, Host>>>();
 
   constructor(private readonly sources: TargetSources) {}
 
   async openCluster(definition: ClusterDefinition): Promise<OpenCluster> {
-    const hosts = await this.hostsOf(definition);
+    const hosts = this.hostsOf(definition);
     const addresses = definition.nodes.map((node) => node.settings['address'] ?? node.host);
     const secrets: Record<string, Secret> = {};
     for (const [purpose, name] of Object.entries(definition.credentials)) secrets[purpose] = this.sources.secret(name, addresses);
     return { driver: this.sources.driver(definition.platform), target: { definition, hosts, secrets, now: this.sources.now } };
   }
 
-  /**
-   * Lets this owner in and every earlier one out, on every host that carries a node. A host that does not answer is left
-   * out: its own acts will find it again. Answers the sentence of a host that has seen a later owner, or null.
-   */
-  async raise(definition: ClusterDefinition, fence: Fence): Promise<string | null> {
-    const hosts = await this.hostsOf(definition);
+  /** Lets this owner in and every earlier one out, on every host that carries a node. */
+  async raise(definition: ClusterDefinition, fence: Fence): Promise<Raised> {
+    const hosts = this.hostsOf(definition);
     const carrying = [...new Set(definition.nodes.map((node) => node.host))];
     const answers = await Promise.all(
-      carrying.map(async (slug) => {
-        const answer = await hosts[slug]?.journal.raise(fence, RAISE_DEADLINE_MS);
-        return answer?.status === 'fenced'
-          ? `Host ${slug} has seen epoch ${answer.seen.epoch} of log ${answer.seen.logId}.`
-          : null;
-      }),
+      carrying.map(async (slug) => ({ slug, answer: await hosts[slug]?.journal.raise(fence, RAISE_DEADLINE_MS) })),
     );
-    return answers.find((answer) => answer !== null) ?? null;
+    const unreachable = answers
+      .filter(({ answer }) => answer === undefined || answer.status === 'unknown')
+      .map(({ slug }) => slug);
+    for (const { slug, answer } of answers) {
+      if (answer?.status !== 'fenced') continue;
+      const { seen } = answer;
+      return { raised: false, by: { host: slug, logId: seen.logId, epoch: seen.epoch }, unreachable };
+    }
+    return { raised: unreachable.length === 0, by: null, unreachable };
   }
 
   async close(): Promise<void> {
     const all = [...this.open.values()];
     this.open.clear();
-    await Promise.all(all.flatMap((entry) => Object.values(entry.hosts).map((host) => host.access.close())));
+    await Promise.all(all.flatMap((hosts) => Object.values(hosts).map((host) => host.access.close())));
   }
 
-  private async hostsOf(definition: ClusterDefinition): Promise<Readonly<Record<string, Host>>> {
-    const text = JSON.stringify(definition.hosts);
-    const known = this.open.get(definition.slug);
-    if (known?.text === text) return known.hosts;
+  /** A changed definition opens anew and closes nothing: a rollout under way goes on with what it was admitted for. */
+  private hostsOf(definition: ClusterDefinition): Readonly<Record<string, Host>> {
+    const key = JSON.stringify(definition.hosts);
+    const known = this.open.get(key);
+    if (known) return known;
     const hosts = this.sources.openHosts(definition);
-    this.open.set(definition.slug, { text, hosts });
-    if (known) await Promise.all(Object.values(known.hosts).map((host) => host.access.close()));
+    this.open.set(key, hosts);
     return hosts;
   }
 }

@@ -9,6 +9,7 @@ import {
 import type { ClusterDefinition } from '@understudy/cluster';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
+import type { Raised } from '../effects/targets.js';
 import type { GateInputCollector } from '../effects/gate-inputs.js';
 import type { Looker } from '../effects/look.js';
 import { messageOf, type Performer } from '../effects/perform.js';
@@ -28,8 +29,8 @@ export interface DriveTools {
   readonly looker: Looker;
   readonly performer: Performer;
   readonly gateInputs: GateInputCollector;
-  /** Shuts earlier owners out on every host of a cluster; answers the sentence of a host that knows a later one. */
-  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<string | null>;
+  /** Shuts earlier owners out on every host of a cluster. */
+  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<Raised>;
   readonly incarnation: string;
   readonly logId: string;
   readonly now: () => number;
@@ -48,6 +49,7 @@ export class Drive {
   private stopping = false;
   private lost = false;
   private raisedEpoch = 0;
+  private unreachable: readonly string[] = [];
   private wakePending = false;
   private woken: (() => void) | null = null;
   /** What the performer said in this process about the step it last executed. */
@@ -69,12 +71,11 @@ export class Drive {
   /** Runs until there is nothing left to do here. Never rejects. */
   async run(): Promise<void> {
     while (!this.stopping && this.isOurs()) {
-      const move = nextMove(this.live.state, this.memory, this.tools.now());
       try {
-        await this.make(move);
+        await this.make(nextMove(this.live.state, this.memory, this.tools.now()));
       } catch (error) {
         this.tools.log.warn(
-          { rolloutId: this.live.rolloutId, move: move.move, error: messageOf(error) },
+          { rolloutId: this.live.rolloutId, error: messageOf(error) },
           'a move could not be made; trying again',
         );
         await this.pause(RETRY_MS);
@@ -100,7 +101,7 @@ export class Drive {
   }
 
   private async make(move: Move): Promise<void> {
-    if (!(await this.raisedEverywhere())) return;
+    if ((move.move === 'observe' || move.move === 'perform') && !(await this.raisedEverywhere())) return;
     switch (move.move) {
       case 'command':
         return this.give(move.command);
@@ -117,25 +118,32 @@ export class Drive {
     }
   }
 
-  /** Before anything is looked at for an act, earlier owners are shut out on every host. */
+  /**
+   * Before anything is looked at for an act, earlier owners are shut out on every host. Answers whether to go on; a host
+   * that does not answer leaves looks incomplete until it does.
+   */
   private async raisedEverywhere(): Promise<boolean> {
     const { admitted, planned } = this.live.state;
     if (!admitted || !planned || this.raisedEpoch === this.live.epoch) return true;
     const epoch = this.live.epoch;
-    const later = await this.tools.raise(planned.cluster, { logId: this.tools.logId, epoch });
-    if (later === null) {
-      this.raisedEpoch = epoch;
-      return true;
-    }
-    await this.fencedOut(later);
+    const answer = await this.tools.raise(planned.cluster, { logId: this.tools.logId, epoch });
+    this.unreachable = answer.unreachable;
+    if (answer.raised) this.raisedEpoch = epoch;
+    if (answer.by === null) return true;
+    await this.shutOut(`Host ${answer.by.host} obeys epoch ${answer.by.epoch} of log ${answer.by.logId}.`, answer.by);
     return false;
   }
 
-  private async fencedOut(reason: string): Promise<void> {
+  /** Another owner is real when the log says so; when it does not, the host obeys somebody else: a person has to look. */
+  private async shutOut(reason: string, evidence: Readonly<Record<string, unknown>>): Promise<void> {
     this.tools.log.warn({ rolloutId: this.live.rolloutId, reason }, 'shut out by a host; reading the log again');
     await this.tools.rollouts.reload(this.live);
     this.lost = !this.isOwnerByLog();
-    if (!this.lost) await this.pause(RETRY_MS);
+    if (this.lost) return;
+    const what = `${reason} The log says that this process owns the rollout: another orchestrator or an older log acted there.`;
+    const { incarnation } = this.tools;
+    const at = new Date(this.tools.now()).toISOString();
+    await this.give({ type: 'RecordDeviation', what, evidence, incarnation, at });
   }
 
   private async give(command: RolloutCommand): Promise<void> {
@@ -156,11 +164,18 @@ export class Drive {
     const { step, requested } = move;
     const seen = await this.tools.looker.look({ state: this.live.state, step, requested });
     atPlace('outcome-observed', step.stepId);
-    this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, seen));
+    this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, this.withDoubt(seen)));
   }
 
   private remember(forStep: string, observation: Observation): void {
     this.memory = { ...this.memory, observation: { forStep, observation } };
+  }
+
+  /** While an earlier owner may still act on a host that has not answered, no picture is whole. */
+  private withDoubt(seen: Observation): Observation {
+    if (this.unreachable.length === 0 || !seen.snapshot) return seen;
+    const doubt = `An earlier owner could not be shut out on ${this.unreachable.join(', ')}: no answer.`;
+    return { ...seen, snapshot: { ...seen.snapshot, complete: false, disagreements: [...seen.snapshot.disagreements, doubt] } };
   }
 
   private withPerformed(key: string | undefined, seen: Observation): Observation {
@@ -193,7 +208,7 @@ export class Drive {
       },
     });
     if (performed.status === 'unknown' && performed.cause === 'fenced') {
-      await this.fencedOut(performed.reason);
+      await this.shutOut(performed.reason, { key: requested.key });
     }
     this.said = { key: requested.key, performed };
     this.memory = { ...this.memory, performed: { key: requested.key }, observation: null };

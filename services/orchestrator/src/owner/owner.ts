@@ -54,9 +54,9 @@ export class Owner {
   async stop(): Promise<void> {
     this.stopping = true;
     this.wake();
+    await this.loop;
     for (const { drive } of this.driven.values()) drive.stop();
     await Promise.all([...this.driven.values()].map(({ done }) => done));
-    await this.loop;
   }
 
   private async run(): Promise<void> {
@@ -109,7 +109,11 @@ export class Owner {
     const alive = new Set(leases.filter((lease) => lease.alive).map((lease) => lease.incarnation));
     for (const rolloutId of [...this.waiting]) {
       if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
-      await this.adopt(rolloutId, alive);
+      try {
+        await this.adopt(rolloutId, alive);
+      } catch (error) {
+        this.tools.log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again');
+      }
     }
   }
 
@@ -135,7 +139,7 @@ export class Owner {
     });
     if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
     this.waiting.delete(rolloutId);
-    this.begin(live);
+    if (!this.stopping) this.begin(live);
   }
 
   private begin(live: LiveRollout): void {

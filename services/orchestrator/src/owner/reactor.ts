@@ -6,7 +6,7 @@ import {
   type WindowScheduled,
   type WindowState,
 } from '@understudy/orchestrator-domain';
-import { derivedId, type Log } from '@understudy/runtime';
+import { derivedId, Problem, type Log } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { systemMetadata, SYSTEM, type RolloutStore } from '../handle.js';
 import type { Planner } from '../planner.js';
@@ -104,15 +104,28 @@ export class WindowReactor {
     if (watched) watched.dirty = true;
   }
 
+  /** What is done here is settled only when all of it succeeded: anything thrown leaves the window to be looked at again. */
   private async react(watched: Watched): Promise<void> {
+    watched.dirty = false;
+    try {
+      await this.bringForward(watched);
+    } catch (error) {
+      watched.dirty = true;
+      this.tools.log.warn(
+        { windowId: watched.windowId, error: messageOf(error) },
+        'a window could not be brought forward; trying again',
+      );
+    }
+  }
+
+  private async bringForward(watched: Watched): Promise<void> {
     const { state } = await loadStream(this.tools.store.log, windowDecider, windowCodec, `window/${watched.windowId}`);
     const { window, status } = state;
-    if (!window || status === 'closed' || status === 'rejected' || status === 'cancelled') {
+    if (!window || status === 'closed') {
       this.watched.delete(watched.windowId);
       return;
     }
-    watched.dirty = false;
-    await this.planMissing(watched, window);
+    if (status === 'scheduled' || status === 'open') await this.planMissing(watched, window);
     await this.tellRollouts(watched, state, window);
     if (status === 'scheduled' && this.now() >= Date.parse(window.opensAt)) {
       await this.tools.windows.give(
@@ -121,9 +134,11 @@ export class WindowReactor {
         systemMetadata(derivedId('open', window.windowId)),
       );
     }
-    if (status === 'open') await this.closeWhenDone(window);
+    if (status === 'open' || status === 'frozen') await this.closeWhenDone(window);
     const opensIn = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
     watched.dueAt = Math.min(opensIn, watched.planAt);
+    const ended = status === 'rejected' || status === 'cancelled';
+    if (ended && (await this.resultsOf(window, 'planned only')) !== null) this.watched.delete(watched.windowId);
   }
 
   private async planMissing(watched: Watched, window: WindowScheduled): Promise<void> {
@@ -158,43 +173,56 @@ export class WindowReactor {
     }
   }
 
+  /** Passes on what a person said of the whole window, to each rollout once; one that cannot be told does not silence the others. */
   private async tellRollouts(watched: Watched, state: WindowState, window: WindowScheduled): Promise<void> {
-    const told = `${state.approval?.at ?? ''}|${state.status === 'frozen' ? state.stopped?.at : ''}`;
-    if (told === '|' || told === watched.told) return;
+    const told = `${state.approval?.at ?? ''}|${state.stopped?.at ?? ''}|${watched.planAt}`;
+    if (told === watched.told) return;
+    let failure: unknown;
     for (const { id } of window.rollouts) {
-      const binding = state.approval?.bindings[id];
-      if (state.approval && binding !== undefined) {
-        const { by, at } = state.approval;
-        await this.tools.rollouts.handle(
-          id,
-          { type: 'RecordApproval', by, binding, at },
-          systemMetadata(derivedId('approval', id, at)),
-        );
-      }
-      if (state.status === 'frozen' && state.stopped) {
-        const { by, reason, at } = state.stopped;
-        const person = { subject: by, role: 'operator' } as const;
-        await this.tools.rollouts.handle(
-          id,
-          { type: 'Freeze', by: person, reason, at },
-          systemMetadata(derivedId('freeze', id, at)),
-        );
+      try {
+        await this.tellRollout(id, state);
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === 'ROLLOUT_UNKNOWN')) failure = error;
       }
     }
+    if (failure !== undefined) throw failure;
     watched.told = told;
   }
 
+  private async tellRollout(id: string, { approval, stopped, status }: WindowState): Promise<void> {
+    const binding = approval?.bindings[id];
+    if (approval && binding !== undefined) {
+      const { by, at } = approval;
+      const command = { type: 'RecordApproval', by, binding, at } as const;
+      await this.tools.rollouts.handle(id, command, systemMetadata(derivedId('approval', id, at)));
+    }
+    if (!stopped) return;
+    const { by: subject, reason, at } = stopped;
+    const by = { subject, role: 'operator' } as const;
+    // A window that was cancelled or rejected has not opened: its rollouts end before anything was admitted.
+    const type = status === 'frozen' ? 'Freeze' : 'Abort';
+    await this.tools.rollouts.handle(id, { type, by, reason, at }, systemMetadata(derivedId(type, id, at)));
+  }
+
   private async closeWhenDone(window: WindowScheduled): Promise<void> {
+    const results = await this.resultsOf(window, 'all');
+    if (results === null) return;
+    const command = { type: 'CloseWindow', results, at: this.at() } as const;
+    await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('close', window.windowId)));
+  }
+
+  /** How its rollouts ended; null while one has not. `planned only`: one that was never planned does not count. */
+  private async resultsOf(window: WindowScheduled, which: 'all' | 'planned only'): Promise<WindowResults | null> {
     const results: Partial<Record<RolloutResult, number>> = {};
     for (const { id } of window.rollouts) {
       const events = await this.tools.store.log.readStream(`rollout/${id}`);
+      if (events.length === 0 && which === 'planned only') continue;
       const closed = events.findLast((event) => event.type === 'RolloutClosed');
-      if (!closed) return;
+      if (!closed) return null;
       const { result } = closed.body as { readonly result: RolloutResult };
       results[result] = (results[result] ?? 0) + 1;
     }
-    const command = { type: 'CloseWindow', results: results as WindowResults, at: this.at() } as const;
-    await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('close', window.windowId)));
+    return results;
   }
 
   private now(): number {

@@ -57,11 +57,13 @@ export interface WindowFilter {
 export class WindowList {
   constructor(private readonly dataSource: DataSource) {}
 
+  /** Windows that may still need something: not ended, or ended with a rollout that has not. */
   async unfinished(): Promise<readonly string[]> {
     const rows = await this.dataSource
       .getRepository(WindowRow)
       .createQueryBuilder('slot')
       .where(`slot.status in ('scheduled', 'open', 'frozen')`)
+      .orWhere(`exists (select from rollout_view r where r.window_id = slot.window_id and r.status <> 'closed')`)
       .orderBy('slot.opensAt')
       .getMany();
     return rows.map((row) => row.windowId);
