@@ -146,7 +146,9 @@ function interruptionFigures(line, ledger, events, intervalMs) {
     .filter((at) => at >= measured.fromMs && at <= measured.toMs);
   let longest = 0;
   for (let i = 1; i < times.length; i++) longest = Math.max(longest, times[i] - times[i - 1]);
-  const own = intervalMs + nineOfTen(acknowledged(ledger)) + nineOfTen(ledger.filter((entry) => entry.kind === 'connect'));
+  const connections = ledger.filter((entry) => entry.kind === 'connect');
+  const nodes = new Set(connections.map((entry) => entry.node)).size;
+  const own = intervalMs + nineOfTen(acknowledged(ledger)) + nodes * nineOfTen(connections);
   const seen = longest > own ? longest : 0;
   const apart = Math.abs(seen - measured.longestMs);
   return [

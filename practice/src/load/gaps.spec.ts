@@ -15,9 +15,10 @@ describe('what a ledger says about an outage', () => {
     expect(measure(acks(0, 10, 22, 32), 10)).toMatchObject({ longestGapMs: 0, longestGapFromMs: null, resolutionMs: 12 });
   });
 
-  it('counts a usual connection into the resolution, because an outage ends with one', () => {
-    const ledger: LedgerEntry[] = [{ kind: 'connect', node: 'a', at: 0, tookMs: 7 }, ...acks(10, 20)];
-    expect(measure(ledger, 10).resolutionMs).toBe(19);
+  it('counts a round of connections into the resolution, because an outage ends with one', () => {
+    const connect = (node: string): LedgerEntry => ({ kind: 'connect', node, at: 0, tookMs: 7 });
+    expect(measure([connect('a'), ...acks(10, 20)], 10).resolutionMs).toBe(19);
+    expect(measure([connect('a'), connect('b'), connect('a'), ...acks(10, 20)], 10).resolutionMs).toBe(26);
   });
 
   it('counts writes that were given up, and only what lies between two moments', () => {

@@ -19,8 +19,8 @@ export interface ClientMeasure {
   readonly longestGapMs: number;
   readonly longestGapFromMs: number | null;
   /**
-   * What this client can tell apart: its interval, and what a write and a connection take at most in nine of ten cases
-   * (an outage ends with a connection and a write).
+   * What this client can tell apart: its interval, one write, and a round of connections to every node that it knows (the
+   * node that serves next may be the one it has just tried in vain); each as long as nine of ten take at most.
    */
   readonly resolutionMs: number;
   readonly fromMs: number;
@@ -55,8 +55,9 @@ export function measure(ledger: readonly LedgerEntry[], intervalMs: number, betw
 
 function resolution(ledger: readonly LedgerEntry[], intervalMs: number): number {
   const writes = ledger.filter((entry) => entry.kind === 'ack').map((entry) => entry.tookMs);
-  const connections = ledger.filter((entry) => entry.kind === 'connect').map((entry) => entry.tookMs);
-  return intervalMs + nineOfTen(writes) + nineOfTen(connections);
+  const connections = ledger.filter((entry) => entry.kind === 'connect');
+  const nodes = new Set(connections.map((entry) => entry.node)).size;
+  return intervalMs + nineOfTen(writes) + nodes * nineOfTen(connections.map((entry) => entry.tookMs));
 }
 
 function longestGap(times: readonly number[]): { durationMs: number; fromMs: number } {
