@@ -23,6 +23,8 @@ export const windowCodec = eventCodec<WindowEvent>({ field: 'data', upcast: (sto
 /** A cluster that was registered a moment ago arrives here by message; scheduling waits for it this long at the most. */
 const DIRECTORY_WAIT_MS = 3_000;
 const DIRECTORY_POLL_MS = 50;
+const PLANNED_WAIT_MS = 5_000;
+const PLANNED_POLL_MS = 50;
 
 export interface WindowRequest {
   readonly clusters: readonly string[];
@@ -132,6 +134,14 @@ export class Windows {
       }),
     );
     return Object.fromEntries(pairs.filter((pair) => pair !== null));
+  }
+
+  /** Waits until every rollout has been planned, as it usually is at once; a cluster that cannot be looked at delays nobody for long. */
+  async planned(state: WindowState): Promise<void> {
+    const wanted = state.window?.rollouts.length ?? 0;
+    for (const until = performance.now() + PLANNED_WAIT_MS; performance.now() < until; await delay(PLANNED_POLL_MS)) {
+      if (Object.keys(await this.bindings(state)).length === wanted) return;
+    }
   }
 
   async give(windowId: string, command: WindowCommand, metadata: EventMetadata): Promise<ExecutedWindow> {
