@@ -87,6 +87,8 @@ export interface SimulatedMark {
   readonly freshAtMs: number;
   readonly stopAtMs: number | null;
   readonly stopMissed: boolean;
+  /** It is being started again as what it was; over when it serves. */
+  readonly returning: boolean;
   readonly returned: boolean;
 }
 

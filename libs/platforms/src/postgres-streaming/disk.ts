@@ -85,6 +85,7 @@ function readMark(fields: ReadonlyMap<string, string>): SwitchoverMark | null {
     freshAgeMs: clock - Number(fields.get('mark.freshAt')),
     stopAgeMs: stopAt === undefined ? null : clock - Number(stopAt),
     stopMissed: fields.get('mark.stopMissed') === 'yes',
+    returning: fields.get('mark.returning') === 'yes',
     returned: fields.get('mark.returned') === 'yes',
   };
 }

@@ -88,10 +88,26 @@ describe('switchover, while the active node serves', () => {
       next: 'stuck',
       reason: expect.stringContaining('both accept writes'),
     });
-    expect(then(marked({ returned: true }), switchover)).toMatchObject({
+    for (const over of [{ returned: true }, { returning: true }]) {
+      expect(then(marked(over), switchover)).toMatchObject({ next: 'stuck', reason: expect.stringContaining('started again') });
+    }
+  });
+
+  it('ends what other switchovers left marked before anything else', () => {
+    const left = (change: Partial<Disk>): PostgresSnapshot =>
+      given(primary('a', ['b', 'c']), standby('b', 'a'), standby('c', 'a', { disk: { switchover: mark, ...change } }));
+    const end = { next: 'act', act: { act: 'end-switchover', host: 'host-c' }, binding: false };
+    expect(then(left({}), switchover)).toMatchObject(end);
+    expect(then(left({ drained: true }), switchover)).toMatchObject(end);
+    expect(then(left({}), goal('switchover', 'c'))).toMatchObject(end);
+  });
+
+  it('stops nothing when the time that is left may not do for the promotion or the way back', () => {
+    expect(then(marked(), { ...switchover, remainingMs: 8_999 })).toMatchObject({
       next: 'stuck',
-      reason: expect.stringContaining('started again'),
+      reason: expect.stringMatching(/nothing was stopped: 8999 ms are left.*9000 ms/),
     });
+    expect(then(marked(), { ...switchover, remainingMs: 9_000 })).toMatchObject({ act: { act: 'stop-active' } });
   });
 
   it('takes back a standby signal that an interrupted start left under a serving node', () => {
@@ -126,17 +142,57 @@ describe('switchover, while nobody serves', () => {
   it('promotes only when the old active node can come up as nothing but a standby', () => {
     expect(then(given(old({ standbySignal: true }), replayed), switchover)).toEqual({
       next: 'act',
-      act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1 },
+      act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1, replayedLsn: 1_000 },
       binding: true,
     });
     const startedByHand = standby('a', 'b', { disk: { switchover: stopped } });
     expect(then(given(startedByHand, replayed), switchover)).toMatchObject({ act: { act: 'promote' } });
   });
 
-  it('does not promote while a third node may take writes', () => {
-    expect(then(given(old({ standbySignal: true }), replayed, { ...node('c'), server: silent }), switchover)).toMatchObject({
+  it('is not held up by a third node that is out of sight, and promotes nobody while one is seen to take writes', () => {
+    const marked = old({ standbySignal: true });
+    const lost: PostgresNode = { ...standby('c', 'a'), disk: { seen: false, reason: 'link down' }, server: silent };
+    expect(then(given(marked, replayed, lost), switchover)).toMatchObject({ act: { act: 'promote', host: 'host-b' } });
+    expect(then(given(marked, down(replayed), lost), switchover)).toMatchObject({ act: { act: 'return-active' } });
+    expect(then(given(marked, replayed, node('c')), switchover)).not.toMatchObject({ act: { act: 'promote' } });
+  });
+
+  it('starts the old active node again after a start that failed or was cut off, whoever is asked for', () => {
+    const again = { next: 'act', act: { act: 'return-active', host: 'host-a' }, binding: true };
+    for (const standbySignal of [true, false]) {
+      const returning = old({ standbySignal }, { returning: true });
+      expect(then(given(returning, replayed), switchover)).toEqual({ ...again, act: { ...again.act, node: 'a' } });
+      expect(then(given(returning, replayed), goal('switchover', 'a'))).toMatchObject(again);
+      expect(then(given(returning, replayed, standby('c', 'a')), goal('switchover', 'c'))).toMatchObject(again);
+    }
+    const starting: PostgresNode = {
+      ...node('a', { disk: { switchover: { ...stopped, returning: true } } }),
+      server: silent,
+    };
+    expect(then(given(starting, replayed), switchover)).toMatchObject({ next: 'wait', binding: true });
+  });
+
+  it('takes the node stopped last for the old active one, not one with a mark from an earlier switchover', () => {
+    const back = goal('switchover', 'a', { key: 'another' });
+    const stale = standby('a', 'b', {
+      disk: { switchover: { ...mark, stopAgeMs: 900_000 } },
+      server: { receiver: null, replayedShutdowns: [1_200] },
+    });
+    const now = down(primary('b', []), { ...cleanStop, switchover: { ...stopped, target: 'a', key: 'another' } });
+    const next = { act: { act: 'mark-standby', host: 'host-b', upstream: 'a' } };
+    expect(then(given(stale, now), back)).toMatchObject(next);
+    expect(then(given(now, stale), back)).toMatchObject(next);
+  });
+
+  it('touches nothing when the marked node went away by itself or was started again before', () => {
+    for (const other of [{ stopAgeMs: null }, { returned: true }]) {
+      expect(then(given(old({}, other), replayed), switchover)).toMatchObject({
+        next: 'stuck',
+        reason: expect.stringContaining('not because of a switchover'),
+      });
+    }
+    expect(then(given(old({}, { stopAgeMs: null }), { ...replayed, server: silent }), switchover)).toMatchObject({
       next: 'wait',
-      binding: true,
     });
   });
 
@@ -245,8 +301,13 @@ describe('switchover, after the promotion', () => {
       next: 'done',
     });
     expect(then(given(following('a'), promoted(['a']), down(standby('c', 'a'))), switchover)).toEqual({ next: 'done' });
-    expect(
-      then(given(following('a'), promoted(['a']), { ...standby('c', 'a'), disk: { seen: false, reason: 'x' } }), switchover),
-    ).toEqual({ next: 'done' });
+  });
+
+  it('is not done while a host is out of sight: the old active node may be there', () => {
+    const unseen = { disk: { seen: false as const, reason: 'x' }, server: silent };
+    expect(then(given({ ...following('a'), ...unseen }, promoted(['c']), following('c')), switchover)).toMatchObject({
+      next: 'wait',
+      why: expect.stringContaining('host-a'),
+    });
   });
 });

@@ -21,6 +21,8 @@ const SENDER_PATIENCE_MS = 2_000;
 const FRESH_FOR_MS = 8_000;
 /** How long a resumed switchover waits beyond the stop's deadline, by the host's own clock, before it goes back. */
 const RESUME_MARGIN_MS = 2_000;
+/** What the promotion, or the start of the old active node, is given after that: no stop is begun with less time left. */
+const REST_LIMIT_MS = 5_000;
 
 /**
  * A planned switchover without loss, in an order that never lets two nodes take writes:
@@ -40,8 +42,11 @@ export function nextSwitchover(snapshot: PostgresSnapshot, goal: PostgresGoal, t
 function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode, active: PostgresNode): PostgresNext {
   const disk = diskOf(active);
   if (disk === undefined) return wait(`host ${active.host} cannot be looked at`, false);
+  // Left by a switchover that ended another way: with nobody serving it would be taken for the one under way.
+  const stale = snapshot.nodes.find((node) => node !== active && diskOf(node)?.switchover);
+  if (stale !== undefined) return act({ act: 'end-switchover', host: stale.host, node: stale.node }, false);
   const mark = disk.switchover?.key === goal.key ? disk.switchover : undefined;
-  if (mark?.returned === true) {
+  if (mark?.returned === true || mark?.returning === true) {
     return stuck(
       `the switchover was given up and ${active.node} was started again: its stop did not lead to a state in which ${target.node} could take over in time`,
     );
@@ -85,14 +90,24 @@ function confirmedByAll(goal: PostgresGoal, target: PostgresNode, active: Postgr
   const behind = senders.filter(
     (sender) => sender.state !== 'streaming' || sender.confirmedLsn === null || sender.confirmedLsn <= checkpoint,
   );
-  if (behind.length === 0)
-    return act({ act: 'stop-active', host: active.host, node: active.node, limitMs: goal.stopDeadlineMs }, false);
+  if (behind.length === 0) return stopActive(goal, active);
   const names = behind.map((sender) => `${sender.applicationName} (pid ${sender.pid}, ${sender.state})`).join(', ');
   if (mark.freshAgeMs < SENDER_PATIENCE_MS) return wait(`not yet confirmed by ${names}`, false);
   // The checkpoint itself may have taken that long: once more, with a checkpoint that has little to write.
   if (mark.round < 2) return recordPosition(active, target, 2);
   return stuck(
     `nothing was stopped: ${names} did not confirm a fresh WAL position within ${SENDER_PATIENCE_MS} ms, and stopping ${active.node} would wait for it. Mend or end that receiver, then try again`,
+  );
+}
+
+/** Once it is stopped there must be time to promote, or to miss the stop and start it again, whatever happens. */
+function stopActive(goal: PostgresGoal, active: PostgresNode): PostgresNext {
+  const { stopDeadlineMs, remainingMs = Infinity } = goal;
+  const neededMs = stopDeadlineMs + RESUME_MARGIN_MS + REST_LIMIT_MS;
+  if (remainingMs >= neededMs)
+    return act({ act: 'stop-active', host: active.host, node: active.node, limitMs: stopDeadlineMs }, false);
+  return stuck(
+    `nothing was stopped: ${remainingMs} ms are left, and from the stop of ${active.node} to a node that serves it may take ${neededMs} ms. Try again with a later deadline`,
   );
 }
 
@@ -112,7 +127,7 @@ function whyUnfit(snapshot: PostgresSnapshot, target: PostgresNode, active: Post
 
 /** Whoever began the switchover that stopped the active node, under whichever key: service comes first. */
 function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
-  const old = snapshot.nodes.find((node) => markOf(node) !== undefined);
+  const old = stoppedByUs(snapshot);
   const disk = old === undefined ? undefined : diskOf(old);
   const mark = disk?.switchover;
   if (old === undefined || disk === undefined || !mark) {
@@ -120,12 +135,13 @@ function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, targe
     if (unknown.length > 0) return wait(unknown.join('; '), false);
     return stuck('no node serves, and not because of a switchover of ours: restoring service is for a person to decide');
   }
+  if (mark.returning && !disk.process) return act({ act: 'return-active', host: old.host, node: old.node }, true);
   if (old === target) return backToOld(snapshot, old, disk, mark);
   if (mark.target !== target.node) {
     return stuck(`a switchover from ${old.node} to ${mark.target} is under way: go on with that one, or back to ${old.node}`);
   }
-  if (disk.process) return oldStillThere(goal, target, old, mark, snapshot);
-  return disk.standbySignal ? oldMarked(target, old, snapshot) : oldStopped(goal, target, old, mark, disk);
+  if (disk.process) return oldStillThere(goal, target, old, mark);
+  return disk.standbySignal ? oldMarked(target, old) : oldStopped(goal, target, old, mark, disk);
 }
 
 /** Asked to serve on the node that was stopped: only where nothing can have been promoted in the meantime. */
@@ -139,16 +155,10 @@ function backToOld(snapshot: PostgresSnapshot, old: PostgresNode, disk: Disk, ma
 }
 
 /** The old active node's process lives and takes no writes: stopping, starting, or already a standby. */
-function oldStillThere(
-  goal: PostgresGoal,
-  target: PostgresNode,
-  old: PostgresNode,
-  mark: SwitchoverMark,
-  snapshot: PostgresSnapshot,
-): PostgresNext {
+function oldStillThere(goal: PostgresGoal, target: PostgresNode, old: PostgresNode, mark: SwitchoverMark): PostgresNext {
   const server = answering(old);
-  if (server?.inRecovery === true) return oldMarked(target, old, snapshot);
-  if (old.server.says === 'starting' || mark.returned) return wait(`node ${old.node} is starting`, true);
+  if (server?.inRecovery === true) return oldMarked(target, old);
+  if (old.server.says === 'starting' || mark.returning) return wait(`node ${old.node} is starting`, true);
   if (!tooLate(mark, goal)) return wait(`node ${old.node} is stopping`, true);
   return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
 }
@@ -156,7 +166,7 @@ function oldStillThere(
 /** Stopped, and its files still say primary: the way back is to start it. */
 function oldStopped(goal: PostgresGoal, target: PostgresNode, old: PostgresNode, mark: SwitchoverMark, disk: Disk): PostgresNext {
   const goBack: PostgresNext = act({ act: 'return-active', host: old.host, node: old.node }, true);
-  if (mark.returned || mark.stopMissed || disk.control?.state !== 'shut-down') return goBack;
+  if (mark.stopMissed || disk.control?.state !== 'shut-down') return goBack;
   const server = answering(target);
   if (server?.inRecovery === true && server.replayedShutdowns.includes(disk.control.checkpointLsn)) {
     return act({ act: 'mark-standby', host: old.host, node: old.node, upstream: target.node }, true);
@@ -165,15 +175,15 @@ function oldStopped(goal: PostgresGoal, target: PostgresNode, old: PostgresNode,
   return wait(`node ${target.node} has not replayed the last checkpoint of ${old.node} yet`, true);
 }
 
-/** The old active node can only come up as a standby now, so the promotion is safe. */
-function oldMarked(target: PostgresNode, old: PostgresNode, snapshot: PostgresSnapshot): PostgresNext {
-  const others = snapshot.nodes.filter((node) => node !== target && node !== old);
-  const unknown = unknownOnes({ ...snapshot, nodes: others });
-  if (unknown.length > 0) return wait(unknown.join('; '), true);
+/**
+ * The old active node can only come up as a standby now, so the promotion is safe. A third node that is out of sight holds
+ * nothing up: every node was a known standby when the stop began, and one that takes writes is seen as the active one.
+ */
+function oldMarked(target: PostgresNode, old: PostgresNode): PostgresNext {
   const server = answering(target);
   if (server?.inRecovery === true) {
-    const { systemIdentifier, timeline } = server;
-    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline }, true);
+    const { systemIdentifier, timeline, replayedLsn } = server;
+    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
   }
   // A standby's signal is removed before the first write of a new timeline: while it is there, nothing was promoted.
   if (isDown(target) && diskOf(target)?.standbySignal === true) {
@@ -199,6 +209,10 @@ function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: 
     const slots = staleSlots(snapshot, node);
     if (slots.length > 0) return act({ act: 'drop-slots', host: node.host, node: node.node, slots }, false);
   }
+  // The old active node may be among them.
+  const unseen = snapshot.nodes.filter((node) => !node.disk.seen).map((node) => node.host);
+  if (unseen.length > 0)
+    return wait(`not known whether everybody follows, these hosts cannot be looked at: ${unseen.join(', ')}`, false);
   const marked = snapshot.nodes.find((node) => diskOf(node)?.switchover);
   if (marked !== undefined) return act({ act: 'end-switchover', host: marked.host, node: marked.node }, false);
   return { next: 'done' };
@@ -208,7 +222,7 @@ function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: 
 function mustFollow(node: PostgresNode): boolean {
   const disk = diskOf(node);
   if (disk === undefined || disk.drained) return false;
-  return markOf(node) !== undefined || disk.process;
+  return disk.switchover?.returned === false || disk.process;
 }
 
 /** Slots of ours on a standby that nobody uses: they would keep WAL for ever, and stand in the way when it is promoted. */
@@ -219,10 +233,15 @@ function staleSlots(snapshot: PostgresSnapshot, node: PostgresNode): readonly st
     .map((slot) => slot.name);
 }
 
-/** The mark of a switchover that is not over. */
-function markOf(node: PostgresNode): SwitchoverMark | undefined {
-  const mark = diskOf(node)?.switchover;
-  return mark && !mark.returned ? mark : undefined;
+/**
+ * The node that a switchover of ours stopped. A mark without a stop is none: that node went away by itself. Of several
+ * the last one stopped, each by its own host's clock.
+ */
+function stoppedByUs(snapshot: PostgresSnapshot): PostgresNode | undefined {
+  const age = (node: PostgresNode): number => diskOf(node)?.switchover?.stopAgeMs ?? Infinity;
+  return snapshot.nodes
+    .filter((node) => age(node) < Infinity && diskOf(node)?.switchover?.returned === false)
+    .reduce<PostgresNode | undefined>((last, node) => (last === undefined || age(node) < age(last) ? node : last), undefined);
 }
 
 function tooLate(mark: SwitchoverMark, goal: PostgresGoal): boolean {

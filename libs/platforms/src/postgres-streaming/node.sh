@@ -81,6 +81,9 @@ put() {
 
 start_service() { as_owner "$bin/pg_ctl" -D "$data" -l "$log" -W start </dev/null >/dev/null 2>&1; }
 
+# The postmaster's own word for it, line 8 of its pid file.
+serves() { [ "$(sed -n 8p "$data/postmaster.pid" 2>/dev/null | tr -d ' ')" = ready ]; }
+
 # stop_service SIGNAL LIMIT_MS: INT is PostgreSQL's fast shutdown, QUIT its immediate one. 1 when it is not gone by then.
 # All of this is outage when the active node stops, so little is spawned: sleep, and every 100 ms a look at the clock.
 # PostgreSQL removes its pid file last.
@@ -197,11 +200,23 @@ case $verb in
   stop-at-once)
     stop_service QUIT "$1" || fail 4 'it is still stopping' ;;
   return-active)
-    ! find_postmaster || exit 0
-    mark returned yes
-    rm -f "$data/standby.signal"
-    synced "$data"
-    start_service ;;
+    # `returning` until it serves: a start that failed or was cut off is then seen, and tried again.
+    if find_postmaster; then
+      # Somebody else started it, perhaps as a standby: look again.
+      grep -q '^returning=yes$' "$state/switchover" 2>/dev/null && [ ! -e "$data/standby.signal" ] || exit 0
+    else
+      mark returning yes || fail 5 'the mark could not be written'
+      rm -f "$data/standby.signal" || fail 5 'the signal of a standby could not be removed'
+      synced "$data"
+      start_service || fail 4 'it could not be started'
+    fi
+    turns=0
+    until serves; do
+      turns=$((turns + 1))
+      [ "$turns" -lt 100 ] && find_postmaster || fail 4 'it does not serve yet'
+      sleep 0.02
+    done
+    mark returned yes || fail 5 'the mark could not be written' ;;
   end-switchover)
     rm -f "$state/switchover"
     synced "$state" ;;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConninfo, publicConninfo, quoteConninfo, quoteSetting, reduceConninfo, unquoteSetting } from './conninfo.js';
+import { stopDeadlineMsOf } from './perform.js';
 import { readDisk } from './disk.js';
 import { deadProgram, type SettingRow } from './facts-query.js';
 import { settingFacts } from './facts.js';
@@ -186,6 +187,7 @@ describe("the host program's answer", () => {
         freshAgeMs: 1_000,
         stopAgeMs: 500,
         stopMissed: true,
+        returning: false,
         returned: false,
       },
       control: { systemIdentifier: String(2n * 2n ** 32n + 1n), state: 'in-archive-recovery', checkpointLsn: 4_096, timeline: 3 },
@@ -199,5 +201,19 @@ describe("the host program's answer", () => {
       switchover: null,
       installedVersion: null,
     });
+  });
+});
+
+describe('the deadline of a stop', () => {
+  it.each([
+    [undefined, 3_000],
+    ['2000', 2_000],
+    ['60', 60],
+    ['60000', 8_000],
+    ['0', 3_000],
+    ['-5', 3_000],
+    ['soon', 3_000],
+  ])('%s is %s ms', (asked, expected) => {
+    expect(stopDeadlineMsOf(asked === undefined ? {} : { stopDeadlineMs: asked })).toBe(expected);
   });
 });

@@ -23,21 +23,27 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
     now: session.target.now,
     pause: (ms) => delay(ms),
     observe: async (deadlineMs) => (last = await observePostgres(session, deadlineMs)),
-    nextAct: (snapshot) => nextAct(snapshot, goal),
+    nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - session.target.now() }),
     perform: (act, key, deadlineMs) => performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs }),
     summary: summarise,
   };
 }
 
-/** Parameters are checked when a plan is made; one that cannot be used falls back to the default, never to "no limit". */
 function goalOf(target: ClusterTarget, request: VerbRequest): PostgresGoal {
-  const asked = Number(request.parameters['stopDeadlineMs'] ?? DEFAULT_STOP_DEADLINE_MS);
-  const usable = Number.isFinite(asked) && asked >= 100;
   return {
     verb: request.verb,
     node: request.node,
     key: request.key,
-    stopDeadlineMs: Math.min(usable ? asked : DEFAULT_STOP_DEADLINE_MS, LONGEST_STOP_DEADLINE_MS),
+    stopDeadlineMs: stopDeadlineMsOf(request.parameters),
     canRepoint: target.secrets['replication'] !== undefined,
   };
+}
+
+/**
+ * What the plan asked for, never longer: a short budget makes a stop that is missed, not a long one. One that is no
+ * number falls back to the default, never to "no limit". Milliseconds.
+ */
+export function stopDeadlineMsOf(parameters: Readonly<Record<string, string>>): number {
+  const asked = Number(parameters['stopDeadlineMs'] ?? DEFAULT_STOP_DEADLINE_MS);
+  return Math.min(asked > 0 ? asked : DEFAULT_STOP_DEADLINE_MS, LONGEST_STOP_DEADLINE_MS);
 }

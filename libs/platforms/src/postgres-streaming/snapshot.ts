@@ -79,6 +79,8 @@ export interface SwitchoverMark {
   readonly stopAgeMs: number | null;
   /** The stop did not end within its deadline. */
   readonly stopMissed: boolean;
+  /** The old active node is being started again: its start was decided and may have failed or been cut off. */
+  readonly returning?: boolean;
   /** The old active node was started again instead of being replaced: this switchover is over. */
   readonly returned: boolean;
 }
@@ -146,6 +148,8 @@ export interface PostgresGoal {
   readonly key: string;
   /** The longest that the active node's stop may take before it is started again. */
   readonly stopDeadlineMs: number;
+  /** Time left until the verb's deadline, at this look; left out: no deadline. */
+  readonly remainingMs?: number;
   /** A login for standbys is known, so any node can be pointed at any other. */
   readonly canRepoint: boolean;
 }
@@ -186,5 +190,7 @@ export type PostgresAct =
       readonly node: string;
       readonly systemIdentifier: string;
       readonly timeline: number;
+      /** Where its replay stood still: a standby that has replayed more since is fed by somebody who writes. */
+      readonly replayedLsn: number | null;
     }
   | { readonly act: 'end-switchover'; readonly host: string; readonly node: string };

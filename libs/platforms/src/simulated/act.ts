@@ -72,7 +72,7 @@ export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
     case 'checkpoint':
       return done(checkpoint(world, node));
     case 'return-active':
-      return done(beginStart(unmarkStandby(changeMark(world, node, { returned: true }), node), node));
+      return done(beginStart(unmarkStandby(changeMark(world, node, { returning: true }), node), node));
     case 'promote':
       return checked(promote(world, node), 'it is not in recovery');
     case 'end-switchover':
@@ -99,6 +99,7 @@ function record(world: World, act: Extract<PostgresAct, { act: 'record-position'
       freshAtMs: world.nowMs,
       stopAtMs: null,
       stopMissed: false,
+      returning: false,
       returned: false,
     }),
   );

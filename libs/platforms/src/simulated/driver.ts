@@ -80,7 +80,7 @@ function engineFor(
     now: target.now,
     pause: (ms) => Promise.resolve(void worlds.pass(definition, ms)),
     observe: () => Promise.resolve(look(target)),
-    nextAct: (snapshot) => nextAct(snapshot, goal),
+    nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - target.now() }),
     perform: (act, key, deadlineMs) => perform(worlds, target, request, { act, key, deadlineMs }),
     summary: summarise,
   };
