@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { checkOut } from './checkout.js';
 import type { Duty } from './api.js';
 
 interface Holder {
@@ -11,7 +12,7 @@ interface Holder {
  * leases must be taken after the row's lock, not with the snapshot from before it.
  */
 export async function takeDuty(pool: pg.Pool, schema: string, holder: Holder): Promise<Duty | undefined> {
-  const client = await pool.connect();
+  const client = await checkOut(pool);
   let broken: Error | undefined;
   try {
     await client.query('begin');

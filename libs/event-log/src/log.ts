@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { checkOut } from './checkout.js';
 import type { AppendRequest, AppendResult, EventLog, EventMetadata, StoredEvent, Verification } from './api.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { EVENT_COLUMNS, type EventRow, storedEvent } from './row.js';
@@ -109,7 +110,7 @@ export class PgEventLog implements EventLog {
 
   /** A connection of its own for long reads: one that broke off in the middle is not given back for reuse. */
   private async withClient<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
-    const client = await this.options.pool.connect();
+    const client = await checkOut(this.options.pool);
     try {
       const result = await work(client);
       client.release();

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
+import { checkOut } from './checkout.js';
 import type { Store, StoredEvent } from './api.js';
 import { moveCheckpointSql } from './duty.js';
 import { StoreUnavailable } from './errors.js';
@@ -39,7 +40,7 @@ export function typeormTransactions(dataSource: DataSource): Transactions<Entity
 export function poolTransactions(pool: pg.Pool): Transactions<pg.ClientBase> {
   return {
     run: async (work) => {
-      const client = await pool.connect();
+      const client = await checkOut(pool);
       let broken: Error | undefined;
       try {
         await client.query('begin');

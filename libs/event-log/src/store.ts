@@ -9,6 +9,8 @@ import { checkMigrated } from './migrate.js';
 
 const POOL_SIZE = 10;
 const POOL_WAIT_MS = 10_000;
+/** Longer than any statement timeout of the roles: only a server that has gone without a word is given up by it. */
+const QUERY_LIMIT_MS = 60_000;
 
 export interface OpenStoreOptions {
   /** URL of the service's role. */
@@ -38,7 +40,8 @@ async function identityOf(pool: pg.Pool, schema: string): Promise<string> {
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const schema = schemaName(options.schema);
   const connection = { connectionString: options.connectionString, application_name: `understudy-${schema}`, keepAlive: true };
-  const pool = new pg.Pool({ ...connection, max: options.poolSize ?? POOL_SIZE, connectionTimeoutMillis: POOL_WAIT_MS });
+  const limits = { connectionTimeoutMillis: POOL_WAIT_MS, query_timeout: QUERY_LIMIT_MS };
+  const pool = new pg.Pool({ ...connection, ...limits, max: options.poolSize ?? POOL_SIZE });
   // An idle connection that dies is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined);
   const incarnation = uuidv7();
