@@ -39,6 +39,8 @@ export interface VerbEngine<S, A extends NamedAct> {
 export const ACT_LIMIT_MS = 10_000;
 const OBSERVE_LIMIT_MS = 5_000;
 const JOURNAL_LIMIT_MS = 3_000;
+/** Journals keep whole seconds, and a killed act needs a moment to be gone. */
+const CLOCK_GRAIN_MS = 2_000;
 const POLL_MS = 25;
 
 interface Progress {
@@ -55,7 +57,8 @@ interface Progress {
 /**
  * Observe, one act, repeat to the deadline. Calling it again with the same key goes on from reality: the numbers used
  * so far are read from the hosts' journals, and an act that was begun and has no recorded end is given its full
- * time before anything else is done.
+ * time before anything else is done. That holds for every act of the same rollout (the key's first part): an earlier
+ * attempt's, or an earlier owner's, would otherwise end in the middle of this one.
  */
 export async function runVerb<S, A extends NamedAct>(engine: VerbEngine<S, A>, request: VerbRequest): Promise<VerbResult> {
   const progress: Progress = {
@@ -99,7 +102,7 @@ async function follow<S, A extends NamedAct>(
   }
 }
 
-/** True while an act of this step may still be running somewhere, or the journal of the act's host is unread. */
+/** True while an act of this rollout may still be running somewhere, or the journal of the act's host is unread. */
 async function mustWait<S, A extends NamedAct>(
   engine: VerbEngine<S, A>,
   key: string,
@@ -131,7 +134,8 @@ async function act<S, A extends NamedAct>(
   const begunAt = engine.now();
   const outcome = await engine.perform(next.act, key, Math.min(ACT_LIMIT_MS, Math.max(1, request.deadlineAt - begunAt)));
   if (outcome.status === 'fenced') return unknown('fenced', fencedReason(host, outcome.seen), progress);
-  if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: begunAt + ACT_LIMIT_MS });
+  // Counted from now: an answer that did not come in time says nothing about when the host began.
+  if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: engine.now() + ACT_LIMIT_MS });
   progress.lastWhy = `${name} on ${host}: ${outcome.detail}`;
   const report = { act: name, host, tookMs: engine.now() - begunAt, detail: outcome.detail };
   progress.acts.push(report);
@@ -152,24 +156,40 @@ async function readJournals<S, A extends NamedAct>(
   slugs: ReadonlySet<string>,
 ): Promise<void> {
   const hosts = engine.hosts.filter((host) => slugs.has(host.definition.slug));
+  const rollout = `${key.split('/', 1)[0] as string}/`;
   await Promise.all(
     hosts.map(async ({ definition, journal }) => {
-      const read = await journal.entries(`${key}/`, JOURNAL_LIMIT_MS);
+      const read = await journal.entries(rollout, JOURNAL_LIMIT_MS);
       if (read.status === 'unknown') return;
       progress.unread.delete(definition.slug);
       progress.open.delete(definition.slug);
-      for (const entry of read.entries) note(entry, definition.slug, key, progress, engine.now());
+      for (const entry of read.entries.filter((candidate) => candidate.key.startsWith(`${key}/`)))
+        count(entry, definition.slug, key, progress);
+      const reachedMs = reachedBy(read.entries);
+      for (const entry of read.entries) note(entry, definition.slug, reachedMs, progress, engine.now());
     }),
   );
 }
 
-function note(entry: JournalEntry, host: string, key: string, progress: Progress, nowMs: number): void {
+function count(entry: JournalEntry, host: string, key: string, progress: Progress): void {
   const [name, number] = entry.key.slice(key.length + 1).split('/');
   if (name === undefined || number === undefined) return;
   const used = `${host} ${name}`;
   progress.used.set(used, Math.max(progress.used.get(used) ?? 0, Number(number)));
-  if (entry.ended !== undefined) progress.open.delete(entry.key);
-  // Clocks of hosts are not compared with ours: an act without an end gets its whole time from when it was first seen.
+}
+
+/** The latest time that the host's own clock is known to have reached. */
+function reachedBy(entries: readonly JournalEntry[]): number {
+  return Math.max(0, ...entries.flatMap(({ begunAt, ended }) => [Date.parse(begunAt), Date.parse(ended?.at ?? begunAt)]));
+}
+
+/**
+ * Clocks of hosts are not compared with ours: an act without an end gets its whole time from when it was first seen,
+ * unless a later entry of the same host shows that this time is over.
+ */
+function note(entry: JournalEntry, host: string, reachedMs: number, progress: Progress, nowMs: number): void {
+  const isOver = entry.ended !== undefined || reachedMs - Date.parse(entry.begunAt) > ACT_LIMIT_MS + CLOCK_GRAIN_MS;
+  if (isOver) progress.open.delete(entry.key);
   else if (!progress.open.has(entry.key)) progress.open.set(entry.key, { host, untilMs: nowMs + ACT_LIMIT_MS });
 }
 
