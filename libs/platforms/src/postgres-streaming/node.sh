@@ -41,6 +41,14 @@ find_postmaster() {
   [ -r "$data/postmaster.pid" ] || return 1
   { IFS= read -r pid && IFS= read -r lock_data; } <"$data/postmaster.pid" || true
   case $pid in '' | *[!0-9]*) pid=''; return 1 ;; esac
+  # A pid file that a kill or a power cut left behind may name another cluster's postmaster by now. A postmaster's working
+  # folder is its data folder; dash, ash and bash know -ef. Where it cannot be read, its own word in the file has to do.
+  # shellcheck disable=SC3013
+  if [ -e "/proc/$pid/cwd" ]; then
+    [ "/proc/$pid/cwd" -ef "$data" ] || { pid=''; return 1; }
+  else
+    [ "$lock_data" -ef "$data" ] || { pid=''; return 1; }
+  fi
   case $(ps -o stat= -o args= -p "$pid" 2>/dev/null) in
     '' | Z*) pid=''; return 1 ;;
     *postgres*) return 0 ;;
@@ -104,27 +112,32 @@ stop_service() {
 
 # set_lines NAMES: drops these settings from postgresql.auto.conf and appends standard input. Safe while the server runs:
 # the file is replaced by a rename and read only at start and reload.
+# Not complete (a full disk): the file stays as it was, and nothing after it is done.
 set_lines() {
-  { grep -v -E "^[[:space:]]*($1)[[:space:]]*=" "$auto" 2>/dev/null; cat; } >"$auto.new"
-  give "$auto.new"
-  synced "$auto.new" && mv -f "$auto.new" "$auto" && synced "$data"
+  { { [ ! -e "$auto" ] || grep -v -E "^[[:space:]]*($1)[[:space:]]*=" "$auto" || [ $? = 1 ]; } && cat; } >"$auto.new" &&
+    give "$auto.new" && synced "$auto.new" && mv -f "$auto.new" "$auto" && synced "$data" && return 0
+  rm -f "$auto.new"
+  fail 5 'the settings could not be written'
 }
 
 reload() { if find_postmaster; then kill -HUP "$pid"; fi; }
 
 # mark FIELD VALUE...: replaces these fields of the switchover mark, keeps the others.
 mark() {
-  { [ ! -e "$state/switchover" ] || cat "$state/switchover"; while [ $# -gt 0 ]; do printf '%s=%s\n' "$1" "$2"; shift 2; done; } |
+  # What cannot be read whole must not be replaced by less.
+  before=''
+  [ ! -e "$state/switchover" ] || before=$(cat "$state/switchover") || fail 5 'the mark could not be read'
+  { [ -z "$before" ] || printf '%s\n' "$before"; while [ $# -gt 0 ]; do printf '%s=%s\n' "$1" "$2"; shift 2; done; } |
     awk -F= '{ value[$1] = $0; if (!($1 in seen)) { order[++n] = $1; seen[$1] = 1 } } END { for (i = 1; i <= n; i++) print value[order[i]] }' |
-    put "$state/switchover"
+    put "$state/switchover" || fail 5 'the mark could not be written'
 }
 
 # Standard input is the password file for standbys (empty: keep what there is), $1 the settings that point at the upstream.
 point() {
-  cat >"$data/understudy.pgpass.new"
+  cat >"$data/understudy.pgpass.new" || fail 5 'the password file could not be written'
   if [ -s "$data/understudy.pgpass.new" ]; then
-    give "$data/understudy.pgpass.new"
-    mv -f "$data/understudy.pgpass.new" "$data/understudy.pgpass"
+    give "$data/understudy.pgpass.new" && synced "$data/understudy.pgpass.new" &&
+      mv -f "$data/understudy.pgpass.new" "$data/understudy.pgpass" || fail 5 'the password file could not be written'
   else
     rm -f "$data/understudy.pgpass.new"
   fi
@@ -156,7 +169,7 @@ observe() {
   sed -n -E 's/^[[:space:]]*(primary_conninfo|primary_slot_name)[[:space:]]*=/\1=/p' "$auto" 2>/dev/null
 }
 
-[ "$verb" = observe ] || mkdir -p "$state"
+[ "$verb" = observe ] || mkdir -p "$state" || fail 5 "there is no folder $state, and it cannot be made"
 case $verb in
   observe) observe "$@" ;;
   start)
@@ -165,28 +178,32 @@ case $verb in
     stop_service INT "$1" || fail 4 'it is still stopping' ;;
   mark-drained)
     # The mark first: without it nobody would know who switched autostart off.
-    { date -u +%Y-%m-%dT%H:%M:%SZ; [ ! -e "$autostart" ] || echo autostart; } | { [ -e "$state/drained" ] && cat >/dev/null || put "$state/drained"; }
-    rm -f "$autostart"
+    if [ ! -e "$state/drained" ]; then
+      { date -u +%Y-%m-%dT%H:%M:%SZ; [ ! -e "$autostart" ] || echo autostart; } | put "$state/drained" ||
+        fail 5 'the mark could not be written'
+    fi
+    rm -f "$autostart" || fail 5 'the file that starts it at boot could not be removed'
     synced "$(dirname "$autostart")" ;;
   release)
     [ -e "$state/drained" ] || exit 0
-    ! grep -q '^autostart$' "$state/drained" || put "$autostart" </dev/null
+    if grep -q '^autostart$' "$state/drained"; then
+      put "$autostart" </dev/null || fail 5 'the file that starts it at boot could not be written'
+    fi
     rm -f "$state/drained"
     synced "$state" ;;
   repoint)
-    point "$1"
+    point "$1" || exit 5
     reload ;;
   mark-standby)
     ! find_postmaster || fail 3 'PostgreSQL runs here: it was started by somebody else'
-    point "$1"
-    : >"$data/standby.signal"
-    give "$data/standby.signal"
-    synced "$data/standby.signal" "$data"
+    point "$1" || exit 5
+    { : >"$data/standby.signal"; } && give "$data/standby.signal" && synced "$data/standby.signal" "$data" ||
+      fail 5 'the signal of a standby could not be written'
     # A start after this look finds the signal. One before it is seen here, and nothing is promoted then.
     ! find_postmaster || fail 3 'PostgreSQL was started by somebody else in this moment' ;;
   unmark-standby)
     find_postmaster || fail 3 'PostgreSQL does not run here'
-    rm -f "$data/standby.signal"
+    rm -f "$data/standby.signal" || fail 5 'the signal of a standby could not be removed'
     synced "$data" ;;
   record-position)
     # Where the WAL is now; what is written after it has to be confirmed by everybody.
@@ -205,7 +222,7 @@ case $verb in
       # Somebody else started it, perhaps as a standby: look again.
       grep -q '^returning=yes$' "$state/switchover" 2>/dev/null && [ ! -e "$data/standby.signal" ] || exit 0
     else
-      mark returning yes || fail 5 'the mark could not be written'
+      mark returning yes
       rm -f "$data/standby.signal" || fail 5 'the signal of a standby could not be removed'
       synced "$data"
       start_service || fail 4 'it could not be started'
@@ -216,20 +233,23 @@ case $verb in
       [ "$turns" -lt 100 ] && find_postmaster || fail 4 'it does not serve yet'
       sleep 0.02
     done
-    mark returned yes || fail 5 'the mark could not be written' ;;
+    mark returned yes ;;
   end-switchover)
     rm -f "$state/switchover"
     synced "$state" ;;
   relax-synchronous)
     # The old lines first, and only once: what a repeated call finds is already relaxed.
     if [ ! -e "$state/relaxed" ]; then
-      grep -E '^[[:space:]]*synchronous_standby_names[[:space:]]*=' "$auto" 2>/dev/null | put "$state/relaxed.lines"
-      printf '%s\n' "$1" | put "$state/relaxed"
+      if [ -e "$auto" ]; then lines=$(grep -E '^[[:space:]]*synchronous_standby_names[[:space:]]*=' "$auto") || [ $? = 1 ]; else lines=''; fi ||
+        fail 5 'the settings could not be read'
+      { [ -z "$lines" ] || printf '%s\n' "$lines"; } | put "$state/relaxed.lines" && printf '%s\n' "$1" | put "$state/relaxed" ||
+        fail 5 'what the setting was could not be written'
     fi
-    printf "synchronous_standby_names = '%s'\n" "$2" | set_lines synchronous_standby_names
+    printf "synchronous_standby_names = '%s'\n" "$2" | set_lines synchronous_standby_names || exit 5
     reload ;;
   restore-synchronous)
     [ -e "$state/relaxed" ] || exit 0
+    [ -r "$state/relaxed.lines" ] || fail 5 "what synchronous_standby_names was is gone ($state/relaxed.lines): set it by hand, then write that file"
     set_lines synchronous_standby_names <"$state/relaxed.lines"
     reload
     rm -f "$state/relaxed" "$state/relaxed.lines"

@@ -86,6 +86,16 @@ describe('the general picture', () => {
     ]);
   });
 
+  it('of a node that is named by a relaxed setting: it is not released', () => {
+    const keeper = node('a', answers, { relaxedFor: 'b' });
+    const seen = summarise(given(keeper, standby('b', 'a'), standby('c', 'a')));
+    expect(seen.nodes.map(({ node: name, electable }) => [name, electable])).toEqual([
+      ['a', true],
+      ['b', false],
+      ['c', true],
+    ]);
+  });
+
   it.each<[string, PostgresNode, object]>([
     [
       'stopped',

@@ -49,7 +49,7 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
     roles: role === undefined ? {} : { [snapshot.database]: role },
     writable: isKnown(node) ? isWritable(node) : null,
     joined: isWritable(node) || (active !== undefined && streamsFrom(node, active)),
-    electable: disk !== undefined && !disk.drained,
+    electable: disk !== undefined && !disk.drained && !isRelaxedFor(snapshot, node),
     promotion: promotionOf(snapshot, node),
     lag: bytes === null ? null : { bytes, ceilingBytes: snapshot.lagCeilingBytes },
     versions: { postgresql: { installed: disk?.installedVersion ?? null, running: server?.version ?? null } },
@@ -57,6 +57,11 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
     timeline: server?.timeline ?? disk?.control?.timeline ?? null,
     bootId: disk?.bootId ?? null,
   };
+}
+
+/** Commits were told not to wait for this node, and nobody has taken that back yet: its release is not over. */
+function isRelaxedFor(snapshot: PostgresSnapshot, node: PostgresNode): boolean {
+  return snapshot.nodes.some((keeper) => diskOf(keeper)?.relaxedFor === node.node);
 }
 
 function availabilityOf(node: PostgresNode): Availability {

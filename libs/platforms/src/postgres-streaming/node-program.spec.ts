@@ -1,0 +1,126 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+/** The host program on a folder that only looks like PostgreSQL's: what it writes, and what it does when it cannot. */
+const program = new URL('./node.sh', import.meta.url).pathname;
+const SETTINGS = "port = 5433\nsynchronous_standby_names = 'b'\nprimary_slot_name = 'old'\n";
+let root = '';
+let started: ChildProcess[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'understudy-node-program-'));
+  for (const folder of ['data', 'bin', 'other', 'state']) mkdirSync(at(folder));
+  writeFileSync(at('data/postgresql.auto.conf'), SETTINGS);
+  writeFileSync(at('autostart'), '');
+});
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  started = [];
+  rmSync(root, { recursive: true });
+});
+
+const at = (path: string): string => join(root, path);
+const read = (path: string): string => readFileSync(at(path), 'utf8');
+/** Writing there fails, also for root. */
+const blocked = (path: string): void => void mkdirSync(at(`${path}.new`));
+
+function run(verb: string, ...args: readonly string[]): { readonly code: number | null; readonly said: string } {
+  const argv = [program, verb, 'data', 'bin', 'log', 'autostart', '/dev/null', 'state', 'pg_ctl', ...args];
+  const { status, stderr, stdout } = spawnSync('sh', argv, { cwd: root, encoding: 'utf8', input: '' });
+  return { code: status, said: stdout + stderr };
+}
+
+/** A process that calls itself postgres, in this folder. */
+function postgresIn(folder: string): number {
+  const child = spawn('sleep', ['60'], { argv0: 'postgres', cwd: at(folder), stdio: 'ignore' });
+  started.push(child);
+  return child.pid as number;
+}
+
+const pidFile = (pid: number): string => `${pid}\n${at('data')}\n1\n5433\n\n\n\nready   \n`;
+const pgCtl = (text: string): void => writeFileSync(at('bin/pg_ctl'), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+
+describe('whose postmaster it is', () => {
+  it('is told by the folder that it works in: one of another cluster under an old number is not ours', () => {
+    writeFileSync(at('data/postmaster.pid'), pidFile(postgresIn('data')));
+    expect(run('observe').said).toContain('process=yes');
+    const foreign = postgresIn('other');
+    writeFileSync(at('data/postmaster.pid'), pidFile(foreign));
+    expect(run('observe').said).toContain('process=no');
+    expect(run('stop-at-once', '100').code).toBe(0);
+    expect(process.kill(foreign, 0)).toBe(true);
+  });
+});
+
+describe('a file that cannot be written', () => {
+  it('leaves the settings as they were, and what follows undone', () => {
+    blocked('data/postgresql.auto.conf');
+    expect(run('repoint', "primary_slot_name = 'new'").code).toBe(5);
+    expect(run('mark-standby', "primary_slot_name = 'new'").code).toBe(5);
+    expect(existsSync(at('data/standby.signal'))).toBe(false);
+    expect(run('relax-synchronous', 'b', '').code).toBe(5);
+    expect(read('data/postgresql.auto.conf')).toBe(SETTINGS);
+  });
+
+  it('stops no active node without its mark', () => {
+    const pid = postgresIn('data');
+    writeFileSync(at('data/postmaster.pid'), pidFile(pid));
+    blocked('state/switchover');
+    expect(run('stop-active', '100').code).toBe(5);
+    expect(process.kill(pid, 0)).toBe(true);
+  });
+
+  it('keeps a node starting at boot while the mark that says so is not there', () => {
+    blocked('state/drained');
+    expect(run('mark-drained').code).toBe(5);
+    expect(existsSync(at('autostart'))).toBe(true);
+    rmSync(at('state/drained.new'), { recursive: true });
+    expect(run('mark-drained').code).toBe(0);
+    expect(existsSync(at('autostart'))).toBe(false);
+    expect(run('release').code).toBe(0);
+    expect(existsSync(at('autostart'))).toBe(true);
+  });
+
+  it('relaxes nothing that could not be restored, and forgets nothing that was not', () => {
+    blocked('state/relaxed.lines');
+    expect(run('relax-synchronous', 'b', '').code).toBe(5);
+    expect(read('data/postgresql.auto.conf')).toBe(SETTINGS);
+    rmSync(at('state/relaxed.lines.new'), { recursive: true });
+    expect(run('relax-synchronous', 'b', '').code).toBe(0);
+    expect(read('data/postgresql.auto.conf')).toContain("synchronous_standby_names = ''");
+    const lines = read('state/relaxed.lines');
+    rmSync(at('state/relaxed.lines'));
+    expect(run('restore-synchronous').code).toBe(5);
+    expect(existsSync(at('state/relaxed'))).toBe(true);
+    writeFileSync(at('state/relaxed.lines'), lines);
+    expect(run('restore-synchronous').code).toBe(0);
+    expect(read('data/postgresql.auto.conf')).toContain("synchronous_standby_names = 'b'");
+    expect(existsSync(at('state/relaxed'))).toBe(false);
+  });
+});
+
+describe('the way back', () => {
+  it('is marked before, and called over only when the node serves', () => {
+    writeFileSync(at('data/standby.signal'), '');
+    expect(run('record-position', 'r/s', 'b', '0/1', '1').code).toBe(0);
+    pgCtl('exit 1');
+    expect(run('return-active').code).toBe(4);
+    expect(existsSync(at('data/standby.signal'))).toBe(false);
+    expect(read('state/switchover')).toContain('returning=yes');
+    expect(read('state/switchover')).not.toContain('returned');
+    writeFileSync(at('pid'), pidFile(postgresIn('data')));
+    pgCtl(`cp "${at('pid')}" "${at('data/postmaster.pid')}"`);
+    expect(run('return-active').code).toBe(0);
+    expect(read('state/switchover')).toMatch(/key=r\/s[^]*returning=yes\nreturned=yes\n$/);
+  });
+
+  it("does not claim a start that was somebody else's", () => {
+    run('record-position', 'r/s', 'b', '0/1', '1');
+    writeFileSync(at('data/postmaster.pid'), pidFile(postgresIn('data')));
+    expect(run('return-active').code).toBe(0);
+    expect(read('state/switchover')).not.toContain('return');
+  });
+});
