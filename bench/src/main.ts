@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { append } from './append.js';
 import { type Benchmark, type Report, isMet } from './benchmark.js';
 import { replay } from './replay.js';
+import { rest } from './rest.js';
 
 /** Every benchmark there is. Add yours here. */
-const BENCHMARKS: readonly Benchmark[] = [append, replay];
+const BENCHMARKS: readonly Benchmark[] = [append, replay, rest];
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -25,7 +25,6 @@ import { Windows } from './use-cases/windows.js';
 
 export const ORCHESTRATOR_TOPIC = 'understudy.orchestrator.v1';
 const DATA_SOURCE_POOL = 5;
-const READ_YOUR_WRITES_MS = 2_000;
 const START_LIMIT_MS = 60_000;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
@@ -122,11 +121,6 @@ export class Orchestrator {
     await Promise.all(this.projections.map((projection) => projection.stop()));
     await this.targets.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
-  }
-
-  /** Waits until lists show what was just written; a slow projection delays nobody for long. */
-  async written(): Promise<void> {
-    await Promise.all(this.projections.map((projection) => projection.caughtUp(READ_YOUR_WRITES_MS).catch(() => undefined)));
   }
 
   private runner(projection: Projection<EntityManager>): ProjectionRunner<EntityManager> {

@@ -1,5 +1,7 @@
+import type { ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
-import { afterFailure, givingUp, remains, type Way } from './recovery.js';
+import { remains } from './left-behind.js';
+import { afterFailure, givingUp, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RolloutResult, RolloutState, StepState } from './rollout.js';
 import { atSafePoint, inFlight, nextPlanned, openFailure, reasonOf, unknownStep, type Going } from './state.js';
@@ -87,8 +89,9 @@ function beforeNext(state: Going, nowMs: number): Conclusion {
 export function honestResult(
   state: RolloutState,
   result: RolloutResult,
+  snapshot: ClusterSnapshot | null,
 ): { readonly result: RolloutResult; readonly remains: ReturnType<typeof remains> } {
-  const left = remains(state);
+  const left = remains(state, snapshot);
   return left.length > 0 ? { result: 'needs-attention', remains: left } : { result, remains: left };
 }
 

@@ -1,18 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { definitionOf, Owner, plannedOf, planOf, World } from './fixtures/contract.js';
+import { definitionOf, Owner, plannedOf, planOf, World, type Fate } from './fixtures/contract.js';
 import { isoOf } from './time.js';
 
-function ownerOf(nodes: number, before?: ConstructorParameters<typeof Owner>[0]['before']): Owner {
+/** Whole rollouts per property: each run is a few hundred moves, and every order in it is judged twice. */
+const CRASH_RUNS = 80;
+const ABORT_RUNS = 60;
+const HOLD_RUNS = 30;
+
+function ownerOf(nodes: number, before?: ConstructorParameters<typeof Owner>[0]['before'], actsInside = 1): Owner {
   const world = new World(nodes);
   const plan = planOf({ cluster: definitionOf(nodes), snapshot: world.snapshot() });
   const planned = plannedOf({ cluster: definitionOf(nodes), plan });
-  return new Owner({ world, planned, ...(before === undefined ? {} : { before }) });
+  return new Owner({ world, planned, actsInside, ...(before === undefined ? {} : { before }) });
 }
 
 /** Before the intent is appended, between intent and act, after the act and before its outcome: by the number of the move. */
 const moments = fc.uniqueArray(
-  fc.record({ move: fc.integer({ min: 0, max: 120 }), fate: fc.constantFrom('crash' as const, 'crash-after' as const) }),
+  fc.record({
+    move: fc.integer({ min: 0, max: 120 }),
+    fate: fc.constantFrom('crash' as const, 'crash-inside' as const, 'crash-after' as const),
+  }),
   {
     maxLength: 8,
     selector: (moment) => moment.move,
@@ -22,15 +30,21 @@ const moments = fc.uniqueArray(
 describe('a process that dies', () => {
   it('at any move, any number of times: the rollout ends succeeded, and no key acts twice', () => {
     fc.assert(
-      fc.property(moments, fc.integer({ min: 2, max: 5 }), (crashes, nodes) => {
+      fc.property(moments, fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 3 }), (crashes, nodes, actsInside) => {
         let count = 0;
-        const owner = ownerOf(nodes, () => crashes.find((crash) => crash.move === count++)?.fate);
+        const fateNow = (): Fate | undefined => {
+          const moveNow = count++;
+          return crashes.find((crash) => crash.move === moveNow)?.fate;
+        };
+        const owner = ownerOf(nodes, fateNow, actsInside);
         owner.run();
         expect(owner.state.closed?.result).toBe('succeeded');
         expect(new Set(owner.world.journal).size).toBe(owner.world.journal.length);
+        expect(owner.outcomes().filter((outcome) => /switchover.*(failed|unknown)/.test(outcome))).toEqual([]);
+        expect([...owner.world.nodes.values()].every((node) => node.joined && node.electable)).toBe(true);
         expect([...owner.world.nodes.values()].map((node) => node.installed)).toEqual(Array(nodes).fill('17.10'));
       }),
-      { numRuns: 150 },
+      { numRuns: CRASH_RUNS },
     );
   });
 
@@ -82,7 +96,7 @@ describe('a person who aborts', () => {
         expect(nodesNow.filter((node) => node.active)).toHaveLength(1);
         expect(nodesNow.every((node) => node.joined && node.electable)).toBe(true);
       }),
-      { numRuns: 120 },
+      { numRuns: ABORT_RUNS },
     );
   });
 
@@ -103,7 +117,7 @@ describe('a person who aborts', () => {
         }
         expect(owner.state.closed?.result).toBe('succeeded');
       }),
-      { numRuns: 60 },
+      { numRuns: HOLD_RUNS },
     );
   });
 });

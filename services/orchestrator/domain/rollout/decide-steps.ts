@@ -189,7 +189,7 @@ export function closedEvent(
   return {
     type: 'RolloutClosed',
     data: {
-      ...honestResult(state, result),
+      ...honestResult(state, result, snapshot),
       reason,
       at,
       interruption: measurementOf(state),

@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { ADA, World, definitionOf, drive, inputsOf, of, planOf, plannedOf, withPlaybook, PLAYBOOK } from './fixtures/contract.js';
+import {
+  ADA,
+  World,
+  definitionOf,
+  drive,
+  inputsOf,
+  of,
+  once,
+  planOf,
+  plannedOf,
+  withPlaybook,
+  PLAYBOOK,
+} from './fixtures/contract.js';
 import { isoOf } from './time.js';
 
 describe('when a step fails', () => {
@@ -122,8 +134,12 @@ describe('when a step fails', () => {
 
   it('a way back that fails itself is left to a person, and an abort then says what remains', () => {
     const world = new World(2);
-    world.badReleases = ['b:17.10', 'b:17.9'];
-    const owner = drive({ world });
+    world.badReleases = ['b:17.10'];
+    const before = once(
+      (stepId, move) => stepId === '08-patch-b' && move === 'perform',
+      () => (world.badReleases = ['b:17.10', 'b:17.9']),
+    );
+    const owner = drive({ world, before });
     expect(owner.state.held?.reason).toContain('This was on the way back already.');
     owner.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(world.nowMs) });
     owner.run();

@@ -8,6 +8,7 @@ export { evolve } from './evolve.js';
 export * from './gate-table.js';
 export { evaluateGate, evaluateGates, provenNodes } from './gates.js';
 export * from './invariants.js';
+export * from './left-behind.js';
 export * from './move.js';
 export * from './not-required.js';
 export * from './observation.js';

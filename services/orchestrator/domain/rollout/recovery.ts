@@ -2,7 +2,7 @@ import { totalMs } from './budget.js';
 import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './plan-steps.js';
 import type { Plan, PlannedStep } from './plan.js';
-import type { Recovery, RolloutResult, RolloutState, StepState } from './rollout.js';
+import type { Recovery, RolloutResult, StepState } from './rollout.js';
 import { nodeOf, reasonOf, type Going } from './state.js';
 
 /**
@@ -132,23 +132,4 @@ function takenBack(state: Going, node: string): StepDraft[] {
 function undoing(step: StepState, node: string): StepDraft {
   const { item, fromVersion } = step.step as Required<PlannedStep>;
   return { kind: 'unpatch', phase: 'recovery', node, item, toVersion: fromVersion };
-}
-
-/** What is left behind now, each with what mends it; empty = nothing. */
-export function remains(state: RolloutState): readonly { readonly what: string; readonly mend: string }[] {
-  return [
-    ...state.out.map(({ node, stage }) => ({
-      what: `${node} is out of service (${stage}).`,
-      mend: `Start ${node} as a standby of the serving node, see it replicate, then make it electable again.`,
-    })),
-    ...state.steps
-      .filter((step) => step.status === 'unknown')
-      .map((step) => ({
-        what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`,
-        mend: 'Look at the node and at the job log on its host; bring it to one state or the other.',
-      })),
-    ...(state.probeRunning
-      ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }]
-      : []),
-  ];
 }

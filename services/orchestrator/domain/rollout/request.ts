@@ -27,7 +27,13 @@ export function stepRequest(state: Going, next: StepState, order: StepOrder): St
     deadlineAt: later(order.at, step.deadlineMs),
     incarnation: order.incarnation,
     at: order.at,
-    evidence: order.snapshot === null ? {} : { observedAt: order.snapshot.observedAt, ...rules.remember?.(order.snapshot, step) },
+    evidence:
+      order.snapshot === null
+        ? {}
+        : {
+            observedAt: order.snapshot.observedAt,
+            ...rules.remember?.(order.snapshot, step, next.requested?.evidence ?? null),
+          },
   };
 }
 

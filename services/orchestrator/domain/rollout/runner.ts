@@ -209,7 +209,7 @@ interface Open {
   readonly nowMs: number;
 }
 
-/** Asked for by this incarnation and not done yet: do it. Everything else begins with a look. */
+/** Asked for by this incarnation and not done yet: do it. Everything else begins with a look; a verb is then gone on with. */
 function openStep(open: Open): Move {
   const { state, requested, memory, nowMs } = open;
   const { step } = open.step;
@@ -218,6 +218,7 @@ function openStep(open: Open): Move {
   const seen = lookFor(state, memory, requested.key);
   if (seen === null) return { move: 'observe', step, requested, because: 'What became of the step decides what comes next.' };
   const goal = STEP_RULES[step.kind].goal(seen, state, step);
+  if (resumes(open, goal, seen)) return { move: 'perform', step, requested };
   if (goal.goal !== 'unclear') return outcome(open, goal, seen);
   if (msOf(seen.at) <= msOf(requested.deadlineAt)) {
     return lookAgain(
@@ -232,6 +233,18 @@ function openStep(open: Open): Move {
   // Aborted, and recorded as unknown already: the rollout closes with what remains.
   const told = open.step.status === 'unknown' && state.abortRequested !== null;
   return told ? concludeMove(state, memory, nowMs) : outcome(open, goal, seen);
+}
+
+/**
+ * Verbs are goals: asked for again under the same key, one goes on where reality is, and every act of it is entered in the
+ * hosts' journals. So what an incarnation before this one, or a freeze, left half done is brought to its end under its own
+ * deadline; only after that is it a failed attempt, or cannot be told.
+ */
+function resumes(open: Open, goal: Goal, seen: Observation): boolean {
+  const { ask, deadlineAt } = open.requested;
+  if (ask.ask !== 'verb' || goal.goal === 'met' || open.nowMs >= msOf(deadlineAt)) return false;
+  const said = seen.performed;
+  return !performed(open) || (said?.status === 'unknown' && said.cause === 'frozen');
 }
 
 function performed(open: Open): boolean {

@@ -78,6 +78,8 @@ export class Documents {
       command: { type: 'DefinePatchSet', patchSet, sources: this.sources, by: personOf(metadata.actor), at: this.at() },
       metadata,
       codec: patchSetCodec,
+      // A new id has no stream yet; if it has one, the append says so and the stream is read.
+      loaded: { stream: `patch-set/${patchSet.id}`, version: 0, state: patchSetDecider.initial, commands: new Map() },
     });
     const { state, version, repeated } = accepted(result);
     return { patchSet: state.patchSet ?? patchSet, version, repeated };

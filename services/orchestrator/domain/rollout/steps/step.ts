@@ -20,8 +20,11 @@ export interface StepRules {
   ask(step: PlannedStep, state: Going, atMs: number): Ask;
   /** Judges one look. Proves success and decides recovery after a crash: the same function. */
   goal(observation: Observation, state: Going, step: PlannedStep): Goal;
-  /** Facts that the goal will be compared with later (the boot id before a reboot), kept with the request. */
-  remember?(snapshot: ClusterSnapshot, step: PlannedStep): Evidence;
+  /**
+   * Facts that the goal will be compared with later (the boot id before a reboot), kept with the request. `previous`: what the
+   * attempt before kept, null at the first.
+   */
+  remember?(snapshot: ClusterSnapshot, step: PlannedStep, previous: Evidence | null): Evidence;
 }
 
 export function met(evidence: Evidence): Goal {

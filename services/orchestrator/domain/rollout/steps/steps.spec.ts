@@ -101,6 +101,53 @@ describe('a switchover', () => {
   });
 });
 
+describe('the other nodes of a switchover', () => {
+  const about = step('switchover');
+  const requested = (evidence: Record<string, unknown>): Going =>
+    stateOf(
+      [
+        {
+          type: 'StepRequested',
+          data: {
+            stepId: about.stepId,
+            attempt: 1,
+            key: 'k',
+            ask: { ask: 'observe', look: 'snapshot' },
+            deadlineAt: at(60),
+            incarnation: 'i',
+            at: at(1),
+            evidence,
+          },
+        },
+      ],
+      STATE,
+    ) as Going;
+  const stopped = nodeSeen('a', { availability: 'down', joined: false });
+  const lost = nodeSeen('c', { joined: false });
+
+  it('are members again before it is done', () => {
+    const goal = (...nodes: Parameters<typeof seen>[0]): string =>
+      said(judge('switchover', { snapshot: seen(nodes) }, requested({ away: [] })));
+    expect(goal(stopped, activeSeen('b'))).toBe('unmet: b serves, and does not feed a yet.');
+    expect(goal(nodeSeen('a'), activeSeen('b'), lost)).toBe('unmet: b serves, and does not feed c yet.');
+    expect(goal(nodeSeen('a'), activeSeen('b'), nodeSeen('c'))).toBe('met');
+  });
+
+  it('except those that were away before, or are out by a step that brings them back', () => {
+    const snapshot = seen([nodeSeen('a'), activeSeen('b'), lost]);
+    expect(judge('switchover', { snapshot }, requested({ away: ['c'] })).goal).toBe('met');
+    expect(judge('switchover', { snapshot }, { ...requested({}), out: [{ node: 'c', stage: 'drained' }] }).goal).toBe('met');
+    expect(judge('switchover', { snapshot }, requested({})).goal).toBe('unmet');
+  });
+
+  it('are remembered as they were before the first attempt', () => {
+    const snapshot = seen([stopped, nodeSeen('b'), lost]);
+    expect(STEP_RULES.switchover.remember?.(snapshot, about, null)).toEqual({ away: ['a', 'c'] });
+    expect(STEP_RULES.switchover.remember?.(snapshot, about, { away: ['c'] })).toEqual({ away: ['c'] });
+    expect(STEP_RULES.switchover.remember?.(snapshot, about, {})).toEqual({ away: ['a', 'c'] });
+  });
+});
+
 describe('leaving and coming back', () => {
   it('is judged by what the platform says of the node', () => {
     const node = (more: Parameters<typeof nodeSeen>[1]) => ({ snapshot: seen([nodeSeen('b', more)]) });

@@ -1,11 +1,14 @@
 import { activeNode, type ClusterSnapshot } from '@understudy/cluster';
+import { awayBefore, strayed } from '../left-behind.js';
 import type { Goal } from '../observation.js';
+import type { PlannedStep } from '../plan.js';
 import { met, unclear, unmet, writers, type StepRules } from './step.js';
-import { nodeOf } from '../state.js';
+import { nodeOf, stepNamed, type Going } from '../state.js';
 
 /**
- * The workload moves to the step's node. Who serves decides what became of it: the target = done; another node, alone =
- * not moved; nobody, and every node answered = nothing was promoted; anything else cannot be told.
+ * The workload moves to the step's node, and every other node follows it. Who serves decides what became of it: the target,
+ * and all that were members are members again = done; the target, and one is not = half done; another node, alone = not
+ * moved; nobody, and every node answered = nothing was promoted; anything else cannot be told.
  */
 export const switchover: StepRules = {
   kind: 'switchover',
@@ -19,20 +22,23 @@ export const switchover: StepRules = {
     // The old active must have stopped well inside the interruption budget, else it is started again.
     parameters: { stopDeadlineMs: String(Math.floor(state.planned.playbook.phases.interruptionBudgetMs / 2)) },
   }),
+  remember: (snapshot, _step, previous) => awayBefore(snapshot, previous),
   goal: (observation, state, step) => {
     const { snapshot } = observation;
     if (snapshot === undefined) return unclear('The cluster could not be looked at.', { at: observation.at });
-    return whoServes(snapshot, state.planned.workload, nodeOf(step));
+    return whoServes(snapshot, state, step);
   },
 };
 
-function whoServes(snapshot: ClusterSnapshot, workload: string, target: string): Goal {
+function whoServes(snapshot: ClusterSnapshot, state: Going, step: PlannedStep): Goal {
   const writing = writers(snapshot);
-  const active = activeNode(snapshot, workload)?.node ?? null;
-  const evidence = { at: snapshot.observedAt, active, writers: writing, disagreements: snapshot.disagreements };
+  const active = activeNode(snapshot, state.planned.workload)?.node ?? null;
+  const behind = strayed(state, stepNamed(state, step.stepId), snapshot).map((node) => node.node);
+  const evidence = { at: snapshot.observedAt, active, writers: writing, behind, disagreements: snapshot.disagreements };
   if (writing.length > 1) return unclear(`Several nodes accept writes: ${writing.join(', ')}.`, evidence);
   if (!snapshot.complete) return unclear('Not every node could be told apart.', evidence);
   if (writing.length === 0) return unmet('Nobody serves, and nothing was promoted.', evidence);
   if (active === null || writing[0] !== active) return unclear('Roles and writability disagree.', evidence);
-  return active === target ? met(evidence) : unmet(`${active} still serves.`, evidence);
+  if (active !== nodeOf(step)) return unmet(`${active} still serves.`, evidence);
+  return behind.length === 0 ? met(evidence) : unmet(`${active} serves, and does not feed ${behind.join(', ')} yet.`, evidence);
 }

@@ -33,7 +33,6 @@ export class DocumentsController {
   async storePlaybook(call: Call): Promise<Reply> {
     const name = call.params['name'] ?? '';
     const stored = await this.orchestrator.documents.storePlaybook(name, call.body, call.metadata);
-    await this.orchestrator.written();
     return reply.ok(
       { name, version: stored.playbook.version, hash: stored.hash, playbook: stored.playbook },
       { version: stored.version },
@@ -97,7 +96,6 @@ export class DocumentsController {
     const { items, advisories = [], publishedAt } = call.body;
     const wanted = { id: call.newId, items, advisories, publishedAt };
     const { patchSet: stored, version, repeated } = await this.orchestrator.documents.definePatchSet(wanted, call.metadata);
-    await this.orchestrator.written();
     return reply.created(stored, { location: `/v1/patch-sets/${stored.id}`, version, replayed: repeated });
   }
 

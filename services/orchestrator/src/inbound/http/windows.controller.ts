@@ -30,7 +30,6 @@ export class WindowsController {
   async schedule(call: Call<WindowRequest>): Promise<Reply> {
     const { state, version, repeated } = await this.orchestrator.windows.schedule(call.newId, call.body, call.metadata);
     await this.orchestrator.windows.planned(state);
-    await this.orchestrator.written();
     return reply.created(await this.view(state, version), { location: `/v1/windows/${call.newId}`, version, replayed: repeated });
   }
 
@@ -146,7 +145,6 @@ export class WindowsController {
   }
 
   private async changed({ state, version }: { readonly state: WindowState; readonly version: number }): Promise<Reply> {
-    await this.orchestrator.written();
     return reply.ok(await this.view(state, version), { version });
   }
 
