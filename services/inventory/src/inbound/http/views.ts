@@ -71,8 +71,8 @@ export function debtView(row: DebtRow): object {
 
 /** What a registration would find, to be read by a person. */
 export function previewView({ definition, look, classification }: Preview): object {
-  const { slug, environment, platform, nodes, hosts } = definition;
-  const head = `${slug} (${environment}, ${platform}): ${count(nodes.length, 'node')} on ${count(hosts.length, 'host')}.`;
+  const { slug, environment, platform, nodes } = definition;
+  const head = `${slug} (${environment}, ${platform}): ${count(nodes.length, 'node')} on ${count(new Set(nodes.map((node) => node.host)).size, 'host')}.`;
   const summary = look.seen
     ? [head, ...look.snapshot.nodes.map(nodeSentence), ...look.snapshot.disagreements, verdict(classification)]
     : [head, `It could not be looked at: ${look.reason}. It can be registered all the same; the observer tries again and again.`];
