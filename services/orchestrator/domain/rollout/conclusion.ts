@@ -62,20 +62,25 @@ function abortAfter(state: Going, failed: StepState): Conclusion {
 
 function onWayBack(state: Going): Conclusion | null {
   if (state.recovery === null) return null;
-  if (nextPlanned(state) !== undefined) return { due: 'nothing' };
-  return { due: 'close', result: state.recovery.result, reason: state.recovery.because };
+  if (nextPlanned(state) === undefined) return { due: 'close', result: state.recovery.result, reason: state.recovery.because };
+  return holdAsked(state) ?? { due: 'nothing' };
 }
 
 function afterWish(state: Going): Conclusion | null {
   const verdict = testVerdict(state);
   if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
-  if (!atSafePoint(state)) return null;
-  const { abortRequested, holdRequested } = state;
-  if (abortRequested !== null) {
+  const { abortRequested } = state;
+  if (abortRequested !== null && atSafePoint(state)) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
     return { due: 'recover', way: givingUp(state, because, null, 'aborted') };
   }
-  return holdRequested === null ? null : { due: 'hold', reason: holdRequested.reason, whoCanChangeIt: OPERATOR };
+  return holdAsked(state);
+}
+
+function holdAsked(state: Going): Conclusion | null {
+  const { holdRequested } = state;
+  if (holdRequested === null || !atSafePoint(state)) return null;
+  return { due: 'hold', reason: holdRequested.reason, whoCanChangeIt: OPERATOR };
 }
 
 function beforeNext(state: Going, nowMs: number): Conclusion {

@@ -4,7 +4,7 @@ import { evolve } from './evolve.js';
 import { evaluateNotRequired } from './not-required.js';
 import { invariantRefusal, orderRefusal, stepRequest } from './request.js';
 import type { RolloutCommand, RolloutEvent, RolloutResult, RolloutState, StepOutcome, StepRequested } from './rollout.js';
-import { INITIAL, isMoving, stepNamed, type Going, type Known } from './state.js';
+import { INITIAL, isMoving, lookAfterMs, stepNamed, type Going, type Known } from './state.js';
 import { maySkip, violations } from './invariants.js';
 import type { ClusterSnapshot } from '@understudy/cluster';
 import { msOf } from './time.js';
@@ -146,7 +146,7 @@ export function conclude(command: Command<'Conclude'>, state: Going): Decided {
   const standing = notMoving(state);
   if (standing !== null) return standing;
   const { at, snapshot } = command;
-  const due = dueWithLook(state, { at, snapshot, neighbours: null, incarnation: command.incarnation });
+  const due = dueWithLook(state, { at, snapshot, neighbours: command.neighbours ?? null, incarnation: command.incarnation });
   switch (due.due) {
     case 'nothing':
       return refuse('conflict', { pointer: '', code: 'NOTHING_DUE', detail: 'The rollout goes on with its next step.' });
@@ -173,8 +173,11 @@ function close(state: Going, result: RolloutResult, reason: string, snapshot: Cl
   const broken = violations(state, closed, { snapshot, neighbours: null });
   if (broken.length === 0) return accept(closed);
   const why = broken.map((violation) => violation.detail).join(' ');
-  // Without a look there is nothing to hold for: the caller looks and asks again.
-  if (snapshot === null) return refuse('precondition', ...broken.map(invariantRefusal));
+  // Without a look there is nothing to hold for yet: the caller looks and asks again, for as long as the last step had.
+  const awaited = state.steps.slice(-1).every((last) => msOf(at) - lookAfterMs(state) <= last.step.deadlineMs);
+  if (snapshot === null && awaited) {
+    return refuse('precondition', ...broken.map(invariantRefusal));
+  }
   return accept(heldEvent(`The rollout may not close as ${result}: ${why}`, A_PERSON, lastEnded(state), at));
 }
 

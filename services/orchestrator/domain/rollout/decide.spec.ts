@@ -362,7 +362,8 @@ describe('closing', () => {
         },
       },
     ]);
-    expect(codesOf(conclude({ at: at(900) }), open)).toEqual(['INVARIANT_9']);
+    expect(codesOf(conclude({ at: open.lookAfter ?? '' }), open)).toEqual(['INVARIANT_9']);
+    expect(types(conclude({ at: at(900) }), open)).toEqual(['RolloutHeld']);
     expect(types(conclude({ snapshot: owner.world.snapshot(), at: at(900) }), open)).toEqual(['RolloutClosed']);
   });
 });

@@ -210,6 +210,23 @@ describe('when a step fails', () => {
     expect(of(owner, 'StepFailed')).toMatchObject([{ stepId: '03-switchover-b', mayRepeat: true, serving: null }]);
   });
 
+  it('a switchover that left nobody serving is repaired without asking for evidence that has lapsed', () => {
+    const world = new World(2);
+    let tries = 0;
+    world.interfere = (requested, hurt) => {
+      if (requested.stepId !== '14-switchover-b' || ++tries > 1) return undefined;
+      Object.assign(hurt.node('a'), { active: false, stopped: true, joined: false, availability: 'down' });
+      hurt.nowMs += 40_000;
+      return { status: 'unknown', cause: 'deadline', reason: 'The promotion did not come.' };
+    };
+    const gates = [{ gate: 'drift', maxAgeMs: 30_000 }] as const;
+    const owner = drive({ world, planned: withPlaybook({ gates }) });
+    const failed = owner.log.findIndex((event) => event.type === 'StepFailed');
+    const next = owner.log.slice(failed + 1).map((event) => event.type);
+    expect(next.slice(0, 2)).toEqual(['StepRequested', 'StepSucceeded']);
+    expect(owner.state.closed?.result).toBe('succeeded');
+  });
+
   it('holds for a person when every attempt left nobody serving', () => {
     const world = new World(2);
     world.interfere = (requested, hurt) => {

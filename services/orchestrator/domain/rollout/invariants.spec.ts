@@ -55,7 +55,7 @@ function ordering(state: Going, stepId: string, more: Partial<StepRequested> = {
   return { type: 'StepRequested', data };
 }
 
-const LOOK: OrderLook = { snapshot: PAIR, neighbours: null };
+const LOOK: OrderLook = { snapshot: PAIR, neighbours: [] };
 const judged = (
   state: Going,
   stepId: string,
@@ -99,12 +99,11 @@ describe('an order to begin a step', () => {
     expect(
       judged(tested(), '07-drain-b', { snapshot: seen([activeSeen('a'), nodeSeen('b', { writable: true })]) }).join(),
     ).toContain('1: b serves a workload.');
-    const shared = tested();
-    const topology = { ...shared.gates.topology, evidence: { sharedHosts: ['host-b'] } } as NonNullable<
-      Going['gates']['topology']
-    >;
-    const state = { ...shared, gates: { ...shared.gates, topology } };
-    expect(judged(state, '07-drain-b')).toEqual(['1: host-b carries other clusters, and they were not looked at.']);
+    const state = tested();
+    expect(judged(state, '07-drain-b', { neighbours: null })).toEqual([
+      '1: Whether host-b carries other clusters was not looked at.',
+    ]);
+    expect(judged(state, '14-switchover-b', { neighbours: null })).toEqual([]);
     const other = { host: 'host-b', cluster: 'shop', node: 's2', serving: false, lastFitStandby: false };
     expect(judged(state, '07-drain-b', { neighbours: [other, { ...other, host: 'host-x', serving: true }] })).toEqual([]);
     expect(judged(state, '07-drain-b', { neighbours: [{ ...other, serving: true }] })).toEqual([
@@ -199,6 +198,22 @@ describe('an order to begin a step', () => {
     expect(judged({ ...back, steps }, '26-drain-b')).toEqual([]);
   });
 
+  it('10: lets our own half-done switchover be repaired on evidence that has lapsed', () => {
+    const gates = { ...tested().gates, drift: { ...tested().gates.drift, until: at(1) } } as Going['gates'];
+    const begun = (serving: string | null, stepAttempt = 1): readonly string[] => {
+      const state = tested({ gates, serving });
+      const steps = state.steps.map((step) =>
+        step.step.stepId === '14-switchover-b' ? { ...step, attempt: stepAttempt } : step,
+      );
+      const snapshot = seen([nodeSeen('a', { availability: 'down', joined: false }), nodeSeen('b')]);
+      return judged({ ...state, steps }, '14-switchover-b', { snapshot }, { attempt: stepAttempt + 1 });
+    };
+    expect(begun(null)).toEqual([]);
+    expect(begun('b')).toEqual([]);
+    expect(begun('a')).toEqual(['10: The evidence has lapsed of: drift.']);
+    expect(begun(null, 0)).toEqual(['10: The evidence has lapsed of: drift.']);
+  });
+
   it('11: does not pass the switchover test without a result', () => {
     expect(judged(going(), '07-drain-b')).toEqual([
       '11: No unexpired switchover result lets the rollout pass the switchover test.',
@@ -252,6 +267,11 @@ describe('a closing', () => {
     expect(numbers(tested({ out: [{ node: 'b', stage: 'drained' }] }), {})).toEqual([8]);
     expect(numbers(tested({ probeRunning: true }), {})).toEqual([8]);
     expect(numbers(tested(), { result: 'needs-attention' })).toEqual([8]);
+    const moved = tested();
+    const steps = moved.steps.map((step) => (step.step.stepId === '03-switchover-b' ? { ...step, attempt: 1 } : step));
+    const stray = { ...LOOK, snapshot: seen([nodeSeen('a', { joined: false }), activeSeen('b')]) };
+    expect(numbers({ ...moved, steps }, {}, stray)).toEqual([8]);
+    expect(numbers(moved, {}, stray)).toEqual([]);
     expect(numbers(tested({ probeRunning: true }), { result: 'needs-attention', remains: [{ what: 'a', mend: 'b' }] })).toEqual(
       [],
     );

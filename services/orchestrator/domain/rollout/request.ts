@@ -3,7 +3,7 @@ import { lastSafeStepMs } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
 import type { StepRequested, StepState } from './rollout.js';
-import { atSafePoint, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
+import { atSafePoint, endsOwnSwitchover, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
 import { STEP_RULES } from './steps/index.js';
 import { isoOf, later, msOf } from './time.js';
 
@@ -55,8 +55,9 @@ function outOfTurn(state: Going, next: StepState): Refusal | null {
     return { pointer: '/stepId', code: 'STEP_UNDER_WAY', detail: `${busy.step.stepId} has no outcome yet.` };
   if (nextPlanned(state) !== next)
     return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
-  if (state.recovery !== null || !atSafePoint(state)) return null;
-  const wish = state.abortRequested ?? state.holdRequested;
+  if (!atSafePoint(state)) return null;
+  // An abort is what the way back is for; a hold stops that one too.
+  const wish = (state.recovery === null ? state.abortRequested : null) ?? state.holdRequested;
   return wish === null ? null : { pointer: '', code: 'STOP_REQUESTED', detail: `${wish.by} asked to stop: ${wish.reason}` };
 }
 
@@ -64,7 +65,7 @@ function outOfTurn(state: Going, next: StepState): Refusal | null {
 export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal | null {
   const { step } = next;
   const exposes = step.kind === 'drain' || step.kind === 'patch' || step.kind === 'switchover';
-  if (!exposes || step.phase === 'recovery' || state.serving === null) return null;
+  if (!exposes || step.phase === 'recovery' || state.serving === null || endsOwnSwitchover(state, next)) return null;
   const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, state.planned.playbook, msOf(state.planned.closesAt));
   if (nowMs <= lastMs) return null;
   return {
@@ -74,7 +75,8 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
   };
 }
 
-/** Gates to evaluate again before this step: only irreversible ones bind, and never on the way back. */
+/** Gates to evaluate again before this step: only irreversible ones bind, and never on the way back or a repair of our own. */
 export function gatesDue(state: Going, next: StepState, nowMs: number): boolean {
+  if (endsOwnSwitchover(state, next)) return false;
   return next.step.phase !== 'recovery' && STEP_RULES[next.step.kind].irreversible && lapsedGates(state, nowMs).length > 0;
 }

@@ -257,7 +257,7 @@ export type RolloutCommand =
       readonly stepId: string;
       readonly incarnation: string;
       readonly snapshot: ClusterSnapshot | null;
-      /** Other clusters on the step's host; needed where a host is shared. */ readonly neighbours?: readonly Neighbour[];
+      /** Other clusters on the step's host; needed where the step touches a host. */ readonly neighbours?: readonly Neighbour[];
       readonly at: string;
     }
   | {
@@ -295,6 +295,7 @@ export type RolloutCommand =
       readonly type: 'Conclude';
       readonly incarnation: string;
       readonly snapshot: ClusterSnapshot | null;
+      /** Of the same look. */ readonly neighbours?: readonly Neighbour[];
       readonly interruption: MeasuredInterruption | null;
       readonly at: string;
     }

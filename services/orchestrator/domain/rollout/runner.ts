@@ -106,8 +106,11 @@ function onTheMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
 }
 
 function concludeMove(state: Going, memory: RunnerMemory, nowMs: number): Move {
-  const snapshot = memory.observation?.observation.snapshot ?? null;
-  return give({ type: 'Conclude', incarnation: memory.incarnation, snapshot, interruption: null, at: isoOf(nowMs) });
+  const seen = memory.observation?.observation;
+  const neighbours = seen?.neighbours === undefined ? {} : { neighbours: seen.neighbours };
+  const { incarnation } = memory;
+  const snapshot = seen?.snapshot ?? null;
+  return give({ type: 'Conclude', incarnation, snapshot, ...neighbours, interruption: null, at: isoOf(nowMs) });
 }
 
 /** Closing says what runs: it needs a complete look from after the last outcome, for as long as one may be had. */
@@ -253,7 +256,8 @@ function performed(open: Open): boolean {
 
 function outcome(open: Open, goal: Goal, seen: Observation): Move {
   const { stepId, attempt } = open.requested;
-  const serving = servingIn(seen, open.state.planned.workload);
+  // No job moves the workload: where it is elsewhere after one, that is a deviation for the next step's look to tell.
+  const serving = open.requested.ask.ask === 'job' ? undefined : servingIn(seen, open.state.planned.workload);
   return give({
     type: 'RecordOutcome',
     stepId,

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { activeSeen, at, nodeSeen, PAIR, plannedOf, planOf, PLAYBOOK, seen, stateOf } from './fixtures/contract.js';
 import { deviationOf } from './deviation.js';
-import { sharedHosts } from './invariants.js';
 import { evaluateNotRequired } from './not-required.js';
 import type { RolloutEvent, RolloutPlanned, StepState } from './rollout.js';
 import { lookAfterMs, nodeOf, reasonOf, stepNamed, type Going } from './state.js';
@@ -92,7 +91,6 @@ describe('questions to the state', () => {
     expect(nodeOf({})).toBe('');
     expect(reasonOf({ reason: null } as StepState)).toBe('no reason was recorded');
     expect(lookAfterMs(going())).toBe(0);
-    expect(sharedHosts(going())).toEqual([]);
   });
 
   it('foreign hands: nothing is told from a look that is not complete', () => {

@@ -78,6 +78,15 @@ export function nextPlanned(state: RolloutState): StepState | undefined {
   return state.steps.find((candidate) => candidate.status === 'planned');
 }
 
+/**
+ * The next attempt at a switchover that has begun, where nobody serves or its target does already: the repair of what our
+ * own hand left half done. Gates, evidence and the time budget bind what begins, never this.
+ */
+export function endsOwnSwitchover(state: RolloutState, next: StepState): boolean {
+  const { serving } = state;
+  return next.step.kind === 'switchover' && next.attempt > 0 && (serving === null || serving === next.step.node);
+}
+
 /** A failure that no way back has been put in place for. */
 export function openFailure(state: RolloutState): StepState | undefined {
   return state.steps.find(

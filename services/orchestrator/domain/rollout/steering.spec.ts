@@ -4,6 +4,7 @@ import {
   T0,
   World,
   activeSeen,
+  codesOf,
   drive,
   nodeSeen,
   of,
@@ -96,6 +97,20 @@ describe('when it cannot be told', () => {
     expect(drive({ world }).state.held?.reason).toBe(
       'The rollout may not close as succeeded: Not every node was seen to run the target versions.',
     );
+  });
+
+  it('an end of which nothing can be seen any more is waited for, then held with the reason', () => {
+    const world = new World(2);
+    world.distort = (observation) => (world.probe === 'ended' ? { at: observation.at, probe: 'ended' } : observation);
+    const owner = drive({ world });
+    expect(owner.state.held?.reason).toBe(
+      'The rollout may not close as succeeded: Not every node was seen to run the target versions.',
+    );
+    expect(owner.moves.filter((move) => move.move === 'command' && move.command.type === 'Conclude')).toHaveLength(1);
+    owner.world.distort = undefined;
+    owner.give({ type: 'Resume', by: ADA, at: isoOf(world.nowMs) });
+    owner.run();
+    expect(owner.state.closed?.result).toBe('succeeded');
   });
 
   it('who serves is not concluded from a look that shows two', () => {
@@ -209,6 +224,40 @@ describe('people steer', () => {
     held.give({ type: 'Resume', by: ADA, at: isoOf(held.world.nowMs) });
     held.run();
     expect(held.state.closed?.result).toBe('succeeded');
+  });
+
+  it('a hold stops the way back as well, at its next safe point', () => {
+    const world = new World(2);
+    world.badReleases = ['b:17.10'];
+    const before = once(
+      (stepId, move) => stepId.endsWith('-unpatch-b') && move === 'perform',
+      (self) => self.give({ type: 'Hold', by: ADA, reason: 'lunch', at: isoOf(self.world.nowMs) }),
+    );
+    const held = drive({ world, before });
+    expect(held.state.held).toMatchObject({ reason: 'lunch' });
+    expect(of(held, 'RolloutHeld')[0]?.afterStep).toContain('-join-b');
+    const command = {
+      type: 'RequestStep',
+      stepId: held.state.steps.find((step) => step.status === 'planned')?.step.stepId ?? '',
+      incarnation: 'i-1',
+      snapshot: null,
+      at: isoOf(world.nowMs),
+    } as const;
+    const asked = { ...held.state, status: 'recovering', holdRequested: { by: 'ada', reason: 'lunch' } } as const;
+    expect(codesOf(command, asked)).toEqual(['STOP_REQUESTED']);
+    held.give({ type: 'Resume', by: ADA, at: isoOf(world.nowMs) });
+    held.run();
+    expect(held.state.closed).toMatchObject({ result: 'rolled-back', remains: [] });
+  });
+
+  it('an abort on the way back changes nothing of it', () => {
+    const world = new World(2);
+    world.badReleases = ['b:17.10'];
+    const before = once(
+      (stepId, move) => stepId.endsWith('-unpatch-b') && move === 'perform',
+      (self) => self.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(self.world.nowMs) }),
+    );
+    expect(drive({ world, before }).state.closed).toMatchObject({ result: 'rolled-back', remains: [] });
   });
 
   it('pauses before the phases that the playbook names', () => {

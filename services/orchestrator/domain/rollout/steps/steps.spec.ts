@@ -138,6 +138,7 @@ describe('the other nodes of a switchover', () => {
     expect(judge('switchover', { snapshot }, requested({ away: ['c'] })).goal).toBe('met');
     expect(judge('switchover', { snapshot }, { ...requested({}), out: [{ node: 'c', stage: 'drained' }] }).goal).toBe('met');
     expect(judge('switchover', { snapshot }, requested({})).goal).toBe('unmet');
+    expect(judge('switchover', { snapshot }, STATE, { ...about, stepId: '99-switchover-b' }).goal).toBe('unmet');
   });
 
   it('are remembered as they were before the first attempt', () => {
@@ -192,6 +193,60 @@ describe('patching', () => {
   });
 });
 
+describe('a patch job that nobody watches any more', () => {
+  const about = step('patch');
+  const begun = (bootId: string | null): Going =>
+    stateOf(
+      [
+        {
+          type: 'StepRequested',
+          data: {
+            stepId: about.stepId,
+            attempt: 1,
+            key: 'k',
+            ask: { ask: 'observe', look: 'snapshot' },
+            deadlineAt: at(60),
+            incarnation: 'i',
+            at: at(1),
+            evidence: { bootId },
+          },
+        },
+      ],
+      STATE,
+    ) as Going;
+  const goal = (second: number, before: string | null, look: Partial<Observation>, version = '17.9'): string =>
+    said(
+      judge(
+        'patch',
+        { at: at(second), job: { status: 'lost' }, patch: { installed: { postgresql: version }, rebootNeeded: null }, ...look },
+        begun(before),
+        about,
+      ),
+    );
+  const booted = (bootId: string | null) => ({ snapshot: seen([nodeSeen('b', { bootId })]) });
+  const open = 'unclear: Nobody watches the job any more: until its limit it may still run.';
+
+  it('may run until its limit, so nothing is begun beside it', () => {
+    expect(goal(60, 'b-boot-1', booted('b-boot-1'))).toBe(open);
+    expect(goal(60, 'b-boot-1', booted('b-boot-1'), '17.10')).toBe(open);
+    expect(goal(60, null, booted('b-boot-1'))).toBe(open);
+    expect(goal(60, 'b-boot-1', booted(null))).toBe(open);
+    expect(goal(60, 'b-boot-1', {})).toBe(open);
+    expect(goal(61, 'b-boot-1', booted('b-boot-1'))).toBe('unmet: b has postgresql 17.9, not 17.10.');
+    expect(goal(61, 'b-boot-1', booted('b-boot-1'), '17.10')).toBe('met');
+  });
+
+  it('has ended with its host', () => {
+    expect(goal(2, 'b-boot-1', booted('b-boot-2'))).toBe('unmet: b has postgresql 17.9, not 17.10.');
+    expect(goal(2, 'b-boot-1', booted('b-boot-2'), '17.10')).toBe('met');
+  });
+
+  it('is remembered with the boot that it runs under', () => {
+    expect(STEP_RULES.patch.remember?.(PAIR, about, null)).toEqual({ bootId: 'b-boot-1' });
+    expect(STEP_RULES.unpatch.remember?.(seen([]), about, null)).toEqual({ bootId: null });
+  });
+});
+
 describe('a reboot', () => {
   const reboot = step('reboot');
   const begun = (bootId: string | null): Going =>
@@ -235,8 +290,8 @@ describe('a reboot', () => {
   });
 
   it('remembers the boot id before', () => {
-    expect(STEP_RULES.reboot.remember?.(PAIR, reboot)).toEqual({ bootId: 'b-boot-1' });
-    expect(STEP_RULES.reboot.remember?.(seen([]), reboot)).toEqual({ bootId: null });
+    expect(STEP_RULES.reboot.remember?.(PAIR, reboot, null)).toEqual({ bootId: 'b-boot-1' });
+    expect(STEP_RULES.reboot.remember?.(seen([]), reboot, null)).toEqual({ bootId: null });
   });
 });
 
