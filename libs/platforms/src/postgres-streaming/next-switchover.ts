@@ -127,14 +127,13 @@ function whyUnfit(snapshot: PostgresSnapshot, target: PostgresNode, active: Post
 
 /** Whoever began the switchover that stopped the active node, under whichever key: service comes first. */
 function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
-  const old = stoppedByUs(snapshot);
-  const disk = old === undefined ? undefined : diskOf(old);
-  const mark = disk?.switchover;
-  if (old === undefined || disk === undefined || !mark) {
+  const stopped = stoppedByUs(snapshot);
+  if (stopped === undefined) {
     const unknown = unknownOnes(snapshot);
     if (unknown.length > 0) return wait(unknown.join('; '), false);
     return stuck('no node serves, and not because of a switchover of ours: restoring service is for a person to decide');
   }
+  const { old, disk, mark } = stopped;
   if (mark.returning && !disk.process) return act({ act: 'return-active', host: old.host, node: old.node }, true);
   if (old === target) return backToOld(snapshot, old, disk, mark);
   if (mark.target !== target.node) {
@@ -205,14 +204,18 @@ function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: 
   const waiting = members.filter((node) => !streamsFrom(node, target));
   if (waiting.length > 0)
     return wait(`not yet streaming from ${target.node}: ${waiting.map((node) => node.node).join(', ')}`, false);
+  return cleanUp(snapshot, members);
+}
+
+/** Everybody in sight follows. */
+function cleanUp(snapshot: PostgresSnapshot, members: readonly PostgresNode[]): PostgresNext {
   for (const node of members) {
     const slots = staleSlots(snapshot, node);
     if (slots.length > 0) return act({ act: 'drop-slots', host: node.host, node: node.node, slots }, false);
   }
   // The old active node may be among them.
   const unseen = snapshot.nodes.filter((node) => !node.disk.seen).map((node) => node.host);
-  if (unseen.length > 0)
-    return wait(`not known whether everybody follows, these hosts cannot be looked at: ${unseen.join(', ')}`, false);
+  if (unseen.length > 0) return wait(`not known whether everybody follows: no look at ${unseen.join(', ')}`, false);
   const marked = snapshot.nodes.find((node) => diskOf(node)?.switchover);
   if (marked !== undefined) return act({ act: 'end-switchover', host: marked.host, node: marked.node }, false);
   return { next: 'done' };
@@ -233,15 +236,24 @@ function staleSlots(snapshot: PostgresSnapshot, node: PostgresNode): readonly st
     .map((slot) => slot.name);
 }
 
+interface StoppedByUs {
+  readonly old: PostgresNode;
+  readonly disk: Disk;
+  readonly mark: SwitchoverMark & { readonly stopAgeMs: number };
+}
+
 /**
  * The node that a switchover of ours stopped. A mark without a stop is none: that node went away by itself. Of several
  * the last one stopped, each by its own host's clock.
  */
-function stoppedByUs(snapshot: PostgresSnapshot): PostgresNode | undefined {
-  const age = (node: PostgresNode): number => diskOf(node)?.switchover?.stopAgeMs ?? Infinity;
-  return snapshot.nodes
-    .filter((node) => age(node) < Infinity && diskOf(node)?.switchover?.returned === false)
-    .reduce<PostgresNode | undefined>((last, node) => (last === undefined || age(node) < age(last) ? node : last), undefined);
+function stoppedByUs(snapshot: PostgresSnapshot): StoppedByUs | undefined {
+  const stopped = snapshot.nodes.flatMap((old): readonly StoppedByUs[] => {
+    const disk = diskOf(old);
+    const mark = disk?.switchover;
+    if (disk === undefined || !mark || mark.returned || mark.stopAgeMs === null) return [];
+    return [{ old, disk, mark: { ...mark, stopAgeMs: mark.stopAgeMs } }];
+  });
+  return stopped.sort((left, right) => left.mark.stopAgeMs - right.mark.stopAgeMs)[0];
 }
 
 function tooLate(mark: SwitchoverMark, goal: PostgresGoal): boolean {

@@ -37,18 +37,7 @@ function realCluster(pair: TestPair): ClusterUnderTest {
     if (acknowledged) ledger.push(number);
     return acknowledged;
   };
-  const activeNow = async (): Promise<PracticeNode> => {
-    for (const node of cluster.nodes) {
-      const standby = await withClient(
-        node,
-        secrets.driver,
-        database,
-        async (client) => (await client.query('select pg_is_in_recovery() as s')).rows[0].s,
-      ).catch(() => true);
-      if (!standby) return node;
-    }
-    throw new Error('No node is active.');
-  };
+  const activeNow = (): Promise<PracticeNode> => activeOf(pair);
   return {
     driver: postgresStreaming,
     workload: database,
@@ -84,21 +73,39 @@ function realCluster(pair: TestPair): ClusterUnderTest {
       process.kill(pid, 'SIGSTOP');
       return () => Promise.resolve(void process.kill(pid, 'SIGCONT'));
     },
-    requireSynchronous: async (nodes) => {
-      const value = nodes === undefined ? '' : nodes.map((name) => `"${name}"`).join(', ');
-      const text =
-        nodes === undefined
-          ? 'alter system reset synchronous_standby_names'
-          : `alter system set synchronous_standby_names = '${value}'`;
-      const active = await activeNow();
-      await withClient(active, secrets.driver, database, async (client) => {
-        await client.query(text);
-        await client.query('select pg_reload_conf()');
-      });
-      await delay(100);
-    },
+    requireSynchronous: async (nodes) => requireSynchronous(pair, await activeNow(), nodes),
     remove: () => pair.remove(),
   };
+}
+
+async function activeOf({ cluster: { nodes, secrets, database } }: TestPair): Promise<PracticeNode> {
+  for (const node of nodes) {
+    const standby = await withClient(
+      node,
+      secrets.driver,
+      database,
+      async (client) => (await client.query('select pg_is_in_recovery() as s')).rows[0].s,
+    ).catch(() => true);
+    if (!standby) return node;
+  }
+  throw new Error('No node is active.');
+}
+
+async function requireSynchronous(
+  { cluster: { secrets, database } }: TestPair,
+  active: PracticeNode,
+  nodes: readonly string[] | undefined,
+): Promise<void> {
+  const value = nodes === undefined ? '' : nodes.map((name) => `"${name}"`).join(', ');
+  const text =
+    nodes === undefined
+      ? 'alter system reset synchronous_standby_names'
+      : `alter system set synchronous_standby_names = '${value}'`;
+  await withClient(active, secrets.driver, database, async (client) => {
+    await client.query(text);
+    await client.query('select pg_reload_conf()');
+  });
+  await delay(100);
 }
 
 async function answers(node: PracticeNode, login: { user: string; password: string }, database: string): Promise<void> {

@@ -49,7 +49,7 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
     roles: role === undefined ? {} : { [snapshot.database]: role },
     writable: isKnown(node) ? isWritable(node) : null,
     joined: isWritable(node) || (active !== undefined && streamsFrom(node, active)),
-    electable: disk !== undefined && !disk.drained && !isRelaxedFor(snapshot, node),
+    electable: isElectable(snapshot, node),
     promotion: promotionOf(snapshot, node),
     lag: bytes === null ? null : { bytes, ceilingBytes: snapshot.lagCeilingBytes },
     versions: { postgresql: { installed: disk?.installedVersion ?? null, running: server?.version ?? null } },
@@ -59,9 +59,9 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
   };
 }
 
-/** Commits were told not to wait for this node, and nobody has taken that back yet: its release is not over. */
-function isRelaxedFor(snapshot: PostgresSnapshot, node: PostgresNode): boolean {
-  return snapshot.nodes.some((keeper) => diskOf(keeper)?.relaxedFor === node.node);
+/** Not drained, and commits do not go past it any more: a relaxed setting that names it is an unfinished release. */
+function isElectable(snapshot: PostgresSnapshot, node: PostgresNode): boolean {
+  return diskOf(node)?.drained === false && snapshot.nodes.every((keeper) => diskOf(keeper)?.relaxedFor !== node.node);
 }
 
 function availabilityOf(node: PostgresNode): Availability {
