@@ -1,11 +1,12 @@
 /** README's promise: these steps, and nothing else, patch a cluster of your own. */
 import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeDocuments } from '../support/documents.js';
 import { type OwnPair, buildOwnPair, release } from '../support/own-pair.js';
 import { type RunningProduct, startProduct } from '../support/product.js';
 
@@ -53,17 +54,3 @@ describe('first steps with a cluster of one’s own', () => {
     STEPS_LIMIT_MS,
   );
 });
-
-/** The documents as they are, with this pair's folders and ports. */
-function writeDocuments(folder: string, pair: OwnPair): string {
-  cpSync(STEPS, folder, { recursive: true });
-  const cluster = join(folder, 'cluster.yaml');
-  const documented = ['5433', '5434'];
-  const adapted = pair.nodes.reduce(
-    (text, node, index) =>
-      text.replace(`/srv/orders/${node.slug}`, node.root).replace(`'${documented[index]}'`, `'${node.port}'`),
-    readFileSync(cluster, 'utf8'),
-  );
-  writeFileSync(cluster, adapted);
-  return folder;
-}

@@ -124,6 +124,9 @@ describe('the store is away for 20 s in the middle of a switchover', () => {
       const window = await scheduleWindow(product, [definition.slug], { source: 'release', targetVersion: '17.10' });
       const rolloutId = String(window.rollouts[0]?.id);
       const acknowledged = await ordered;
+      const about = (stepId: unknown): unknown =>
+        acknowledged.filter((event) => (event.body as Partial<Requested>).stepId === stepId);
+      expect(about(switchovers(acknowledged)[0]?.stepId), 'ordered, its outcome not recorded').toHaveLength(1);
       await store.killFor(AWAY_MS);
 
       const answer = async (path: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> =>
