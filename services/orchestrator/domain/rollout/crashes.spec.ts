@@ -4,9 +4,9 @@ import { definitionOf, Owner, plannedOf, planOf, World, type Fate } from './fixt
 import { isoOf } from './time.js';
 
 /** Whole rollouts per property: each run is a few hundred moves, and every order in it is judged twice. */
-const CRASH_RUNS = 80;
-const ABORT_RUNS = 60;
-const HOLD_RUNS = 30;
+const CRASH_RUNS = 150;
+const ABORT_RUNS = 120;
+const HOLD_RUNS = 60;
 
 function ownerOf(nodes: number, before?: ConstructorParameters<typeof Owner>[0]['before'], actsInside = 1): Owner {
   const world = new World(nodes);
