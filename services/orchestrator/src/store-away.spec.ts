@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { scheduleWindow, startOrchestrator, type StartedOrchestrator } from './fixtures/contract.js';
 
 const AWAY_MS = 20_000;
-const CLOSED_WITHIN_MS = 300_000;
+const CLOSED_WITHIN_MS = 420_000;
 const READ_WITHIN_MS = 10_000;
 
 /** A server that can be killed and started again on the same port and data, as after a power cut. */
