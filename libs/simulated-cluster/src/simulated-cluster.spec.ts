@@ -242,6 +242,7 @@ describe('marks, slots and checkpoints', () => {
       freshAtMs: 0,
       stopAtMs: null,
       stopMissed: false,
+      returning: false,
       returned: false,
     };
     expect(nodeOf(changeMark(setMark(fresh, 'a', mark), 'a', { stopMissed: true }), 'a').disk.switchover).toEqual({
