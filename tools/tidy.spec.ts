@@ -76,13 +76,16 @@ describe('extensions', () => {
     expect(naming, `the table in ${dirname(member)}/ names ${member}`).not.toEqual([]);
   });
 
+  /** The simulated platform is a world behind a real driver: it runs that driver's own next act, snapshot and checks, by design. */
+  const BUILT_ON: Readonly<Record<string, string>> = { 'libs/platforms/src/simulated': 'libs/platforms/src/postgres-streaming' };
+
   it('keeps siblings apart: what two members need lives above them', () => {
     const crossing = sources.flatMap((path) =>
       facts
         .get(path)!
         .imports.map((module) => memberOf(resolveRelative(path, module) ?? ''))
         .filter((target) => memberOf(path) !== undefined && target !== undefined && target !== memberOf(path))
-        .filter((target) => dirname(target!) === dirname(memberOf(path)!))
+        .filter((target) => dirname(target!) === dirname(memberOf(path)!) && BUILT_ON[memberOf(path)!] !== target)
         .map((target) => `${path} imports from ${target}`),
     );
     expect([...new Set(crossing)]).toEqual([]);

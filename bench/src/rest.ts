@@ -14,7 +14,7 @@ const CONNECTIONS = 64;
 const ROUNDS = 7;
 const WARM_UP_MS = 1_000;
 const ROUND_MS = 2_000;
-const PROGRAM = fileURLToPath(new URL('rest-server.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('./rest-server.js', import.meta.url));
 const BODY = JSON.stringify({
   items: [{ name: 'postgresql', targetVersion: '17.10', source: 'release', artifact: 'postgresql-17.10' }],
   advisories: ['CVE-2026-0001', 'CVE-2026-0002'],

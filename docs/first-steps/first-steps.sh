@@ -14,7 +14,7 @@ in_minutes() { node -p "new Date(Date.now() + $1 * 60000).toISOString()"; }
 # 1. Credentials, by name and bound to hosts. The server reads the password from the file; no document carries one.
 for role in driver replication probe; do
   send PUT "/v1/credentials/orders-$role" application/json "{
-    \"user\": \"$(cat "$SECRETS/$role.user")\", \"password\": \"file:$SECRETS/$role.password\", \"hosts\": [\"db-a\", \"db-b\"] }"
+    \"user\": \"$(cat "$SECRETS/$role.user")\", \"source\": \"file:$SECRETS/$role.password\", \"hosts\": [\"127.0.0.1\"] }"
 done
 
 # 2. What would be registered: what is seen, and how it is classified. Nothing is stored.
