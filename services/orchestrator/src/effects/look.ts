@@ -60,8 +60,10 @@ export class Looker {
     const rules = STEP_RULES[request.step.kind];
     // Before a request and before the end there is always a picture: who serves decides what may come next.
     const looks = new Set<Look>(request.requested ? rules.looks : ['snapshot', ...rules.before]);
+    // The job first: a version that was read before its job ended says nothing about what the job did.
+    const job = looks.delete('job') ? await this.detail(open, request, 'job') : {};
     const seen = await Promise.all([...looks].map((look) => this.detail(open, request, look)));
-    return Object.assign({ at: startedAt }, ...seen) as Observation;
+    return Object.assign({ at: startedAt }, job, ...seen) as Observation;
   }
 
   /** One fresh picture, or undefined when the driver could not even be asked. */
