@@ -113,9 +113,7 @@ async function rollOut(product: RunningProduct, pair: OwnPair, documents: string
     const body = { user: pair.logins[role].user, source: `file:${join(pair.secrets, `${role}.password`)}`, hosts: ['**'] };
     await ask({ method: 'PUT', path: `/v1/credentials/orders-${role}`, body });
   }
-  const document = readFileSync(join(writeDocuments(documents, pair), 'cluster.yaml'), 'utf8');
-  // Product and cluster share this machine, which only practice may do.
-  const cluster = document.replace('environment: lab', 'environment: practice');
+  const cluster = readFileSync(join(writeDocuments(documents, pair), 'cluster.yaml'), 'utf8');
   for (const path of ['/v1/clusters?dryRun=true', '/v1/clusters']) await ask({ method: 'POST', path, body: cluster });
   const playbook = { name: 'standby-first', version: 1, phases: { soakMs: 500 } };
   await ask({ method: 'PUT', path: `/v1/playbooks/${playbook.name}`, body: playbook });
