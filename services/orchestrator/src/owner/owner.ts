@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Store, StoredEvent } from '@understudy/event-log';
 import type { Log } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
@@ -7,6 +8,8 @@ import { Drive, type DriveTools } from './drive.js';
 
 /** Events that another process appended are seen at the latest after this. */
 const TAIL_POLL_MS = 100;
+/** Between two tries while the store is away. */
+const RETRY_MS = 500;
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
 /** Rollouts driven at once by one process; more wait until one ends. */
@@ -72,6 +75,7 @@ export class Owner {
         }
       } catch (error) {
         this.tools.log.warn({ error: messageOf(error) }, 'the log could not be followed; trying again');
+        await delay(RETRY_MS);
       }
       await this.pause();
     }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadStream, type Store, type StoredEvent } from '@understudy/event-log';
 import {
   windowDecider,
@@ -15,6 +16,8 @@ import { windowCodec, type Windows } from '../use-cases/windows.js';
 
 const DUTY = 'reactor/windows';
 const POLL_MS = 250;
+/** Between two tries while the store is away. */
+const RETRY_MS = 1_000;
 /** A cluster that cannot be looked at is planned again after this, until the window closes. */
 const PLAN_AGAIN_MS = 2_000;
 
@@ -80,6 +83,7 @@ export class WindowReactor {
         if (due.length > 0 && (await this.tools.store.takeDuty(DUTY))) for (const watched of due) await this.react(watched);
       } catch (error) {
         this.tools.log.warn({ error: messageOf(error) }, 'the window reactor could not go on; trying again');
+        await delay(RETRY_MS);
       }
       await this.pause();
     }
