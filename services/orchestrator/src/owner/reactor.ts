@@ -131,18 +131,22 @@ export class WindowReactor {
     }
     if (status === 'scheduled' || status === 'open') await this.planMissing(watched, window);
     await this.tellRollouts(watched, state, window);
-    if (status === 'scheduled' && this.now() >= Date.parse(window.opensAt)) {
-      await this.tools.windows.give(
-        window.windowId,
-        { type: 'OpenWindow', at: this.at() },
-        systemMetadata(derivedId('open', window.windowId)),
-      );
-    }
+    if (status === 'scheduled') await this.openWhenDue(window);
     if (status === 'open' || status === 'frozen') await this.closeWhenDone(window);
-    const opensIn = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
-    watched.dueAt = Math.min(opensIn, watched.planAt);
-    const ended = status === 'rejected' || status === 'cancelled';
-    if (ended && (await this.resultsOf(window, 'planned only')) !== null) this.watched.delete(watched.windowId);
+    if (status === 'rejected' || status === 'cancelled') await this.forgetWhenEnded(watched, window);
+    const opensAt = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
+    watched.dueAt = Math.min(opensAt, watched.planAt);
+  }
+
+  private async openWhenDue(window: WindowScheduled): Promise<void> {
+    if (this.now() < Date.parse(window.opensAt)) return;
+    const command = { type: 'OpenWindow', at: this.at() } as const;
+    await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('open', window.windowId)));
+  }
+
+  /** A window that never opens is done with when the rollouts that had been planned for it have ended. */
+  private async forgetWhenEnded(watched: Watched, window: WindowScheduled): Promise<void> {
+    if ((await this.resultsOf(window, 'planned only')) !== null) this.watched.delete(watched.windowId);
   }
 
   private async planMissing(watched: Watched, window: WindowScheduled): Promise<void> {
@@ -181,12 +185,13 @@ export class WindowReactor {
   private async tellRollouts(watched: Watched, state: WindowState, window: WindowScheduled): Promise<void> {
     const told = `${state.approval?.at ?? ''}|${state.stopped?.at ?? ''}|${watched.planAt}`;
     if (told === watched.told) return;
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const { id } of window.rollouts) {
       try {
         await this.tellRollout(id, state);
       } catch (error) {
-        if (!(error instanceof Problem && error.code === 'ROLLOUT_UNKNOWN')) failure = error;
+        if (!(error instanceof Problem && error.code === 'ROLLOUT_UNKNOWN'))
+          failure = new Error(messageOf(error), { cause: error });
       }
     }
     if (failure !== undefined) throw failure;
