@@ -131,11 +131,25 @@ export class WindowReactor {
     }
     if (status === 'scheduled' || status === 'open') await this.planMissing(watched, window);
     await this.tellRollouts(watched, state, window);
-    if (status === 'scheduled') await this.openWhenDue(window);
-    if (status === 'open' || status === 'frozen') await this.closeWhenDone(window);
-    if (status === 'rejected' || status === 'cancelled') await this.forgetWhenEnded(watched, window);
+    await this.moveOn(watched, window, status);
     const opensAt = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
     watched.dueAt = Math.min(opensAt, watched.planAt);
+  }
+
+  private async moveOn(watched: Watched, window: WindowScheduled, status: WindowState['status']): Promise<void> {
+    switch (status) {
+      case 'scheduled':
+        return this.openWhenDue(window);
+      case 'open':
+      case 'frozen':
+        return this.closeWhenDone(window);
+      case 'rejected':
+      case 'cancelled':
+        return this.forgetWhenEnded(watched, window);
+      case 'absent':
+      case 'closed':
+        return;
+    }
   }
 
   private async openWhenDue(window: WindowScheduled): Promise<void> {
