@@ -1,15 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Store, StoredEvent } from '@understudy/event-log';
 import type { Log } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
 import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
+import { LogTail } from './log-tail.js';
 
-/** Events that another process appended are seen at the latest after this. */
-const TAIL_POLL_MS = 100;
-/** Between two tries while the store is away. */
-const RETRY_MS = 500;
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
 /** Rollouts driven at once by one process; more wait until one ends. */
@@ -40,55 +36,39 @@ export class Owner {
   private readonly waiting = new Set<string>();
   private stopping = false;
   private hasNew = true;
-  private position = 0;
-  private loop: Promise<void> = Promise.resolve();
-  private wake: () => void = () => undefined;
+  private adoptAt = 0;
+  private readonly tail: LogTail;
 
-  constructor(private readonly tools: OwnerTools) {}
+  constructor(private readonly tools: OwnerTools) {
+    this.tail = new LogTail({
+      name: 'the owner of rollouts',
+      eventLog: tools.store.log,
+      log: tools.log,
+      hear: (event) => this.pass(event),
+      then: () => this.adoptWhenDue(),
+    });
+  }
 
   /** Resolves when every rollout that was unfinished is known; driving goes on until `stop`. */
-  async start(): Promise<void> {
-    this.position = await this.tools.store.log.headPosition();
-    for (const rolloutId of await this.tools.unfinished(this.position)) this.waiting.add(rolloutId);
-    this.loop = this.run();
+  start(): Promise<void> {
+    return this.tail.start(async (position) => {
+      for (const rolloutId of await this.tools.unfinished(position)) this.waiting.add(rolloutId);
+    });
   }
 
   /** Stops before the next act of each rollout, and waits for what may not be stopped. */
   async stop(): Promise<void> {
     this.stopping = true;
-    this.wake();
-    await this.loop;
+    await this.tail.stop();
     for (const { drive } of this.driven.values()) drive.stop();
     await Promise.all([...this.driven.values()].map(({ done }) => done));
   }
 
-  private async run(): Promise<void> {
-    const forget = this.tools.store.log.onAppend(() => this.wake());
-    let adoptAt = 0;
-    while (!this.stopping) {
-      try {
-        await this.tail();
-        if (performance.now() >= adoptAt || this.hasNew) {
-          this.hasNew = false;
-          adoptAt = performance.now() + RETRY_ADOPTION_MS;
-          await this.adoptWaiting();
-        }
-      } catch (error) {
-        this.tools.log.warn({ error: messageOf(error) }, 'the log could not be followed; trying again');
-        await delay(RETRY_MS);
-      }
-      await this.pause();
-    }
-    forget();
-  }
-
-  private async tail(): Promise<void> {
-    for (;;) {
-      const events = await this.tools.store.log.readAll(this.position);
-      for (const event of events) this.pass(event);
-      this.position = events.at(-1)?.position ?? this.position;
-      if (events.length === 0) return;
-    }
+  private async adoptWhenDue(): Promise<void> {
+    if (performance.now() < this.adoptAt && !this.hasNew) return;
+    this.hasNew = false;
+    this.adoptAt = performance.now() + RETRY_ADOPTION_MS;
+    await this.adoptWaiting();
   }
 
   private pass(event: StoredEvent): void {
@@ -165,14 +145,5 @@ export class Owner {
       if (!this.stopping && live.state.status !== 'closed') this.waiting.add(live.rolloutId);
     });
     this.driven.set(live.rolloutId, { live, drive, done });
-  }
-
-  private async pause(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.wake = resolve;
-      timer = setTimeout(resolve, TAIL_POLL_MS);
-    });
-    clearTimeout(timer);
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { loadStream, type Store, type StoredEvent } from '@understudy/event-log';
 import {
   windowDecider,
@@ -12,12 +11,10 @@ import { messageOf } from '../effects/perform.js';
 import { systemMetadata, SYSTEM, type RolloutStore } from '../handle.js';
 import type { Planner } from '../planner.js';
 import type { Directory } from '../projections/directory.js';
+import { LogTail } from './log-tail.js';
 import { windowCodec, type Windows } from '../use-cases/windows.js';
 
 const DUTY = 'reactor/windows';
-const POLL_MS = 250;
-/** Between two tries while the store is away. */
-const RETRY_MS = 1_000;
 /** A cluster that cannot be looked at is planned again after this, until the window closes. */
 const PLAN_AGAIN_MS = 2_000;
 
@@ -51,52 +48,35 @@ interface Watched {
  */
 export class WindowReactor {
   private readonly watched = new Map<string, Watched>();
-  private stopping = false;
-  private position = 0;
-  private loop: Promise<void> = Promise.resolve();
-  private wake: () => void = () => undefined;
+  private readonly tail: LogTail;
 
-  constructor(private readonly tools: ReactorTools) {}
-
-  async start(): Promise<void> {
-    this.position = await this.tools.store.log.headPosition();
-    for (const windowId of await this.tools.unfinished(this.position)) this.watch(windowId);
-    this.loop = this.run();
+  constructor(private readonly tools: ReactorTools) {
+    this.tail = new LogTail({
+      name: 'the window reactor',
+      eventLog: tools.store.log,
+      log: tools.log,
+      hear: (event) => this.hear(event),
+      then: () => this.reactWhereDue(),
+    });
   }
 
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.wake();
-    await this.loop;
+  start(): Promise<void> {
+    return this.tail.start(async (position) => {
+      for (const windowId of await this.tools.unfinished(position)) this.watch(windowId);
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.tail.stop();
   }
 
   private watch(windowId: string): void {
     this.watched.set(windowId, { windowId, dirty: true, dueAt: 0, planAt: 0, told: '' });
   }
 
-  private async run(): Promise<void> {
-    const forget = this.tools.store.log.onAppend(() => this.wake());
-    while (!this.stopping) {
-      try {
-        await this.tail();
-        const due = [...this.watched.values()].filter((watched) => watched.dirty || this.now() >= watched.dueAt);
-        if (due.length > 0 && (await this.tools.store.takeDuty(DUTY))) for (const watched of due) await this.react(watched);
-      } catch (error) {
-        this.tools.log.warn({ error: messageOf(error) }, 'the window reactor could not go on; trying again');
-        await delay(RETRY_MS);
-      }
-      await this.pause();
-    }
-    forget();
-  }
-
-  private async tail(): Promise<void> {
-    for (;;) {
-      const events = await this.tools.store.log.readAll(this.position);
-      for (const event of events) this.hear(event);
-      this.position = events.at(-1)?.position ?? this.position;
-      if (events.length === 0) return;
-    }
+  private async reactWhereDue(): Promise<void> {
+    const due = [...this.watched.values()].filter((watched) => watched.dirty || this.now() >= watched.dueAt);
+    if (due.length > 0 && (await this.tools.store.takeDuty(DUTY))) for (const watched of due) await this.react(watched);
   }
 
   private hear(event: StoredEvent): void {
@@ -254,14 +234,5 @@ export class WindowReactor {
 
   private at(): string {
     return new Date(this.now()).toISOString();
-  }
-
-  private async pause(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.wake = resolve;
-      timer = setTimeout(resolve, POLL_MS);
-    });
-    clearTimeout(timer);
   }
 }
