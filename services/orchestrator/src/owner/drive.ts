@@ -9,6 +9,7 @@ import {
 import type { ClusterDefinition } from '@understudy/cluster';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
+import type { Planner } from '../planner.js';
 import type { Raised } from '../effects/targets.js';
 import type { GateInputCollector } from '../effects/gate-inputs.js';
 import type { Looker } from '../effects/look.js';
@@ -29,6 +30,7 @@ export interface DriveTools {
   readonly looker: Looker;
   readonly performer: Performer;
   readonly gateInputs: GateInputCollector;
+  readonly planner: Planner;
   /** Shuts earlier owners out on every host of a cluster. */
   readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<Raised>;
   readonly incarnation: string;
@@ -186,8 +188,21 @@ export class Drive {
   private async evaluateGates(): Promise<void> {
     const inputs = await this.tools.gateInputs.collect(this.live.state);
     const atMs = this.tools.now();
+    const at = new Date(atMs).toISOString();
+    await this.reviseForTopology(inputs.topologyFingerprint, at);
     this.memory = { ...this.memory, gatesEvaluatedAtMs: atMs };
-    await this.give({ type: 'EvaluateGates', inputs, at: new Date(atMs).toISOString() });
+    await this.give({ type: 'EvaluateGates', inputs, at });
+  }
+
+  /** Until it is admitted, a rollout whose topology has changed is planned anew; an approval of the old plan lapses with it. */
+  private async reviseForTopology(seen: string | null, at: string): Promise<void> {
+    const { admitted, planned, plan, topologyFingerprint } = this.live.state;
+    if (admitted || !planned || !plan || seen === null || seen === topologyFingerprint) return;
+    const made = await this.tools.planner.plan(planned, planned.cluster);
+    if (!made.planned.plan) return;
+    const { plan: revised, binding, topologyFingerprint: fingerprint } = made.planned;
+    const reason = 'The topology has changed since the plan was made: nodes, versions or settings that matter.';
+    await this.give({ type: 'RevisePlan', plan: revised, reason, binding, topologyFingerprint: fingerprint, at });
   }
 
   private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {
