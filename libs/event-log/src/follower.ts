@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Store, StoredEvent } from './api.js';
 
 const POLL_MS = 100;
+/** After a batch that was not full the next one is let grow for this long: under load one look then serves many appends. */
+const GATHER_MS = 20;
 const STANDBY_MS = 1_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
@@ -12,7 +14,8 @@ class HeadWatch {
   private readonly wakers = new Set<() => void>();
   private stopListening: (() => void) | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private head = -1;
+  /** Where the log ended at the last look or local append; -1 = not known yet. */
+  head = -1;
 
   constructor(private readonly store: Store) {}
 
@@ -20,7 +23,10 @@ class HeadWatch {
   watch(wake: () => void): () => void {
     this.wakers.add(wake);
     if (this.wakers.size === 1) {
-      this.stopListening = this.store.log.onAppend(() => this.wakeAll());
+      this.stopListening = this.store.log.onAppend((head) => {
+        this.head = head;
+        this.wakeAll();
+      });
       this.schedule();
     }
     return () => {
@@ -38,9 +44,13 @@ class HeadWatch {
 
   private async poll(): Promise<void> {
     try {
+      const before = this.head;
       const head = await this.store.log.headPosition();
-      if (head !== this.head) this.wakeAll();
-      this.head = head;
+      // A local append in the meantime knows better, and has told everybody.
+      if (this.head === before) {
+        this.head = head;
+        if (head !== before) this.wakeAll();
+      }
     } catch {
       // The store is away; its followers find out and wait for it themselves.
     }
@@ -186,13 +196,14 @@ export class Follower {
     }
     const events = await store.log.readAll(this.checkpoint, batchSize);
     if (events.length === 0) {
-      await this.checkEnd();
+      if (this.state !== 'following' || watchOf(store).head < this.checkpoint) await this.checkEnd();
       if (!this.isOver()) await this.sleep();
       return true;
     }
     if (!(await handle(events, this.checkpoint))) return false;
     this.checkpoint = events.at(-1)?.position ?? this.checkpoint;
     this.follows();
+    if (events.length < batchSize && this.between.length === 0) await this.pause(GATHER_MS);
     return true;
   }
 

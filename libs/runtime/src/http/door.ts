@@ -112,8 +112,7 @@ function callOf(request: FastifyRequest, response: FastifyReply, operation: Oper
   checks.body(body);
   const actor = request.actor ?? { ...NOBODY, from: request.ip };
   const id = key === undefined ? newId() : derivedId(actor.subject, request.method, request.url.split('?', 1)[0] ?? '', key);
-  const gone = new AbortController();
-  response.raw.once('close', () => gone.abort());
+  let signal: AbortSignal | undefined;
   return {
     body,
     query,
@@ -130,8 +129,18 @@ function callOf(request: FastifyRequest, response: FastifyReply, operation: Oper
     accept,
     page: (filter = {}, keys = undefined) => pageFrom(operation.list ?? operation.id, query, filter, keys),
     header: (name) => header(request, name),
-    signal: gone.signal,
+    // Made when it is asked for: only streams do, and an abort costs more than the rest of the door.
+    get signal() {
+      return (signal ??= whenGone(response));
+    },
   };
+}
+
+function whenGone(response: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  if (response.raw.destroyed) gone.abort();
+  else response.raw.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 function bodyOf(request: FastifyRequest, operation: OperationSpec): unknown {

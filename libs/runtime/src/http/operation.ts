@@ -113,8 +113,13 @@ export function operationsOf(controller: Type): readonly OperationSpec[] {
 
 export const DEFAULT_TYPE = 'application/json';
 
-/** All representations of an operation's successful answers, the default first. */
+const TYPES = new WeakMap<OperationSpec, readonly string[]>();
+
+/** All representations of an operation's successful answers, the default first. Kept: it is asked at each request. */
 export function typesOf(spec: OperationSpec): readonly string[] {
-  const types = Object.values(spec.answers).flatMap((answer) => answer.types ?? [DEFAULT_TYPE]);
-  return [...new Set(types)];
+  const known = TYPES.get(spec);
+  if (known !== undefined) return known;
+  const types = [...new Set(Object.values(spec.answers).flatMap((answer) => answer.types ?? [DEFAULT_TYPE]))];
+  TYPES.set(spec, types);
+  return types;
 }

@@ -5,6 +5,9 @@ import { messageOf } from '../effects/perform.js';
 
 /** Events that another process appended are seen at the latest after this. */
 const POLL_MS = 100;
+/** Between two looks: under load one then serves many appends. */
+const GATHER_MS = 10;
+const PAGE_EVENTS = 500;
 /** Between two tries while the store is away. */
 const RETRY_MS = 1_000;
 
@@ -24,7 +27,8 @@ export class LogTail {
   private stopping = false;
   private position = 0;
   private loop: Promise<void> = Promise.resolve();
-  private wake: () => void = () => undefined;
+  private pending = false;
+  private wakeUp: (() => void) | undefined;
 
   constructor(private readonly tools: TailTools) {}
 
@@ -46,6 +50,7 @@ export class LogTail {
     const { name, eventLog, log, then } = this.tools;
     const forget = eventLog.onAppend(() => this.wake());
     while (!this.stopping) {
+      this.pending = false;
       try {
         await this.hearNew();
         await then();
@@ -60,19 +65,27 @@ export class LogTail {
 
   private async hearNew(): Promise<void> {
     for (;;) {
-      const events = await this.tools.eventLog.readAll(this.position);
+      const events = await this.tools.eventLog.readAll(this.position, PAGE_EVENTS);
       for (const event of events) this.tools.hear(event);
       this.position = events.at(-1)?.position ?? this.position;
-      if (events.length === 0) return;
+      if (events.length < PAGE_EVENTS) return;
     }
   }
 
+  private wake(): void {
+    this.pending = true;
+    this.wakeUp?.();
+  }
+
   private async pause(): Promise<void> {
+    await delay(GATHER_MS);
+    if (this.pending) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
-      this.wake = resolve;
+      this.wakeUp = resolve;
       timer = setTimeout(resolve, POLL_MS);
     });
     clearTimeout(timer);
+    this.wakeUp = undefined;
   }
 }
