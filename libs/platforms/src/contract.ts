@@ -104,6 +104,28 @@ function verbs(suite: PlatformSuite): void {
     await suite.met('release', standby);
   });
 
+  it('gives up a server that ends after each start, and says what its log says', async () => {
+    const [standby] = await suite.standbys();
+    for (const [away, back] of [
+      ['drain', 'join'],
+      ['stop', 'start'],
+    ] as const) {
+      await suite.met(away, standby);
+      const { mend, says } = await suite.cluster.breakStart(standby);
+      const result = await suite.perform(back, standby);
+      await mend();
+      expect(result.status === 'stuck' ? result.reason : JSON.stringify(result), back).toMatch(says);
+      expect(
+        result.acts.map(({ act }) => act),
+        'a few times, not as fast as it can',
+      ).toEqual(['start', 'start', 'start']);
+      expect(await suite.cluster.writers()).toEqual([await suite.active()]);
+      await suite.met(back, standby);
+      if (back === 'join') await suite.met('release', standby);
+    }
+    await suite.settled();
+  });
+
   it('lets a released node come back by itself after a reboot', async () => {
     const [standby] = await suite.standbys();
     await suite.cluster.reboot(standby);

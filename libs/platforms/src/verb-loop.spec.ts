@@ -11,6 +11,9 @@ interface Run {
   readonly entries: () => readonly JournalEntry[];
   readonly outcome?: (nowMs: number) => { readonly outcome: ActOutcome; readonly tookMs: number };
   readonly limitMs?: number;
+  /** The act has its effect at its nth performance; left out: at the first that ends well. */
+  readonly effectAt?: number;
+  readonly mayGoOn?: VerbRequest['mayGoOn'];
 }
 
 /** One act is wanted until it ended; time passes only by pauses and by the act. */
@@ -34,7 +37,7 @@ async function when(
     fence: { logId: 'log', epoch: 1 },
     deadlineAt: run.limitMs ?? 60_000,
     parameters: {},
-    mayGoOn: () => true,
+    mayGoOn: run.mayGoOn ?? (() => true),
     onAct: () => undefined,
   };
   const result = await runVerb<null, NamedAct>(
@@ -49,7 +52,7 @@ async function when(
         keys.push(key);
         const { outcome, tookMs } = run.outcome?.(nowMs) ?? { outcome: { status: 'ended', detail: '' } as const, tookMs: 0 };
         nowMs += tookMs;
-        isDone = outcome.status === 'ended';
+        isDone = outcome.status === 'ended' && at.length >= (run.effectAt ?? 1);
         return Promise.resolve(outcome);
       },
       summary: () => summary,
@@ -110,5 +113,26 @@ describe('acts of the same rollout that may still be running', () => {
     });
     expect(result).toMatchObject({ status: 'unknown', cause: 'deadline', reason: expect.stringContaining('no recorded end') });
     expect(at).toEqual([]);
+  });
+});
+
+describe('an act whose effect is not seen', () => {
+  it('rests before it is repeated, longer each time up to a limit', async () => {
+    const { at, keys, result } = await when({ entries: () => [], effectAt: 6 });
+    expect(at).toEqual([0, 250, 750, 1_750, 3_750, 5_750]);
+    expect(keys.at(-1)).toBe('rollout/step/2/promote/6');
+    expect(result.status).toBe('met');
+  });
+
+  it('rests as well when it refused', async () => {
+    const refused = { outcome: { status: 'refused', detail: 'not now' } as const, tookMs: 0 };
+    const { at } = await when({ entries: () => [], outcome: () => refused, limitMs: 2_000 });
+    expect(at).toEqual([0, 250, 750, 1_750]);
+  });
+
+  it('can be frozen while it rests', async () => {
+    const { at, result } = await when({ entries: () => [], effectAt: 2, mayGoOn: ({ act }) => act !== 'wait' });
+    expect(result).toMatchObject({ status: 'unknown', cause: 'frozen' });
+    expect(at).toEqual([0]);
   });
 });

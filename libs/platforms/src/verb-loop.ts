@@ -42,6 +42,14 @@ const JOURNAL_LIMIT_MS = 3_000;
 /** Journals keep whole seconds, and a killed act needs a moment to be gone. */
 const CLOCK_GRAIN_MS = 2_000;
 const POLL_MS = 25;
+/**
+ * The same act on the same host rests this long before it is performed again, doubled each time up to the limit: one
+ * whose effect is not seen would otherwise be repeated as fast as the host can spawn, at the cost of everybody there.
+ */
+const REPEAT_REST_MS = 250;
+const REPEAT_REST_LIMIT_MS = 2_000;
+/** Between two looks during such a rest: the effect may show any moment. */
+const REST_LOOK_MS = 100;
 
 interface Progress {
   readonly acts: ActReport[];
@@ -51,6 +59,8 @@ interface Progress {
   readonly open: Map<string, { readonly host: string; readonly untilMs: number }>;
   /** Hosts whose journal has not been read in this call. */
   readonly unread: Set<string>;
+  /** Acts performed in this call, each by all that it says: how often, and until when it may not be repeated. */
+  readonly performed: Map<string, { readonly times: number; readonly restsUntilMs: number }>;
   lastWhy: string;
 }
 
@@ -66,6 +76,7 @@ export async function runVerb<S, A extends NamedAct>(engine: VerbEngine<S, A>, r
     used: new Map(),
     open: new Map(),
     unread: new Set(engine.hosts.map((host) => host.definition.slug)),
+    performed: new Map(),
     lastWhy: 'nothing was observed yet',
   };
   await readJournals(engine, request.key, progress, progress.unread);
@@ -93,13 +104,24 @@ async function follow<S, A extends NamedAct>(
       return { status: 'stuck', reason: next.reason, acts: progress.acts, snapshot: engine.summary(snapshot) };
     case 'wait':
       progress.lastWhy = next.why;
-      if (!request.mayGoOn({ act: 'wait', binding: next.binding }))
-        return unknown('frozen', `frozen while: ${next.why}`, progress);
-      await engine.pause(POLL_MS);
-      return undefined;
-    case 'act':
+      return wait(engine, request, progress, { binding: next.binding, ms: POLL_MS });
+    case 'act': {
+      const restMs = (progress.performed.get(JSON.stringify(next.act))?.restsUntilMs ?? 0) - engine.now();
+      if (restMs > 0) return wait(engine, request, progress, { binding: next.binding, ms: Math.min(restMs, REST_LOOK_MS) });
       return (await mustWait(engine, request.key, progress, next.act)) ? undefined : act(engine, request, progress, next);
+    }
   }
+}
+
+async function wait<S, A extends NamedAct>(
+  engine: VerbEngine<S, A>,
+  request: VerbRequest,
+  progress: Progress,
+  { binding, ms }: { readonly binding: boolean; readonly ms: number },
+): Promise<VerbResult | undefined> {
+  if (!request.mayGoOn({ act: 'wait', binding })) return unknown('frozen', `frozen while: ${progress.lastWhy}`, progress);
+  await engine.pause(ms);
+  return undefined;
 }
 
 /** True while an act of this rollout may still be running somewhere, or the journal of the act's host is unread. */
@@ -136,12 +158,20 @@ async function act<S, A extends NamedAct>(
   if (outcome.status === 'fenced') return unknown('fenced', fencedReason(host, outcome.seen), progress);
   // Counted from now: an answer that did not come in time says nothing about when the host began.
   if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: engine.now() + ACT_LIMIT_MS });
+  rest(progress, next.act, engine.now());
   progress.lastWhy = `${name} on ${host}: ${outcome.detail}`;
   const report = { act: name, host, tookMs: engine.now() - begunAt, detail: outcome.detail };
   progress.acts.push(report);
   request.onAct(report);
   if (outcome.status !== 'ended') await engine.pause(POLL_MS);
   return undefined;
+}
+
+function rest(progress: Progress, performed: NamedAct, nowMs: number): void {
+  const what = JSON.stringify(performed);
+  const times = (progress.performed.get(what)?.times ?? 0) + 1;
+  const restMs = Math.min(REPEAT_REST_MS * 2 ** (times - 1), REPEAT_REST_LIMIT_MS);
+  progress.performed.set(what, { times, restsUntilMs: nowMs + restMs });
 }
 
 function fencedReason(host: string, seen: Fence): string {

@@ -19,6 +19,8 @@ export interface ClusterUnderTest {
   /** As a person, a unit or a configuration tool would; returns when it answers or has had its time. */
   startByHand(node: string): Promise<void>;
   reboot(node: string): Promise<void>;
+  /** A stopped node's server ends right after each start from now on. Answers how to mend it, and what it says about it. */
+  breakStart(node: string): Promise<{ readonly mend: () => Promise<void>; readonly says: RegExp }>;
   /** The node's receiver hangs; the link stays. Answers how to let it go on. */
   freezeReceiver(node: string): Promise<() => Promise<void>>;
   /** Commits wait for these nodes from now on; undefined = for none. */

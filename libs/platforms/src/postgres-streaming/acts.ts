@@ -5,7 +5,7 @@ import { quoteConninfo, quoteSetting } from './conninfo.js';
 import type { QueryResult } from './connections.js';
 import { nodeCommand } from './disk.js';
 import { formatLsn } from './lsn.js';
-import type { Session, SessionNode } from './observe.js';
+import { sessionNode, type Session, type SessionNode } from './observe.js';
 import type { PostgresAct, PostgresSnapshot } from './snapshot.js';
 import { answering, nodeNamed, upstreamOf } from './topology.js';
 
@@ -71,12 +71,6 @@ const PROMOTE = `select pg_promote(true, $3) as promoted where pg_is_in_recovery
   and (select system_identifier::text from pg_control_system()) = $1
   and (select timeline_id from pg_control_checkpoint()) <= $2
   and pg_last_wal_replay_lsn() is not distinct from $4::pg_lsn`;
-
-function sessionNode(session: Session, name: string): SessionNode {
-  const found = session.nodes.find((candidate) => candidate.settings.node === name);
-  if (found === undefined) throw new Error(`There is no node ${name} in this session.`);
-  return found;
-}
 
 async function onHost(
   call: ActCall,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { postgresSnapshots } from '@understudy/testing';
 import { nextAct } from './next-act.js';
 import type { Disk, PostgresGoal, PostgresSnapshot } from './snapshot.js';
+import { StartCount } from './starts.js';
 
 const { down, goal, given, node, primary, server, silent, slot, standby } = postgresSnapshots;
 const then = (snapshot: PostgresSnapshot, wanted: PostgresGoal): unknown => nextAct(snapshot, wanted);
@@ -134,6 +135,35 @@ describe('join', () => {
     expect(then(given(primary('a', ['b']), unseen), goal('join', 'b'))).toMatchObject({ next: 'wait' });
     const starting = { ...standby('b', 'a'), server: { says: 'starting' as const } };
     expect(then(given(primary('a', ['b']), starting), goal('join', 'b'))).toMatchObject({ next: 'wait' });
+  });
+});
+
+describe('a server that ends after each start', () => {
+  const tried = (times: number, said: string): Partial<PostgresGoal> => ({ startsInVain: new Map([['b', { times, said }]]) });
+  const broken = given(primary('a', [], { server: { slots: [slot('b', false)] } }), down(standby('b', 'a')));
+
+  it.each(['join', 'start'] as const)('is started a few times by %s, then given up with what its log says', (verb) => {
+    expect(then(broken, goal(verb, 'b', tried(2, '')))).toMatchObject({ act: { act: 'start', node: 'b' } });
+    expect(then(broken, goal(verb, 'b', tried(3, 'FATAL: no disk')))).toEqual({
+      next: 'stuck',
+      reason: 'node b was started 3 times and ended each time. Its log ends with: FATAL: no disk',
+    });
+    expect(then(broken, goal(verb, 'b', tried(3, '')))).toMatchObject({
+      reason: expect.stringContaining('Its log says nothing'),
+    });
+  });
+
+  it('counts only starts after which nobody answered, and reads the log once they are given up', async () => {
+    const count = new StartCount();
+    const seen = async (snapshot: PostgresSnapshot, times: number): Promise<unknown> => {
+      for (let n = 0; n < times; n++) count.performed({ act: 'start', host: 'host-b', node: 'b' });
+      count.performed({ act: 'stop', host: 'host-b', node: 'b' });
+      await count.seen(snapshot, (name) => Promise.resolve(`words of ${name}`));
+      return count.inVain.get('b');
+    };
+    expect(await seen(broken, 2)).toEqual({ times: 2, said: '' });
+    expect(await seen(broken, 1)).toEqual({ times: 3, said: 'words of b' });
+    expect(await seen(healthy, 0)).toBeUndefined();
   });
 });
 

@@ -2,6 +2,7 @@ import type { Next } from '../verb-loop.js';
 import { nextJoin } from './next-join.js';
 import { nextSwitchover } from './next-switchover.js';
 import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import { startOrGiveUp } from './starts.js';
 import {
   answering,
   diskOf,
@@ -37,7 +38,7 @@ export function nextAct(snapshot: PostgresSnapshot, goal: PostgresGoal): Postgre
     case 'stop':
       return nextStop(node);
     case 'start':
-      return nextStart(snapshot, node);
+      return nextStart(snapshot, goal, node);
   }
 }
 
@@ -93,7 +94,7 @@ function nextStop(node: PostgresNode): PostgresNext {
 }
 
 /** Starts it as what its files say. A node whose files say primary is started only if no other one can be taking writes. */
-function nextStart(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNext {
+function nextStart(snapshot: PostgresSnapshot, goal: PostgresGoal, node: PostgresNode): PostgresNext {
   const disk = diskOf(node);
   if (disk === undefined) return wait(`host ${node.host} cannot be looked at`);
   if (answering(node) !== undefined) return { next: 'done' };
@@ -107,7 +108,7 @@ function nextStart(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNext
     const unknown = unknownOnes(others);
     if (unknown.length > 0) return wait(`node ${node.node} would start as a primary, and ${unknown.join('; ')}`);
   }
-  return act({ act: 'start', host: node.host, node: node.node });
+  return startOrGiveUp(goal, node);
 }
 
 function act(value: PostgresAct): PostgresNext {

@@ -1,5 +1,6 @@
 import type { Next } from '../verb-loop.js';
 import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import { startOrGiveUp } from './starts.js';
 import { answering, diskOf, isWritable, lagBytes, pointsAt, streamsFrom, upstreamOf, writableOnes } from './topology.js';
 
 type PostgresNext = Next<PostgresAct>;
@@ -31,7 +32,7 @@ export function nextJoin(snapshot: PostgresSnapshot, goal: PostgresGoal, node: P
  * made a standby on disk before it is started, so it can never come up as a second primary.
  */
 export function follow(
-  goal: Pick<PostgresGoal, 'canRepoint'>,
+  goal: Pick<PostgresGoal, 'canRepoint' | 'startsInVain'>,
   node: PostgresNode,
   active: PostgresNode,
 ): PostgresNext | undefined {
@@ -41,17 +42,22 @@ export function follow(
   if (reason !== undefined) return { next: 'stuck', reason };
   const missing = missingSlots([node], active);
   if (missing.length > 0) return act({ act: 'create-slots', host: active.host, node: active.node, slots: missing });
-  return startOrPoint(node, disk, active);
+  return startOrPoint(goal, node, disk, active);
 }
 
-function startOrPoint(node: PostgresNode, disk: Disk, active: PostgresNode): PostgresNext | undefined {
+function startOrPoint(
+  goal: Pick<PostgresGoal, 'startsInVain'>,
+  node: PostgresNode,
+  disk: Disk,
+  active: PostgresNode,
+): PostgresNext | undefined {
   const down = !disk.process && answering(node) === undefined;
   if (down && !disk.standbySignal) return act({ act: 'mark-standby', host: node.host, node: node.node, upstream: active.node });
   const directed = pointsAt(upstreamOf(node), active);
   if (!directed && (down || answering(node)?.inRecovery === true)) {
     return act({ act: 'repoint', host: node.host, node: node.node, upstream: active.node });
   }
-  return down ? act({ act: 'start', host: node.host, node: node.node }) : undefined;
+  return down ? startOrGiveUp(goal, node) : undefined;
 }
 
 function whyNotFollow(

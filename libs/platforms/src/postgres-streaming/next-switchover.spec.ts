@@ -293,6 +293,16 @@ describe('switchover, after the promotion', () => {
     expect(then(given(following('a'), promoted(['a', 'c']), following('c')), switchover)).toEqual({ next: 'done' });
   });
 
+  it('gives up a member that does not start only after everybody else was pointed', () => {
+    const slots = { slots: [slot('a', false), slot('c', false)], timeline: 2 };
+    const inVain = { startsInVain: new Map([['a', { times: 3, said: 'no library' }]]) };
+    const asked = goal('switchover', 'b', inVain);
+    const unpointed = given(oldDown, primary('b', [], { server: slots }), standby('c', 'a'));
+    expect(then(unpointed, asked)).toMatchObject({ act: { act: 'repoint', host: 'host-c' } });
+    const pointed = given(oldDown, primary('b', ['c'], { server: slots }), following('c'));
+    expect(then(pointed, asked)).toMatchObject({ next: 'stuck', reason: expect.stringContaining('no library') });
+  });
+
   it('waits until everybody streams, and leaves drained and dead nodes as they are', () => {
     const unfed = following('a', { disk: { switchover: mark }, server: { receiver: null } });
     const slots = { slots: [slot('a')], timeline: 2 };

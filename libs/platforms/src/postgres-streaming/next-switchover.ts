@@ -197,10 +197,10 @@ function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: 
   // All at once: the same act twice would mean that the first one had no effect.
   const missing = goal.canRepoint ? missingSlots(members, target) : [];
   if (missing.length > 0) return act({ act: 'create-slots', host: target.host, node: target.node, slots: missing }, false);
-  for (const node of members) {
-    const next = streamsFrom(node, target) ? undefined : follow(goal, node, target);
-    if (next !== undefined) return next;
-  }
+  const nexts = members.flatMap((node) => (streamsFrom(node, target) ? [] : (follow(goal, node, target) ?? [])));
+  // One that cannot follow keeps nobody else from it.
+  const next = nexts.find((candidate) => candidate.next !== 'stuck') ?? nexts[0];
+  if (next !== undefined) return next;
   const waiting = members.filter((node) => !streamsFrom(node, target));
   if (waiting.length > 0)
     return wait(`not yet streaming from ${target.node}: ${waiting.map((node) => node.node).join(', ')}`, false);

@@ -3,12 +3,13 @@
 #
 #   sh node.sh VERB DATA BIN LOG AUTOSTART BOOT_ID STATE SERVICE ARGUMENTS...     (run in the host's root folder)
 #
-# `observe` only looks (`observe ... quick` does not ask for the installed version). Every other verb is run by the node
-# journal, once per key, and says in its exit code what happened: 0 done (or it was so already), 3 its precondition is gone
-# and nothing was changed, anything else: look again.
+# `observe` only looks (`observe ... quick` does not ask for the installed version), and so does `server-log` (what the
+# server's own log says since it was last started by us). Every other verb is run by the node journal, once per key, and says in its exit code what
+# happened: 0 done (or it was so already), 3 its precondition is gone and nothing was changed, anything else: look again.
 #
 # What is kept, below STATE: drained (out of service by us), switchover (how far it is), relaxed (for whom the
-# synchronous standby names are relaxed) and relaxed.lines (what they were). Each file is written beside, synced, renamed.
+# synchronous standby names are relaxed) and relaxed.lines (what they were). Each file is written beside, synced, renamed;
+# only log-from (where the server's log was at our last start) is not, for nothing is decided by it.
 #
 # POSIX sh, coreutils, awk, sed. SERVICE is `pg_ctl`: PostgreSQL is started and stopped with its own tool, as the owner
 # of the data folder; AUTOSTART is the file without which the host's boot does not start it.
@@ -87,7 +88,8 @@ put() {
   cat >"$1.new" && synced "$1.new" && mv -f "$1.new" "$1" && synced "$(dirname "$1")"
 }
 
-start_service() { as_owner "$bin/pg_ctl" -D "$data" -l "$log" -W start </dev/null >/dev/null 2>&1; }
+# start_service HOW...: -W does not wait; -w waits until it serves or has ended, at most the seconds of -t.
+start_service() { as_owner "$bin/pg_ctl" -D "$data" -l "$log" "$@" start </dev/null >/dev/null 2>&1; }
 
 # The postmaster's own word for it, line 8 of its pid file.
 serves() { [ "$(sed -n 8p "$data/postmaster.pid" 2>/dev/null | tr -d ' ')" = ready ]; }
@@ -169,11 +171,20 @@ observe() {
   sed -n -E 's/^[[:space:]]*(primary_conninfo|primary_slot_name)[[:space:]]*=/\1=/p' "$auto" 2>/dev/null
 }
 
-[ "$verb" = observe ] || mkdir -p "$state" || fail 5 "there is no folder $state, and it cannot be made"
+case $verb in
+  observe | server-log) ;;
+  *) mkdir -p "$state" || fail 5 "there is no folder $state, and it cannot be made" ;;
+esac
 case $verb in
   observe) observe "$@" ;;
+  server-log)
+    from=$(cat "$state/log-from" 2>/dev/null) || from=0
+    [ "$(wc -c <"$log")" -gt "$from" ] || from=0
+    tail -c "+$((from + 1))" "$log" | tail -c 4096 ;;
   start)
-    find_postmaster || start_service ;;
+    wc -c 2>/dev/null <"$log" >"$state/log-from" || echo 0 >"$state/log-from"
+    # One that is still at it after that lives, and is waited for by looks.
+    find_postmaster || start_service -w -t 2 || find_postmaster || fail 4 'it ended right after its start' ;;
   stop)
     stop_service INT "$1" || fail 4 'it is still stopping' ;;
   mark-drained)
@@ -225,12 +236,14 @@ case $verb in
       mark returning yes
       rm -f "$data/standby.signal" || fail 5 'the signal of a standby could not be removed'
       synced "$data"
-      start_service || fail 4 'it could not be started'
+      start_service -W || fail 4 'it could not be started'
     fi
     turns=0
-    until serves; do
+    # Its pid file comes a moment after pg_ctl has gone, and one that a kill left behind may still say ready.
+    until serves && find_postmaster; do
       turns=$((turns + 1))
-      [ "$turns" -lt 100 ] && find_postmaster || fail 4 'it does not serve yet'
+      [ "$turns" -lt 100 ] || fail 4 'it does not serve yet'
+      [ "$turns" -lt 25 ] || find_postmaster || fail 4 'it ended right after its start'
       sleep 0.02
     done
     mark returned yes ;;

@@ -38,6 +38,13 @@ export function openSession(target: ClusterTarget): Session {
   return { target, cluster, nodes, connections: new Connections(secret, cluster.database) };
 }
 
+/** @throws when there is no such node: every caller has it from this session. */
+export function sessionNode(session: Session, name: string): SessionNode {
+  const found = session.nodes.find((candidate) => candidate.settings.node === name);
+  if (found === undefined) throw new Error(`There is no node ${name} in this session.`);
+  return found;
+}
+
 /** Runs `work` with a session and closes it. */
 export async function withSession<T>(target: ClusterTarget, work: (session: Session) => Promise<T>): Promise<T> {
   const session = openSession(target);

@@ -3,8 +3,10 @@ import type { ClusterTarget, VerbRequest, VerbResult } from '../platform.js';
 import { runVerb, type VerbEngine } from '../verb-loop.js';
 import { performAct } from './acts.js';
 import { nextAct } from './next-act.js';
-import { observePostgres, withSession, type Session } from './observe.js';
+import { observePostgres, sessionNode, withSession, type Session } from './observe.js';
+import { readLastWords } from './server-log.js';
 import type { PostgresAct, PostgresGoal, PostgresSnapshot } from './snapshot.js';
+import { StartCount } from './starts.js';
 import { summarise } from './summary.js';
 
 const DEFAULT_STOP_DEADLINE_MS = 3_000;
@@ -17,14 +19,26 @@ export function performPostgres(target: ClusterTarget, request: VerbRequest): Pr
 
 function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
   const goal = goalOf(session.target, request);
+  const starts = new StartCount();
   let last: PostgresSnapshot | undefined;
   return {
     hosts: [...new Map(session.nodes.map(({ host }) => [host.definition.slug, host])).values()],
     now: session.target.now,
     pause: (ms) => delay(ms),
-    observe: async (deadlineMs) => (last = await observePostgres(session, deadlineMs)),
-    nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - session.target.now() }),
-    perform: (act, key, deadlineMs) => performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs }),
+    observe: async (deadlineMs) => {
+      last = await observePostgres(session, deadlineMs);
+      await starts.seen(last, (name) => {
+        const { settings, host } = sessionNode(session, name);
+        return readLastWords(settings, host, deadlineMs);
+      });
+      return last;
+    },
+    nextAct: (snapshot) =>
+      nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - session.target.now(), startsInVain: starts.inVain }),
+    perform: (act, key, deadlineMs) => {
+      starts.performed(act);
+      return performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs });
+    },
     summary: summarise,
   };
 }

@@ -10,6 +10,7 @@ import {
   type ClusterUnderTest,
 } from '@understudy/testing';
 import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { platformContract } from '../contract.js';
 import { postgresStreaming } from './driver.js';
@@ -67,6 +68,13 @@ function realCluster(pair: TestPair): ClusterUnderTest {
     reboot: (slug) => {
       execFileSync(join(nodeOf(slug).root, 'reboot'), { stdio: 'ignore' });
       return Promise.resolve();
+    },
+    breakStart: (slug) => {
+      const file = join(nodeOf(slug).root, 'data', 'postgresql.auto.conf');
+      const before = readFileSync(file, 'utf8');
+      writeFileSync(file, `${before}shared_preload_libraries = 'no_such_library'\n`);
+      const mend = (): Promise<void> => Promise.resolve(writeFileSync(file, before));
+      return Promise.resolve({ mend, says: /FATAL: +could not access file "no_such_library"/ });
     },
     freezeReceiver: async (slug) => {
       const pid = await walReceiver(nodeOf(slug));

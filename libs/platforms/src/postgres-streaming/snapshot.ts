@@ -152,6 +152,14 @@ export interface PostgresGoal {
   readonly remainingMs?: number;
   /** A login for standbys is known, so any node can be pointed at any other. */
   readonly canRepoint: boolean;
+  /** Starts of this call after which the server was never seen to answer, by node. Left out: none. */
+  readonly startsInVain?: ReadonlyMap<string, StartsInVain>;
+}
+
+export interface StartsInVain {
+  readonly times: number;
+  /** The end of the server's own log, without secrets; empty where it was not read. */
+  readonly said: string;
 }
 
 export type PostgresAct =

@@ -5,6 +5,7 @@ import { replicationEvidence } from '../postgres-streaming/evidence.js';
 import { nextAct } from '../postgres-streaming/next-act.js';
 import { topologyChecks } from '../postgres-streaming/preflight.js';
 import type { PostgresAct, PostgresGoal, PostgresSnapshot } from '../postgres-streaming/snapshot.js';
+import { StartCount } from '../postgres-streaming/starts.js';
 import { summarise } from '../postgres-streaming/summary.js';
 import { nodeNamed } from '../postgres-streaming/topology.js';
 import { stateChecks } from '../postgres-streaming/validate.js';
@@ -75,13 +76,22 @@ function engineFor(
     stopDeadlineMs: Number(request.parameters['stopDeadlineMs'] ?? 3_000),
     canRepoint: true,
   };
+  const starts = new StartCount();
   return {
     hosts: Object.values(target.hosts),
     now: target.now,
     pause: (ms) => Promise.resolve(void worlds.pass(definition, ms)),
-    observe: () => Promise.resolve(look(target)),
-    nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - target.now() }),
-    perform: (act, key, deadlineMs) => perform(worlds, target, request, { act, key, deadlineMs }),
+    observe: async () => {
+      const seen = look(target);
+      await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
+      return seen;
+    },
+    nextAct: (snapshot) =>
+      nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - target.now(), startsInVain: starts.inVain }),
+    perform: (act, key, deadlineMs) => {
+      starts.performed(act);
+      return perform(worlds, target, request, { act, key, deadlineMs });
+    },
     summary: summarise,
   };
 }

@@ -70,6 +70,11 @@ function simulatedCluster(): ClusterUnderTest {
       pass(400);
       return Promise.resolve();
     },
+    breakStart: (node) => {
+      hurt({ fault: 'break-release', node });
+      const mend = (): Promise<void> => Promise.resolve(hurt({ fault: 'mend-release', node }));
+      return Promise.resolve({ mend, says: /the release on disk does not start/ });
+    },
     freezeReceiver: (node) => {
       hurt({ fault: 'freeze', node });
       return Promise.resolve(() => Promise.resolve(hurt({ fault: 'thaw', node })));
