@@ -6,6 +6,7 @@ const REQUEST_BUCKETS_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export class Metrics {
   readonly registry = new Registry();
   private readonly requests: Histogram<'method' | 'route' | 'status'>;
+  private readonly calls: Histogram<'method' | 'code'>;
 
   constructor(service: string) {
     this.registry.setDefaultLabels({ service });
@@ -17,6 +18,18 @@ export class Metrics {
       buckets: REQUEST_BUCKETS_SECONDS,
       registers: [this.registry],
     });
+    this.calls = new Histogram({
+      name: 'grpc_server_call_duration_seconds',
+      help: 'Time from the metadata to the answer of a gRPC call, by method and status code; of a stream, when it fails.',
+      labelNames: ['method', 'code'],
+      buckets: REQUEST_BUCKETS_SECONDS,
+      registers: [this.registry],
+    });
+  }
+
+  /** `method` is the full name, `/understudy.inventory.v1.ClusterService/GetCluster`. */
+  observeCall(method: string, code: number, seconds: number): void {
+    this.calls.observe({ method, code }, seconds);
   }
 
   /** `route` is the declared path (never the requested one: its ids would make labels without end). */

@@ -1,6 +1,7 @@
 /**
  * One table from the class of a failure to the status that each door shows. REST answers problem documents (RFC 9457); the gRPC
- * column is the canonical status code. Services name codes (UPPER_SNAKE) and never a status.
+ * column is the canonical status code: ABORTED says "read again and decide again" (another version is in force), FAILED_PRECONDITION
+ * "not before the state is another". Services name codes (UPPER_SNAKE) and never a status.
  */
 import type { Refusal, RefusalKind } from '@understudy/decider';
 
@@ -15,6 +16,7 @@ export type FailureKind =
   | 'unsupported-media-type'
   | 'precondition-required'
   | 'rate-limited'
+  | 'too-late'
   | 'internal'
   | 'unavailable';
 
@@ -28,6 +30,7 @@ export interface DoorStatus {
 }
 
 const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
@@ -45,14 +48,15 @@ export const DOOR_STATUS: Readonly<Record<FailureKind, DoorStatus>> = {
   'not-found': { http: 404, grpc: NOT_FOUND, title: 'Not found', retryable: false },
   'method-not-allowed': { http: 405, grpc: UNIMPLEMENTED, title: 'Method not allowed here', retryable: false },
   'not-acceptable': { http: 406, grpc: INVALID_ARGUMENT, title: 'No such representation', retryable: false },
-  conflict: { http: 409, grpc: ABORTED, title: 'In conflict with the present state', retryable: false },
-  precondition: { http: 412, grpc: FAILED_PRECONDITION, title: 'A precondition does not hold', retryable: false },
+  conflict: { http: 409, grpc: FAILED_PRECONDITION, title: 'In conflict with the present state', retryable: false },
+  precondition: { http: 412, grpc: ABORTED, title: 'A precondition does not hold', retryable: false },
   'too-large': { http: 413, grpc: RESOURCE_EXHAUSTED, title: 'The request is too large', retryable: false },
   'unsupported-media-type': { http: 415, grpc: INVALID_ARGUMENT, title: 'Unsupported media type', retryable: false },
   invalid: { http: 422, grpc: INVALID_ARGUMENT, title: 'The request is not valid', retryable: false },
   locked: { http: 423, grpc: FAILED_PRECONDITION, title: 'Held by somebody else', retryable: true },
   'precondition-required': { http: 428, grpc: FAILED_PRECONDITION, title: 'A precondition is required', retryable: false },
   'rate-limited': { http: 429, grpc: RESOURCE_EXHAUSTED, title: 'Too many requests', retryable: true },
+  'too-late': { http: 504, grpc: DEADLINE_EXCEEDED, title: 'The deadline passed', retryable: true },
   internal: { http: 500, grpc: INTERNAL, title: 'Internal error', retryable: false },
   unavailable: { http: 503, grpc: UNAVAILABLE, title: 'Not available now', retryable: true },
 };

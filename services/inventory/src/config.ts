@@ -1,6 +1,6 @@
 import type { Store } from '@understudy/event-log';
 import type { PlatformDriver } from '@understudy/platforms';
-import type { Runtime } from '@understudy/runtime';
+import type { Runtime, Settings } from '@understudy/runtime';
 import { parsers, setting } from '@understudy/runtime';
 import type { ObserverOptions } from './effects/observer.js';
 
@@ -61,6 +61,12 @@ export const inventorySettings = {
     parse: parsers.integer(100, 120_000),
   }),
 };
+
+/** The part of the settings that says how clusters are looked at. */
+export function observerOf(settings: Omit<Settings<typeof inventorySettings>, 'factsKey'>): ObserverOptions {
+  const { observeIntervalMs, factsIntervalMs, observeConcurrency, lookDeadlineMs, factsDeadlineMs } = settings;
+  return { intervalMs: observeIntervalMs, factsIntervalMs, concurrency: observeConcurrency, lookDeadlineMs, factsDeadlineMs };
+}
 
 /** The defaults of the settings above, for a process that composes several services. */
 export const defaultObserver: ObserverOptions = {

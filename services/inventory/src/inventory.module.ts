@@ -2,8 +2,10 @@ import type { DynamicModule, OnModuleDestroy, OnModuleInit } from '@nestjs/commo
 import { Module } from '@nestjs/common';
 import type { Transport } from '@understudy/messaging';
 import type { Api } from '@understudy/runtime';
-import { openApiController } from '@understudy/runtime';
+import { grpcControllers, openApiController } from '@understudy/runtime';
 import type { InventoryConfig } from './config.js';
+import { inventoryGrpc } from './inbound/grpc/api.js';
+import { SecondLookController } from './inbound/grpc/second-look.controller.js';
 import { ClustersController } from './inbound/http/clusters.controller.js';
 import { CredentialsController } from './inbound/http/credentials.controller.js';
 import { Inventory } from './inventory.js';
@@ -25,7 +27,12 @@ export class InventoryModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(config: InventoryConfig, transport: Transport): DynamicModule {
     return {
       module: InventoryModule,
-      controllers: [...inventoryApi.controllers, openApiController(inventoryApi)],
+      controllers: [
+        ...inventoryApi.controllers,
+        openApiController(inventoryApi),
+        SecondLookController,
+        ...grpcControllers(inventoryGrpc, config.runtime),
+      ],
       providers: [{ provide: Inventory, useFactory: () => new Inventory(config, transport) }],
       exports: [Inventory],
     };

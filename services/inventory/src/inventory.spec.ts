@@ -218,3 +218,33 @@ describe('a restart', () => {
     expect(under.told('topology-observed').length).toBe(before);
   });
 });
+
+describe('registering a real node that stands alone', () => {
+  it('as application: what is seen decides, so nothing can roll', async () => {
+    const lone = await testPair({ slug: 'lone', nodes: 1 });
+    try {
+      for (const [name, login] of Object.entries(lone.cluster.credentials)) {
+        const file = join(under.rim.folder, name);
+        writeFileSync(file, login.password, { mode: 0o600 });
+        const credential = { user: login.user, source: `file:${file}`, hosts: ['127.0.0.1'] };
+        await under.as('admin').put(`/v1/credentials/${name}`).send(credential).expect(200);
+      }
+      const definition: ClusterDefinition = { ...lone.cluster.definition, declaredHaLayer: 'application' };
+      await under.register(definition).expect(201);
+      await eventually('the classification is published', () => under.told('ha-layer-classified', 'lone').length > 0);
+      expect(under.told('ha-layer-classified', 'lone')[0]?.data).toMatchObject({
+        // Which of them depends on the machine that runs this: a hypervisor below the host is seen where there is one.
+        haLayer: expect.stringMatching(/^(none|hypervisor)$/),
+        rolling: false,
+        reason: expect.stringContaining('It was registered as "application"; what was seen decides.'),
+      });
+      const { body } = await under.as('viewer').get('/v1/clusters/lone/topology').expect(200);
+      expect(body).toMatchObject({
+        complete: true,
+        nodes: [{ node: 'lone-a', availability: 'serving', runningVersions: { postgresql: '17.9' } }],
+      });
+    } finally {
+      await lone.remove();
+    }
+  });
+});

@@ -101,14 +101,30 @@ export function Operation(spec: OperationSpec): MethodDecorator {
   };
 }
 
+/** Declares an operation without a REST route: something asked over gRPC alone. Its path still names it, e.g. for idempotency. */
+export function RpcOperation(spec: OperationSpec): MethodDecorator {
+  return (_target, _key, descriptor) => Reflect.defineMetadata(OPERATION, spec, descriptor.value as unknown as object);
+}
+
+export interface DeclaredMethod {
+  readonly controller: Type;
+  readonly key: string;
+  readonly spec: OperationSpec;
+}
+
+/** The operations that a controller declares and their methods, in order. */
+export function methodsOf(controller: Type): readonly DeclaredMethod[] {
+  const prototype = controller.prototype as object;
+  return Object.getOwnPropertyNames(prototype).flatMap((key) => {
+    const method = Object.getOwnPropertyDescriptor(prototype, key)?.value as unknown;
+    const spec = typeof method === 'function' ? (Reflect.getMetadata(OPERATION, method) as OperationSpec | undefined) : undefined;
+    return spec === undefined ? [] : [{ controller, key, spec }];
+  });
+}
+
 /** The operations that a controller declares, in the order of its methods. */
 export function operationsOf(controller: Type): readonly OperationSpec[] {
-  const prototype = controller.prototype as object;
-  return Object.getOwnPropertyNames(prototype).flatMap((name) => {
-    const method = Object.getOwnPropertyDescriptor(prototype, name)?.value as unknown;
-    const spec = typeof method === 'function' ? (Reflect.getMetadata(OPERATION, method) as OperationSpec | undefined) : undefined;
-    return spec === undefined ? [] : [spec];
-  });
+  return methodsOf(controller).map(({ spec }) => spec);
 }
 
 export const DEFAULT_TYPE = 'application/json';

@@ -5,6 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, mergeMap } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { Readable } from 'node:stream';
+import type { Call } from './operation.js';
+import { EVENT_STREAM, NDJSON, ndjson, serverSentEvents } from './stream.js';
+import type { StreamItem } from './stream.js';
 
 export interface Reply {
   readonly status: number;
@@ -13,6 +16,11 @@ export interface Reply {
   /** Media type of a text or stream. */
   readonly type?: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** As in the options; the REST door reads the headers. */
+  readonly version?: number;
+  readonly replayed?: boolean;
+  /** A stream's items as they are, for gRPC. */
+  readonly items?: AsyncIterable<StreamItem>;
 }
 
 export interface ReplyOptions {
@@ -34,10 +42,12 @@ function make(status: number, body: unknown, { version, location, replayed, head
       ...(replayed === true ? { 'Idempotency-Replayed': 'true' } : {}),
       ...headers,
     },
+    ...(version === undefined ? {} : { version }),
+    ...(replayed === undefined ? {} : { replayed }),
   };
 }
 
-/** `reply.ok(body, {version})`, `reply.created(...)`, `reply.accepted(...)`, `reply.noContent()`, `reply.text(...)`, `reply.stream(...)`. */
+/** `reply.ok(body, {version})`, `reply.created(...)`, `reply.accepted(...)`, `reply.noContent()`, `reply.text(...)`, `reply.stream(...)`, `reply.items(...)`. */
 export const reply = {
   ok: (body: unknown, options: ReplyOptions = {}): Reply => make(200, body, options),
   /** A replay answers as the first time: pass the first version, and `replayed`. */
@@ -46,6 +56,12 @@ export const reply = {
   noContent: (options: ReplyOptions = {}): Reply => make(204, undefined, options),
   text: (text: string, type: string, options: ReplyOptions = {}): Reply => ({ ...make(200, text, options), type }),
   stream: (stream: Readable, type: string, options: ReplyOptions = {}): Reply => ({ ...make(200, stream, options), type }),
+  /** Positioned items in the form that was asked for: NDJSON, server-sent events, or as they are. */
+  items: (items: AsyncIterable<StreamItem>, { accept, signal }: Pick<Call, 'accept' | 'signal'>): Reply => {
+    if (accept === NDJSON) return { ...make(200, ndjson(items, signal), {}), type: NDJSON };
+    if (accept === EVENT_STREAM) return { ...make(200, serverSentEvents(items, signal), {}), type: EVENT_STREAM };
+    return { ...make(200, undefined, {}), items };
+  },
 };
 
 @Injectable()
