@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // Specs import our packages from source: every project's `exports` has a `source` condition.
-const conditions = ['source', 'module', 'node', 'development|production'];
+const conditions = ['source', 'node', 'development|production'];
 
 export default defineConfig({
   resolve: { conditions },

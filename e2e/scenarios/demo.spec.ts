@@ -161,8 +161,11 @@ describe('npm run demo', () => {
         .find((line) => line.startsWith('nobody:'))
         ?.split(':');
       const account = { uid: Number(nobody?.[2]), gid: Number(nobody?.[3]) };
-      const { code, output, errors } = await runDemo(['--scenario', 'hypervisor'], { ...options, account }).ended;
+      const { code, output, errors, lastLine } = await runDemo([], { ...options, account }).ended;
       expect(code, output + errors).toBe(0);
+      const { result, lostWrites, versionsAfter } = JSON.parse(lastLine) as LastLine;
+      expect({ result, lostWrites }).toEqual({ result: 'succeeded', lostWrites: 0 });
+      expect(Object.values(versionsAfter)).toEqual([newer, newer]);
       nothingLeft();
     },
     RUN_LIMIT_MS,

@@ -239,10 +239,7 @@ describe('registering a real node that stands alone', () => {
         reason: expect.stringContaining('It was registered as "application"; what was seen decides.'),
       });
       const { body } = await under.as('viewer').get('/v1/clusters/lone/topology').expect(200);
-      expect(body).toMatchObject({
-        complete: true,
-        nodes: [{ node: 'lone-a', availability: 'serving', runningVersions: { postgresql: '17.9' } }],
-      });
+      expect(body).toMatchObject({ complete: true, nodes: [{ node: 'lone-a', availability: 'serving' }] });
     } finally {
       await lone.remove();
     }
