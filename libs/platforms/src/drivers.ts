@@ -17,6 +17,11 @@ export const drivers: Readonly<Record<string, PlatformDriver>> = {
   simulated: simulatedDriver(simulatedWorlds),
 };
 
+/** The drivers that an installation may use: `simulated` only where it is allowed, so that nobody takes it for a cluster. */
+export function usablePlatforms({ allowSimulated }: DriverOptions): Readonly<Record<string, PlatformDriver>> {
+  return Object.fromEntries(Object.entries(drivers).filter(([name]) => allowSimulated || name !== 'simulated'));
+}
+
 /** Why a driver was not opened; `message` says what to do next. */
 export class PlatformError extends Error {
   override readonly name = 'PlatformError';

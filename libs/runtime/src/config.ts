@@ -1,4 +1,5 @@
 /** Settings come from the environment, are parsed once by a declared table, and a wrong one refuses the start by its name. */
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 export interface Setting<T> {
@@ -10,7 +11,7 @@ export interface Setting<T> {
   readonly default?: string;
   /** Answers the value or throws an `Error` whose message completes "NAME ...", without repeating the text of a secret. */
   readonly parse: (text: string) => T;
-  /** A secret's text never appears in help or in errors. */
+  /** A secret's text never appears in help or in errors; instead of `NAME` its holder may set `NAME_FILE`, the path of a file with it. */
   readonly secret?: true;
 }
 
@@ -38,13 +39,11 @@ export function parseSettings<T extends SettingsTable>(table: T, env: Readonly<R
   const wrong: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [key, declared] of Object.entries(table)) {
-    const text = env[declared.name] ?? declared.default;
-    if (text === undefined) {
-      wrong.push(`${declared.name} is not set: ${declared.describe}`);
-      continue;
-    }
+    let text: string | undefined;
     try {
-      values[key] = declared.parse(text);
+      text = textOf(declared, env);
+      if (text === undefined) wrong.push(`${declared.name} is not set: ${declared.describe}`);
+      else values[key] = declared.parse(text);
     } catch (error) {
       const shown = declared.secret === true ? '' : ` (it is ${JSON.stringify(text)})`;
       wrong.push(`${declared.name} ${error instanceof Error ? error.message : 'cannot be read'}${shown}`);
@@ -54,6 +53,19 @@ export function parseSettings<T extends SettingsTable>(table: T, env: Readonly<R
   return values as Settings<T>;
 }
 
+/** The setting itself, else for a secret the file that `NAME_FILE` names, else the default. */
+function textOf({ name, secret, default: fallback }: Setting<unknown>, env: Readonly<Record<string, string | undefined>>) {
+  const file = secret === true ? env[`${name}_FILE`] : undefined;
+  if (file === undefined || file === '') return env[name] ?? fallback;
+  if (env[name] !== undefined) throw new Error(`and ${name}_FILE are both set; set one of them`);
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? 'unknown reason';
+    throw new Error(`cannot be read from the file that ${name}_FILE names: ${why}`, { cause: error });
+  }
+}
+
 /** The text of `--help`: one paragraph per setting, defaults included. */
 export function settingsHelp(title: string, ...tables: readonly SettingsTable[]): string {
   const lines = tables
@@ -61,7 +73,7 @@ export function settingsHelp(title: string, ...tables: readonly SettingsTable[])
     .map((declared) => {
       const fallback =
         declared.default === undefined ? 'required' : declared.default === '' ? 'default: empty' : `default: ${declared.default}`;
-      return `  ${declared.name}\n      ${declared.describe} (${declared.secret === true ? `secret, ${fallback}` : fallback})`;
+      return `  ${declared.name}\n      ${declared.describe} (${declared.secret === true ? `secret, ${fallback}; or ${declared.name}_FILE = path of a file with it` : fallback})`;
     });
   return `${title}\n\nSettings (environment variables):\n\n${lines.join('\n')}\n`;
 }

@@ -13,10 +13,9 @@ const LOG_TAIL_BYTES = 2_000;
 
 /** The product as its own process: what a user starts with `npm start`, on a data folder of the demo's. */
 export interface Product {
-  readonly pid: number;
   readonly api: Api;
-  readonly address: string;
-  stop(): Promise<void>;
+  /** Where and what it is, for people. */
+  readonly words: string;
 }
 
 export interface StartingProduct {
@@ -31,7 +30,10 @@ interface AddressFile {
 }
 
 /** Starts the product and returns at once; `ready` waits until it serves. */
-export function startProduct(dataFolder: string, logFile: string, signal: AbortSignal): StartingProduct {
+export type StartProduct = (dataFolder: string, logFile: string, signal: AbortSignal) => StartingProduct;
+
+/** As one process. */
+export const startProduct: StartProduct = (dataFolder, logFile, signal) => {
   const log = openSync(logFile, 'a', 0o600);
   const main = fileURLToPath(new URL('../../../services/standalone/dist/main.js', import.meta.url));
   // Its own process group: a Ctrl-C at the terminal reaches the demo, which then stops the product in its turn.
@@ -43,7 +45,7 @@ export function startProduct(dataFolder: string, logFile: string, signal: AbortS
   closeSync(log);
   const stop = (): Promise<void> => end(child);
   return { stop, ready: () => ready(child, dataFolder, logFile, signal) };
-}
+};
 
 async function ready(child: ChildProcess, dataFolder: string, logFile: string, signal: AbortSignal): Promise<Product> {
   const file = join(dataFolder, 'address.json');
@@ -57,7 +59,7 @@ async function ready(child: ChildProcess, dataFolder: string, logFile: string, s
   }
   const { address, tokenFile } = JSON.parse(readFileSync(file, 'utf8')) as AddressFile;
   const token = readFileSync(tokenFile, 'utf8').trim();
-  return { pid: child.pid ?? -1, address, api: new Api(address, token, signal), stop: () => end(child) };
+  return { api: new Api(address, token, signal), words: `${address} (process ${child.pid})` };
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -15,7 +15,7 @@ import type { DemoArgs } from './args.js';
 import type { Cleanup } from './cleanup.js';
 import { LOAD_INTERVAL_MS, loadOptions, lostWrites, prepareLoad, versions } from './database.js';
 import { judge, keepEvidence } from './evidence.js';
-import { startProduct, type Product } from './product.js';
+import { startProduct, type Product, type StartProduct } from './product.js';
 import { register } from './register.js';
 import {
   chainWords,
@@ -35,6 +35,8 @@ export interface DemoRun {
   readonly screen: Screen;
   readonly cleanup: Cleanup;
   readonly signal: AbortSignal;
+  /** How the product is started; default: in one process. */
+  readonly startProduct?: StartProduct;
 }
 
 export interface DemoEnd {
@@ -86,7 +88,8 @@ async function setUp(run: DemoRun, scenario: Scenario, view: LiveView, started: 
   const newer = postgresBinaries('newer');
   const pairFolder = join(folder, 'pair');
   cleanup.defer('practice cluster', () => cleanUp(pairFolder));
-  const starting = startProduct(join(folder, 'product'), join(folder, 'product.log'), signal);
+  const start = run.startProduct ?? startProduct;
+  const starting = start(join(folder, 'product'), join(folder, 'product.log'), signal);
   cleanup.defer('product', starting.stop);
   const cluster = await buildPracticeCluster({
     folder: pairFolder,
@@ -108,7 +111,7 @@ async function setUp(run: DemoRun, scenario: Scenario, view: LiveView, started: 
   cleanup.defer('load client', async () => void (await load.stop().catch(() => undefined)));
   view.note(`load client: one write every ${LOAD_INTERVAL_MS} ms, from a process of its own`);
   const product = await starting.ready();
-  view.note(`product: ${product.address} (process ${product.pid})`);
+  view.note(`product: ${product.words}`);
   const stage: Stage = { args, cluster, api: product.api, targetVersion: newer.version, say: (text) => view.note(text) };
   return { product, cluster, load, ledgerFile, stage };
 }

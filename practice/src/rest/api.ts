@@ -37,8 +37,9 @@ export interface Answer<T> {
 
 /** The product's REST API, and nothing else of it: what a user with a token has. */
 export class Api {
+  /** @param address one for all paths, or which one answers a path. */
   constructor(
-    readonly address: string,
+    private readonly address: string | ((path: string) => string),
     private readonly token: string,
     private readonly signal: AbortSignal,
   ) {}
@@ -62,7 +63,11 @@ export class Api {
 
   /** An open response, for streams. The caller reads and ends it. */
   async open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
-    return fetch(new URL(path, this.address), { headers: { authorization: `Bearer ${this.token}`, ...headers }, signal });
+    return fetch(this.urlOf(path), { headers: { authorization: `Bearer ${this.token}`, ...headers }, signal });
+  }
+
+  private urlOf(path: string): URL {
+    return new URL(path, typeof this.address === 'string' ? this.address : this.address(path));
   }
 
   private async send(
@@ -82,7 +87,7 @@ export class Api {
     };
     for (let tried = 1; ; tried++) {
       try {
-        const response = await fetch(new URL(path, this.address), {
+        const response = await fetch(this.urlOf(path), {
           ...sent,
           signal: AbortSignal.any([this.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
         });

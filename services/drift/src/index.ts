@@ -3,3 +3,4 @@ export type { DriftConfig } from './config.js';
 export { DRIFT_TOPIC, Drift } from './drift.js';
 export { DriftModule, driftApi } from './drift.module.js';
 export { publish } from './outbound/publish.js';
+export { driftProgram } from './program.js';

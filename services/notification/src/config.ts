@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { DEFAULT_SCHEDULE_MS } from '@understudy/notification-domain';
 import type { Store } from '@understudy/event-log';
 import { parsers, setting } from '@understudy/runtime';
-import type { Runtime } from '@understudy/runtime';
+import type { Runtime, Settings } from '@understudy/runtime';
 
 export interface WebhookOptions {
   /** Host names, addresses and CIDR ranges that the admin allows although they are private, loopback or link-local. */
@@ -77,3 +77,9 @@ export const notificationSettings = {
     },
   }),
 };
+
+/** The part of the settings that says how webhooks are sent. */
+export function webhooksOf(settings: Settings<typeof notificationSettings>): WebhookOptions {
+  const { allow, allowHttp, timeoutMs, retryScheduleMs } = settings;
+  return { allow, allowHttp, timeoutMs, retryScheduleMs };
+}

@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { DynamicModule } from '@nestjs/common';
 import { DriftModule } from '@understudy/drift';
 import type { ServiceName, Store } from '@understudy/event-log';
-import { InventoryModule, usablePlatforms, type ObserverOptions } from '@understudy/inventory';
+import { InventoryModule, observerOf } from '@understudy/inventory';
 import { InProcessTransport, type Transport } from '@understudy/messaging';
-import { NotificationModule, type WebhookOptions } from '@understudy/notification';
+import { NotificationModule, webhooksOf } from '@understudy/notification';
 import { OrchestratorModule, type Peers } from '@understudy/orchestrator';
+import { usablePlatforms } from '@understudy/platforms';
 import { bootHttp, createRuntime, writePrivateFile, type Runtime } from '@understudy/runtime';
 import type { DataFolder } from './folder.js';
 import { PeersHere } from './peers.js';
@@ -66,7 +67,7 @@ export async function compose({ settings, folder, database }: Parts): Promise<Pr
 
 function composition(common: Common, transport: Transport, peers: Peers): readonly DynamicModule[] {
   const { settings, runtime, stores, connections, folder } = common;
-  const platforms = usablePlatforms(settings.allowSimulated);
+  const platforms = usablePlatforms(settings);
   const of = (service: ServiceName): { runtime: Runtime; store: Store; connectionString: string } => ({
     runtime,
     store: stores[service],
@@ -81,15 +82,6 @@ function composition(common: Common, transport: Transport, peers: Peers): readon
     OrchestratorModule.forRoot({ ...of('orchestrator'), platforms, commandsFolder: settings.commandsFolder }, transport, peers),
     NotificationModule.forRoot({ ...of('notification'), webhooks: webhooksOf(settings) }, transport),
   ];
-}
-
-function observerOf(settings: StandaloneSettings): ObserverOptions {
-  const { observeIntervalMs, factsIntervalMs, observeConcurrency, lookDeadlineMs, factsDeadlineMs } = settings;
-  return { intervalMs: observeIntervalMs, factsIntervalMs, concurrency: observeConcurrency, lookDeadlineMs, factsDeadlineMs };
-}
-
-function webhooksOf({ allow, allowHttp, timeoutMs, retryScheduleMs }: StandaloneSettings): WebhookOptions {
-  return { allow, allowHttp, timeoutMs, retryScheduleMs };
 }
 
 /** Made at the first start and kept: secret values that were compared under it must stay comparable. */

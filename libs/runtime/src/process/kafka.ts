@@ -1,0 +1,28 @@
+import { KafkaTransport } from '@understudy/messaging';
+import type { Transport } from '@understudy/messaging';
+import { SettingsError } from '../config.js';
+import type { Settings } from '../config.js';
+import type { Log } from '../logging.js';
+import type { kafkaSettings } from './settings.js';
+
+type KafkaSettings = Settings<typeof kafkaSettings>;
+
+/** How `libs/messaging` is told to reach Kafka. Throws `SettingsError` for half a login, and for an authority without TLS. */
+export function kafkaConnection(settings: KafkaSettings) {
+  const { kafkaBrokers: brokers, kafkaTls, kafkaCa: caFile, kafkaUser: username, kafkaPassword: password } = settings;
+  if ((username === undefined) !== (password === undefined))
+    throw new SettingsError(['KAFKA_USER and KAFKA_PASSWORD go together; only one of them is set']);
+  if (caFile !== undefined && !kafkaTls) throw new SettingsError(['KAFKA_CA_FILE is set and KAFKA_TLS is not true']);
+  if (username !== undefined && !kafkaTls)
+    throw new SettingsError(['KAFKA_USER is set and KAFKA_TLS is not true: the login would cross the network in clear']);
+  const mechanism = settings.kafkaMechanism;
+  return {
+    brokers,
+    ...(kafkaTls ? { tls: caFile === undefined ? {} : { caFile } } : {}),
+    ...(username === undefined || password === undefined ? {} : { sasl: { mechanism, username, password } }),
+  };
+}
+
+export function kafkaTransport(settings: KafkaSettings, clientId: string, log: Log): Transport {
+  return new KafkaTransport({ ...kafkaConnection(settings), clientId, log });
+}
