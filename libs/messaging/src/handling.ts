@@ -3,9 +3,10 @@
  * that is away is nobody's poison: it rejects, and the transport brings the message again.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CloudEvent, Consumer } from './api.js';
+import { inNewTrace } from '@understudy/event-log';
+import type { CloudEvent, Consumer, MessageHandler, Subscription } from './api.js';
 import { bury } from './dead-letters.js';
-import { MessagingError, isStoreAway } from './errors.js';
+import { MessagingError, isNobodysFault } from './errors.js';
 
 /** 4 attempts of at most 10 s and these pauses: a poison message blocks its key for at most 45 s. */
 const PAUSES_MS: readonly number[] = [200, 1_000, 3_000];
@@ -39,7 +40,7 @@ export async function handleOne(consumer: Consumer, event: CloudEvent, signal: A
       await callHandler(consumer, event, signal);
       return;
     } catch (error) {
-      if (isStoreAway(error) || signal.aborted) throw error;
+      if (isNobodysFault(error) || signal.aborted) throw error;
       const pauseMs = PAUSES_MS[attempt - 1];
       if (pauseMs === undefined) {
         await bury(consumer.store, {
@@ -71,11 +72,24 @@ export async function callHandler({ subscription }: Consumer, event: CloudEvent,
     signal?.addEventListener('abort', leave, { once: true, signal: over.signal });
   });
   try {
-    await Promise.race([handler(event), late, stopped]);
+    await Promise.race([traced(subscription, event, handler), late, stopped]);
   } finally {
     over.abort();
     late.catch(() => undefined);
   }
+}
+
+/** Each message is a trace of its own, linked to the one that stored the event. Names: OpenTelemetry's messaging conventions. */
+function traced({ topic, group }: Subscription, event: CloudEvent, handler: MessageHandler): Promise<void> {
+  const attributes = {
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': topic,
+    'messaging.consumer.group.name': group,
+    'messaging.message.id': event.id,
+    'cloudevents.event_type': event.type,
+    'cloudevents.event_source': event.source,
+  };
+  return inNewTrace({ name: `process ${topic}`, kind: 'consumer', after: [event.traceparent], attributes }, () => handler(event));
 }
 
 function stopping(): MessagingError {

@@ -5,9 +5,9 @@
 import { Relay } from '@understudy/event-log';
 import type { CloudEvent, Consumer, DeadLetter, Lag, Producer, Transport } from './api.js';
 import { toCloudEvent } from './cloud-event.js';
-import { bury, findDeadLetter, listDeadLetters, removeDeadLetter } from './dead-letters.js';
 import { MessagingError } from './errors.js';
-import { callHandler, handleBatch, reasonOf } from './handling.js';
+import { handleBatch } from './handling.js';
+import { Registrations } from './registrations.js';
 
 interface Line {
   readonly consumer: Consumer;
@@ -15,32 +15,23 @@ interface Line {
 }
 
 export class InProcessTransport implements Transport {
-  private readonly producers = new Map<string, Producer>();
-  private readonly consumers: Consumer[] = [];
+  private readonly known = new Registrations();
   private lines: readonly Line[] | undefined;
   private stopSignal = new AbortController();
 
   produce(producer: Producer): void {
-    this.mustNotRun();
-    if (this.producers.has(producer.topic))
-      throw new MessagingError('TOPIC_TAKEN', `The topic ${producer.topic} has its one producer already.`);
-    this.producers.set(producer.topic, producer);
+    this.known.produce(producer);
   }
 
   consume(consumer: Consumer): void {
-    this.mustNotRun();
-    const { group, topic } = consumer.subscription;
-    if (this.consumers.some(({ subscription }) => subscription.group === group && subscription.topic === topic)) {
-      throw new MessagingError('GROUP_TAKEN', `The group ${group} consumes ${topic} already: one cursor per group.`);
-    }
-    this.consumers.push(consumer);
+    this.known.consume(consumer);
   }
 
   /** Throws `MessagingError` TOPIC_UNKNOWN if a consumer's topic has no producer in this process. */
   async start(): Promise<void> {
-    this.mustNotRun();
     this.stopSignal = new AbortController();
-    const lines = this.consumers.map((consumer) => ({ consumer, relay: this.relayFor(consumer) }));
+    const lines = this.known.consumers.map((consumer) => ({ consumer, relay: this.relayFor(consumer) }));
+    this.known.lock();
     this.lines = lines;
     for (const { relay } of lines) relay.start();
   }
@@ -49,6 +40,7 @@ export class InProcessTransport implements Transport {
     this.stopSignal.abort();
     await Promise.all((this.lines ?? []).map(({ relay }) => relay.stop()));
     this.lines = undefined;
+    this.known.unlock();
   }
 
   async lag(): Promise<readonly Lag[]> {
@@ -61,31 +53,17 @@ export class InProcessTransport implements Transport {
     );
   }
 
-  async deadLetters(group: string): Promise<readonly DeadLetter[]> {
-    const store = this.consumers.find(({ subscription }) => subscription.group === group)?.store;
-    return store === undefined ? [] : await listDeadLetters(store, group);
+  deadLetters(group: string): Promise<readonly DeadLetter[]> {
+    return this.known.deadLetters(group);
   }
 
-  async redeliver(group: string, source: string, id: string): Promise<void> {
-    for (const consumer of this.consumers.filter(({ subscription }) => subscription.group === group)) {
-      const letter = await findDeadLetter(consumer.store, group, source, id);
-      if (letter === undefined || !Object.hasOwn(consumer.subscription.handlers, letter.message.type)) continue;
-      await callHandler(consumer, letter.message).catch(async (error: unknown) => {
-        await bury(consumer.store, { group, message: letter.message, reason: reasonOf(error), attempts: 1 });
-        throw error;
-      });
-      await removeDeadLetter(consumer.store, group, source, id);
-      return;
-    }
-    throw new MessagingError(
-      'DEAD_LETTER_UNKNOWN',
-      `The group ${group} has no dead letter ${id} from ${source}. List them to see which there are.`,
-    );
+  redeliver(group: string, source: string, id: string): Promise<void> {
+    return this.known.redeliver(group, source, id);
   }
 
   private relayFor(consumer: Consumer): Relay<CloudEvent> {
     const { group, topic, handlers } = consumer.subscription;
-    const producer = this.producers.get(topic);
+    const producer = this.known.producers.get(topic);
     if (producer === undefined)
       throw new MessagingError('TOPIC_UNKNOWN', `Nobody in this process produces ${topic}, which ${group} consumes.`);
     const { store, service, publish } = producer;
@@ -100,10 +78,5 @@ export class InProcessTransport implements Transport {
       },
       deliver: (batch) => handleBatch(consumer, batch, signal),
     });
-  }
-
-  private mustNotRun(): void {
-    if (this.lines !== undefined)
-      throw new MessagingError('ALREADY_STARTED', 'Producers and consumers are named before the transport starts, once.');
   }
 }

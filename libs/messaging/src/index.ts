@@ -6,3 +6,4 @@ export * from './api.js';
 export * from './cloud-event.js';
 export * from './errors.js';
 export * from './in-process.js';
+export * from './kafka/index.js';

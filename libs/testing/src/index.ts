@@ -1,5 +1,6 @@
 export * from './postgres.js';
 export * from './store.js';
+export * from './grpc.js';
 export * from './http.js';
 export * from './hosts.js';
 export * from './pair.js';
@@ -8,3 +9,4 @@ export * from './platform-suite.js';
 export * as postgresSnapshots from './postgres-snapshots.js';
 export * from './things.js';
 export * from './webhook-stage.js';
+export * from './broker.js';

@@ -1,0 +1,195 @@
+/**
+ * One consumer group of one process, over all its topics (the members of a group must have the same subscriptions). Supervised: whatever
+ * ends a session, a refused connection, a crash of the library, a broker that is gone for hours, the next one begins after a pause.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Consumer as KafkaConsumer, EachBatchPayload } from 'kafkajs';
+import type { Consumer } from '../api.js';
+import { type Client, openClient } from './client.js';
+import { Guard } from './guard.js';
+import { Lane } from './lane.js';
+import { settled } from './limits.js';
+import type { KafkaOptions } from './options.js';
+import { explained } from './publisher.js';
+
+export interface GroupOptions {
+  readonly kafka: KafkaOptions;
+  readonly group: string;
+  readonly consumers: readonly Consumer[];
+  /** How long a member may be silent before its partitions go to others. */
+  readonly sessionTimeoutMs: number;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+/** The longest wait of a fetch without data, and so of a stop. */
+const FETCH_WAIT_MS = 250;
+const HEARTBEATS_PER_SESSION = 10;
+const FINISH_LIMIT_MS = 1_500;
+const COMMIT_LIMIT_MS = 800;
+const COMMIT_PAUSE_MS = 500;
+const LEAVE_LIMIT_MS = 1_500;
+/** A lane waits for the handlers of the one before it; a handler that never returns does not hold it longer than this. */
+const HANDLER_END_LIMIT_MS = 10_000;
+
+const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`;
+
+export class ConsumerGroup {
+  private readonly lanes = new Map<string, Lane>();
+  private readonly guards = new Map<string, Guard>();
+  private readonly ends = new Map<string, Promise<void>>();
+  private readonly over = new AbortController();
+  private readonly uncommitted = new Map<
+    string,
+    { readonly topic: string; readonly partition: number; readonly offset: string }
+  >();
+  private committing: Promise<void> | undefined;
+  private running: Promise<void> | undefined;
+  private session: { readonly client: Client; readonly consumer: KafkaConsumer } | undefined;
+  private trouble: string | undefined = 'not connected yet';
+
+  constructor(private readonly options: GroupOptions) {}
+
+  /** Begins in the background. */
+  start(): void {
+    this.running ??= this.supervise();
+  }
+
+  /** Ends within 5 s: lets the batches in hand end if they are quick, commits, leaves the group. */
+  async stop(): Promise<void> {
+    const lanes = [...this.lanes.values()];
+    await settled(Promise.all(lanes.map((lane) => lane.close())), FINISH_LIMIT_MS);
+    for (const lane of lanes) void lane.abort();
+    await settled(this.flushed(), COMMIT_LIMIT_MS);
+    this.over.abort();
+    await this.running;
+  }
+
+  /** Why this topic does not move, for people. */
+  problem(topic: string): string | undefined {
+    if (this.trouble !== undefined) return this.trouble;
+    for (const [key, lane] of this.lanes) if (key.startsWith(`${topic}/`) && lane.problem !== undefined) return lane.problem;
+    return undefined;
+  }
+
+  private async supervise(): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS;
+    while (!this.over.signal.aborted) {
+      const began = performance.now();
+      try {
+        await this.consume();
+      } catch (error) {
+        this.trouble = explained(error, `The group ${this.options.group}`).message;
+        this.options.kafka.log?.warn({ group: this.options.group }, this.trouble);
+      }
+      if (performance.now() - began > LONGEST_PAUSE_MS * 2) pauseMs = FIRST_PAUSE_MS;
+      await delay(pauseMs, undefined, { signal: this.over.signal }).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  /** One session: returns when it is to stop, rejects when it broke. */
+  private async consume(): Promise<void> {
+    const { kafka, group, consumers, sessionTimeoutMs } = this.options;
+    const client = openClient(kafka);
+    const consumer = client.kafka.consumer({
+      groupId: group,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: sessionTimeoutMs * 2,
+      heartbeatInterval: Math.floor(sessionTimeoutMs / HEARTBEATS_PER_SESSION),
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+      retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
+    });
+    const broken = new Promise<never>((_resolve, reject) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+    });
+    broken.catch(() => undefined);
+    const stopped = new Promise<void>((resolve) => this.over.signal.addEventListener('abort', () => resolve(), { once: true }));
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assigned(payload.memberAssignment));
+    this.session = { client, consumer };
+    try {
+      const begin = async (): Promise<void> => {
+        await consumer.connect();
+        await consumer.subscribe({ topics: consumers.map(({ subscription }) => subscription.topic), fromBeginning: true });
+        await consumer.run({
+          autoCommit: false,
+          partitionsConsumedConcurrently: 1,
+          eachBatch: (payload) => this.take(payload),
+        });
+      };
+      await Promise.race([begin(), broken, stopped]);
+      await Promise.race([broken, stopped]);
+    } finally {
+      this.session = undefined;
+      this.assigned({});
+      await settled(consumer.disconnect(), LEAVE_LIMIT_MS);
+      client.cut();
+    }
+  }
+
+  /** A new generation of the group: everything that was in hand comes again from the committed offset, to whom it now belongs. */
+  private assigned(assignment: Readonly<Record<string, readonly number[]>>): void {
+    this.trouble = undefined;
+    this.uncommitted.clear();
+    for (const [key, lane] of this.lanes) this.ends.set(key, settled(lane.abort(), HANDLER_END_LIMIT_MS));
+    this.lanes.clear();
+    const consumer = this.session?.consumer;
+    if (consumer === undefined) return;
+    for (const [topic, partitions] of Object.entries(assignment)) {
+      for (const partition of partitions) {
+        const lane = this.openLane(topic, partition);
+        if (lane !== undefined) this.lanes.set(keyOf(topic, partition), lane);
+      }
+    }
+    const paused = consumer.paused();
+    if (paused.length > 0) consumer.resume(paused);
+  }
+
+  private openLane(topic: string, partition: number): Lane | undefined {
+    const consumer = this.options.consumers.find(({ subscription }) => subscription.topic === topic);
+    if (consumer === undefined) return undefined;
+    const key = keyOf(topic, partition);
+    const guard = this.guards.get(key) ?? new Guard();
+    this.guards.set(key, guard);
+    const own = [{ topic, partitions: [partition] }];
+    return new Lane(
+      { consumer, partition, guard, after: this.ends.get(key) ?? Promise.resolve() },
+      {
+        done: (offset) => {
+          this.uncommitted.set(key, { topic, partition, offset });
+          void this.flushed();
+        },
+        pause: () => this.session?.consumer.pause(own),
+        resume: () => this.session?.consumer.resume(own),
+      },
+    );
+  }
+
+  private async take({ batch, heartbeat }: EachBatchPayload): Promise<void> {
+    this.lanes.get(keyOf(batch.topic, batch.partition))?.push(batch.messages);
+    await heartbeat();
+  }
+
+  /** Commits what is done until nothing is left to commit. A commit that fails costs a second delivery, no more. */
+  private flushed(): Promise<void> {
+    this.committing ??= this.commitAll().finally(() => (this.committing = undefined));
+    return this.committing;
+  }
+
+  private async commitAll(): Promise<void> {
+    const { session } = this;
+    while (session !== undefined && this.session === session && this.uncommitted.size > 0) {
+      const offsets = [...this.uncommitted];
+      this.uncommitted.clear();
+      try {
+        await session.consumer.commitOffsets(offsets.map(([, offset]) => offset));
+      } catch (error) {
+        this.options.kafka.log?.warn({ group: this.options.group, reason: String(error) }, 'offsets were not committed yet');
+        for (const [key, offset] of offsets) if (!this.uncommitted.has(key)) this.uncommitted.set(key, offset);
+        await delay(COMMIT_PAUSE_MS, undefined, { signal: this.over.signal }).catch(() => undefined);
+        if (this.over.signal.aborted) return;
+      }
+    }
+  }
+}
