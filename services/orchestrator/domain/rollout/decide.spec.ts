@@ -14,42 +14,24 @@ import {
   stateOf,
   T0,
   World,
+  ADA,
+  PLANNED,
+  ADOPTED,
+  ADMITTED,
+  RUNNING,
+  HELD,
+  MINE,
+  CLOSED,
+  typesOf,
+  request,
+  outcome,
 } from './fixtures/contract.js';
 import { decide } from './decide.js';
-import type { Person, RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
+import type { RolloutCommand, RolloutEvent } from './rollout.js';
 import { INITIAL } from './state.js';
 
-const ADA: Person = { subject: 'ada', role: 'operator' };
-const PLANNED: RolloutEvent = { type: 'RolloutPlanned', data: plannedOf() };
-const ADOPTED: RolloutEvent = { type: 'RolloutAdopted', data: { instance: 'one', incarnation: 'i-1', at: at(0) } };
-const ADMITTED: RolloutEvent = {
-  type: 'RolloutAdmitted',
-  data: { hosts: ['host-a', 'host-b'], at: at(0), acceptedRisks: ['a pair'] },
-};
-const RUNNING = stateOf([PLANNED, ADOPTED, ADMITTED]);
-const CLOSED: RolloutEvent = {
-  type: 'RolloutClosed',
-  data: {
-    result: 'aborted',
-    reason: '',
-    at: at(1),
-    remains: [],
-    interruption: { measured: false, reason: '' },
-    versions: {},
-    notRequired: [],
-    hosts: [],
-  },
-};
-const HELD: RolloutEvent = { type: 'RolloutHeld', data: { reason: 'r', whoCanChangeIt: 'w', afterStep: null, at: at(1) } };
-const types = (command: RolloutCommand, state: RolloutState): readonly string[] =>
-  eventsOf(command, state).map((event) => event.type);
-const mine = { incarnation: 'i-1', at: at(5) } as const;
-const request = (stepId: string): RolloutCommand => ({ type: 'RequestStep', stepId, snapshot: null, ...mine });
-const outcome = (stepId: string, more: Partial<Extract<RolloutCommand, { type: 'RecordOutcome' }>> = {}): RolloutCommand => ({
-  type: 'RecordOutcome', stepId, attempt: 1, outcome: 'succeeded', adopted: false, reason: '', evidence: {}, ...mine, ...more,
-}); // prettier-ignore
 const conclude = (more: Partial<Extract<RolloutCommand, { type: 'Conclude' }>> = {}): RolloutCommand => ({
-  type: 'Conclude', snapshot: null, interruption: null, ...mine, ...more,
+  type: 'Conclude', snapshot: null, interruption: null, ...MINE, ...more,
 }); // prettier-ignore
 
 describe('planning', () => {
@@ -57,7 +39,7 @@ describe('planning', () => {
 
   it('is done once; the same again changes nothing, another one is refused', () => {
     expect(eventsOf(command, INITIAL)).toEqual([PLANNED]);
-    expect(types(command, stateOf([PLANNED]))).toEqual([]);
+    expect(typesOf(command, stateOf([PLANNED]))).toEqual([]);
     expect(codesOf({ ...command, planned: plannedOf({ rolloutId: 'r-2' }) }, stateOf([PLANNED]))).toEqual(['ALREADY_PLANNED']);
   });
 
@@ -73,9 +55,9 @@ describe('planning', () => {
     const ended = stateOf([PLANNED, CLOSED]);
     expect(codesOf({ type: 'Hold', by: ADA, reason: '', at: at(0) }, ended)).toEqual(['ROLLOUT_CLOSED']);
     const ticket = { ticketId: 't', number: 'CHG1', approver: 'bob', approved: true, expiresAt: null, reason: null };
-    expect(types({ type: 'RecordTicket', ticket, at: at(0) }, ended)).toEqual([]);
+    expect(typesOf({ type: 'RecordTicket', ticket, at: at(0) }, ended)).toEqual([]);
     const assessment = { requestId: 'q', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
-    expect(types({ type: 'RecordDriftAssessment', assessment, at: at(0) }, ended)).toEqual([]);
+    expect(typesOf({ type: 'RecordDriftAssessment', assessment, at: at(0) }, ended)).toEqual([]);
   });
 });
 
@@ -145,22 +127,22 @@ describe('approvals, tickets and questions', () => {
     expect(codesOf(approve('bob', 'bind-0'), state)).toEqual(['PLAN_CHANGED']);
     const events = eventsOf(approve('bob'), state);
     expect(events).toEqual([{ type: 'RolloutApproved', data: { by: 'bob', binding: 'bind-1', at: at(1) } }]);
-    expect(types(approve('bob'), stateOf(events, state))).toEqual([]);
-    expect(types(approve('eve'), stateOf(events, state))).toEqual(['RolloutApproved']);
+    expect(typesOf(approve('bob'), stateOf(events, state))).toEqual([]);
+    expect(typesOf(approve('eve'), stateOf(events, state))).toEqual(['RolloutApproved']);
   });
 
   it('a question is asked once, and only its own answer is heard, once', () => {
     const ask: RolloutCommand = { type: 'RequestDriftAssessment', requestId: 'q-1', deadlineAt: at(30), at: at(1) };
     const asked = stateOf(eventsOf(ask, stateOf([PLANNED])), stateOf([PLANNED]));
-    expect(types(ask, asked)).toEqual([]);
+    expect(typesOf(ask, asked)).toEqual([]);
     const answer = (requestId: string): RolloutCommand => ({
       type: 'RecordDriftAssessment',
       assessment: { requestId, assessedAt: at(2), blocking: [], warnings: 0, waived: 0, incomplete: [] },
       at: at(2),
     });
-    expect(types(answer('q-0'), asked)).toEqual([]);
+    expect(typesOf(answer('q-0'), asked)).toEqual([]);
     const answered = stateOf(eventsOf(answer('q-1'), asked), asked);
-    expect(types(answer('q-1'), answered)).toEqual([]);
+    expect(typesOf(answer('q-1'), answered)).toEqual([]);
     const ticket = { ticketId: 't', number: 'CHG1', approver: 'bob', approved: true, expiresAt: null, reason: null };
     expect(stateOf(eventsOf({ type: 'RecordTicket', ticket, at: at(2) }, asked), asked).ticket).toEqual(ticket);
   });
@@ -198,8 +180,8 @@ describe('gates together', () => {
     const events = eventsOf(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), ready);
     expect(events.map((event) => event.type === 'GateEvaluated' && event.data.status)).toContain('closed');
     const state = stateOf(events, ready);
-    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), state)).toEqual([]);
-    expect(types(evaluate({ drift: assessment, probe: { available: false, detail: 'host down' } }), state)).toEqual([
+    expect(typesOf(evaluate({ drift: assessment, probe: { available: false, detail: 'no Node' } }), state)).toEqual([]);
+    expect(typesOf(evaluate({ drift: assessment, probe: { available: false, detail: 'host down' } }), state)).toEqual([
       'GateEvaluated',
     ]);
     expect(state.gates.probe).toMatchObject({ since: at(1), whoCanChangeIt: 'an admin: the probe host' });
@@ -225,7 +207,7 @@ describe('gates together', () => {
       PLANNED,
       { type: 'DowntimePlanOffered', data: { reason: '', steps: [], estimatedDowntimeMs: 0, whyNotLess: '' } },
     ]);
-    expect(types(evaluate({ haLayer }), offered)).not.toContain('DowntimePlanOffered');
+    expect(typesOf(evaluate({ haLayer }), offered)).not.toContain('DowntimePlanOffered');
   });
 
   it('under way only those whose evidence ages; one that waits lets it wait', () => {
@@ -251,8 +233,8 @@ describe('the owner', () => {
       replaces: 'i-1',
       at: at(2),
     });
-    expect(types(adopt('i-1'), RUNNING)).toEqual([]);
-    expect(types(adopt('i-2'), RUNNING)).toEqual(['RolloutAdopted']);
+    expect(typesOf(adopt('i-1'), RUNNING)).toEqual([]);
+    expect(typesOf(adopt('i-2'), RUNNING)).toEqual(['RolloutAdopted']);
     const late = stateOf(eventsOf(adopt('i-2'), RUNNING), RUNNING);
     expect(codesOf(adopt('i-3'), late)).toEqual(['OWNER_CHANGED']);
     expect(codesOf(adopt('i-3'), stateOf([PLANNED]))).toEqual(['OWNER_CHANGED']);
@@ -280,7 +262,7 @@ describe('the owner', () => {
 
   it('a missed deadline is a fact of its own', () => {
     const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
-    expect(types(outcome('01-start-probe', { at: at(4_000) }), begun)).toEqual(['DeadlineMissed', 'StepSucceeded']);
+    expect(typesOf(outcome('01-start-probe', { at: at(4_000) }), begun)).toEqual(['DeadlineMissed', 'StepSucceeded']);
   });
 
   it('outcomes belong to the attempt that is awaited', () => {
@@ -291,7 +273,7 @@ describe('the owner', () => {
     const unknown = eventsOf(outcome('01-start-probe', { outcome: 'unknown', reason: 'silence' }), begun);
     expect(unknown.map((event) => event.type)).toEqual(['StepUnknown', 'RolloutHeld']);
     const aborted = stateOf([{ type: 'AbortRequested', data: { by: 'ada', reason: 'x', at: at(5) } }], begun);
-    expect(types(outcome('01-start-probe', { outcome: 'unknown', reason: 'silence' }), aborted)).toEqual(['StepUnknown']);
+    expect(typesOf(outcome('01-start-probe', { outcome: 'unknown', reason: 'silence' }), aborted)).toEqual(['StepUnknown']);
   });
 
   it('a node that serves while it is out by our hand is recorded, as a breach, with a hold', () => {
@@ -302,8 +284,8 @@ describe('the owner', () => {
   });
 
   it('leaves out only what may be left out', () => {
-    const skip = (stepId: string): RolloutCommand => ({ type: 'SkipStep', stepId, reason: 'not needed', ...mine });
-    expect(types(skip('09-reboot-b'), RUNNING)).toEqual(['StepSkipped']);
+    const skip = (stepId: string): RolloutCommand => ({ type: 'SkipStep', stepId, reason: 'not needed', ...MINE });
+    expect(typesOf(skip('09-reboot-b'), RUNNING)).toEqual(['StepSkipped']);
     expect(codesOf(skip('11-validate-b'), RUNNING)).toEqual(['INVARIANT_9']);
     expect(codesOf(skip('99-nothing'), RUNNING)).toEqual(['UNKNOWN_STEP']);
     expect(codesOf(skip('09-reboot-b'), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);
@@ -312,11 +294,11 @@ describe('the owner', () => {
   });
 
   it('a deviation holds; the same one while held is heard once', () => {
-    const deviation: RolloutCommand = { type: 'RecordDeviation', what: 'b serves', evidence: {}, ...mine };
+    const deviation: RolloutCommand = { type: 'RecordDeviation', what: 'b serves', evidence: {}, ...MINE };
     const events = eventsOf(deviation, RUNNING);
     expect(events.map((event) => event.type)).toEqual(['DeviationRecorded', 'RolloutHeld']);
     expect(stateOf(events, RUNNING).serving).toBe('a');
-    expect(types(deviation, stateOf(events, RUNNING))).toEqual([]);
+    expect(typesOf(deviation, stateOf(events, RUNNING))).toEqual([]);
   });
 
   it('what cannot be told is neither concluded nor passed over', () => {
@@ -363,8 +345,8 @@ describe('closing', () => {
       },
     ]);
     expect(codesOf(conclude({ at: open.lookAfter ?? '' }), open)).toEqual(['INVARIANT_9']);
-    expect(types(conclude({ at: at(900) }), open)).toEqual(['RolloutHeld']);
-    expect(types(conclude({ snapshot: owner.world.snapshot(), at: at(900) }), open)).toEqual(['RolloutClosed']);
+    expect(typesOf(conclude({ at: at(900) }), open)).toEqual(['RolloutHeld']);
+    expect(typesOf(conclude({ snapshot: owner.world.snapshot(), at: at(900) }), open)).toEqual(['RolloutClosed']);
   });
 });
 

@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { activeSeen, at, definitionOf, inputsOf, nodeSeen, PAIR, plannedOf, planOf, seen, stateOf } from './fixtures/contract.js';
+import {
+  activeSeen,
+  at,
+  inputsOf,
+  nodeSeen,
+  PAIR,
+  plannedOf,
+  planOf,
+  seen,
+  stateOf,
+  definitionOf,
+  closed,
+} from './fixtures/contract.js';
 import { evaluateGates } from './gates.js';
 import { violations, type OrderLook } from './invariants.js';
 import type { PlannedStep } from './plan.js';
@@ -245,22 +257,8 @@ describe('a revised plan', () => {
 });
 
 describe('a closing', () => {
-  const close = (more: Partial<RolloutClosed>): RolloutEvent => ({
-    type: 'RolloutClosed',
-    data: {
-      result: 'aborted',
-      reason: '',
-      at: at(1),
-      remains: [],
-      interruption: { measured: false, reason: '' },
-      versions: {},
-      notRequired: [],
-      hosts: [],
-      ...more,
-    },
-  });
   const numbers = (state: Going, more: Partial<RolloutClosed>, look = LOOK): readonly number[] =>
-    violations(state, close(more), look).map((violation) => violation.number);
+    violations(state, closed(more), look).map((violation) => violation.number);
 
   it('8: hides nothing that is left behind', () => {
     expect(numbers(tested(), {})).toEqual([]);
