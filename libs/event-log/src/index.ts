@@ -10,3 +10,4 @@ export * from './projection.js';
 export * from './relay.js';
 export type { FollowerState, FollowerStatus } from './follower.js';
 export * from './print-schema.js';
+export * from './trace.js';

@@ -4,6 +4,7 @@ import type { AppendRequest, AppendResult, EventLog, EventMetadata, StoredEvent,
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { EVENT_COLUMNS, type EventRow, storedEvent } from './row.js';
 import { verifyLog } from './verify.js';
+import { activeTraceparent } from './trace.js';
 import { Writer } from './writer.js';
 
 const DEFAULT_PAGE = 500;
@@ -53,8 +54,11 @@ export class PgEventLog implements EventLog {
     });
   }
 
+  /** What runs inside of a trace is stored with it; else with the one that the request names. */
   append(request: AppendRequest): Promise<AppendResult> {
-    return this.writer.append(request);
+    const traceparent = activeTraceparent();
+    if (traceparent === undefined) return this.writer.append(request);
+    return this.writer.append({ ...request, metadata: { ...request.metadata, traceparent } });
   }
 
   async readStream(stream: string, fromVersion = 1): Promise<readonly StoredEvent[]> {

@@ -2,6 +2,7 @@
  * The one writer of a process. It packs concurrent appends into one flush and never splits one; at most one append per stream
  * in a flush; one flush in flight. So a commit is shared, and the lock that orders positions is taken once for many.
  */
+import { channel } from 'node:diagnostics_channel';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { AppendRequest, AppendResult, StoredEvent } from './api.js';
@@ -20,8 +21,12 @@ const CONNECT_LIMIT_MS = 5_000;
 const QUERY_LIMIT_MS = 15_000;
 const DEFAULT_DEADLINE_MS = 30_000;
 
+/** After each flush: `{schema, events, latenciesMs}`, one latency per append, its wait included. For metrics. */
+const flushes = channel('understudy:append');
+
 interface Waiting {
   readonly append: EncodedAppend;
+  readonly since: number;
   readonly deadline: number;
   /** Sent once and not answered: it may be in the log. */
   uncertain: boolean;
@@ -61,8 +66,9 @@ export class Writer {
       );
     }
     return await new Promise<AppendResult>((resolve, reject) => {
-      const deadline = performance.now() + (this.options.deadlineMs ?? DEFAULT_DEADLINE_MS);
-      this.waiting.push({ append, deadline, uncertain: false, resolve, reject });
+      const since = performance.now();
+      const deadline = since + (this.options.deadlineMs ?? DEFAULT_DEADLINE_MS);
+      this.waiting.push({ append, since, deadline, uncertain: false, resolve, reject });
       this.waitingBytes += append.bytes;
       // Not at once but after this tick's callers: they share the flush.
       this.running ??= Promise.resolve().then(() => this.run());
@@ -174,7 +180,13 @@ export class Writer {
         if (result.appended) head += result.events.length;
       }
       if (head > Number(answer.base)) this.options.onAppend(head);
+      if (flushes.hasSubscribers) this.measure(batch, head - Number(answer.base));
     };
+  }
+
+  private measure(batch: readonly Waiting[], events: number): void {
+    const now = performance.now();
+    flushes.publish({ schema: this.options.schema, events, latenciesMs: batch.map(({ since }) => now - since) });
   }
 
   /** Of those that lost their version check: which had been appended before a connection was lost at COMMIT. */

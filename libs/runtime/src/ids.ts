@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { activeTraceparent } from '@understudy/event-log';
 import { v7 } from 'uuid';
 
 /** A fresh id, ordered by time: UUIDv7 (RFC 9562). */
@@ -34,8 +35,10 @@ function canonical(value: unknown): string {
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** A valid W3C `traceparent` of the caller, or a new one (an invalid header starts a new trace). */
+/** Where this code runs if somebody traces it, else a valid W3C `traceparent` of the caller, else a new one. */
 export function traceparentOf(header: string | undefined): string {
+  const active = activeTraceparent();
+  if (active !== undefined) return active;
   const [, version, trace, parent, , more] = TRACEPARENT.exec(header ?? '') ?? [];
   const valid =
     version !== undefined &&

@@ -1,6 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import { activeTraceparent } from '@understudy/event-log';
 import { redactFields, redactText } from './redaction.js';
 
 export type Log = Logger;
@@ -16,6 +17,7 @@ export function createLog(
     level: options.level ?? 'info',
     base: { service: options.service },
     timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: traceFields,
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: object) => redactFields(fields) as Record<string, unknown>,
@@ -23,6 +25,12 @@ export function createLog(
     hooks: { streamWrite: redactText },
   };
   return destination === undefined ? pino(settings) : pino(settings, destination);
+}
+
+/** Which trace a line belongs to; nothing when nobody traces. A line's own `traceId` wins. */
+function traceFields(): object {
+  const active = activeTraceparent();
+  return active === undefined ? {} : { traceId: active.slice(3, 35), spanId: active.slice(36, 52) };
 }
 
 /** Nest's own messages in our log; its start-up chatter (route maps, dependency lists) only at level debug. */

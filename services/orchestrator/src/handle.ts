@@ -54,6 +54,8 @@ export class LiveRollout {
     public loaded: LoadedStream<RolloutState>,
     /** Position of the newest adoption or admission: no earlier owner of one of its hosts had a higher one. */
     public epoch: number,
+    /** Where its newest event was decided, for whoever goes on from there. */
+    public traceparent: string | undefined = undefined,
   ) {}
 
   get state(): RolloutState {
@@ -136,7 +138,7 @@ export class RolloutStore {
       });
       if (executed.accepted && executed.loaded.version >= live.version) {
         live.loaded = executed.loaded;
-        raiseEpoch(live, executed.stored);
+        note(live, executed.stored);
       }
       return executed;
     } catch (error) {
@@ -191,13 +193,14 @@ export function absorb(live: LiveRollout, events: readonly StoredEvent[]): void 
     if (event.version !== live.version + 1) continue;
     live.loaded.commands.set(event.metadata.commandId, event.metadata.fingerprint);
     live.loaded = { ...live.loaded, version: event.version, state: rolloutDecider.evolve(live.state, toRolloutEvent(event)) };
-    raiseEpoch(live, [event]);
+    note(live, [event]);
   }
 }
 
-function raiseEpoch(live: LiveRollout, events: readonly StoredEvent[]): void {
+function note(live: LiveRollout, events: readonly StoredEvent[]): void {
   for (const event of events) {
-    const counts = event.type === 'RolloutAdopted' || event.type === 'RolloutAdmitted';
-    if (counts && event.stream === live.loaded.stream) live.epoch = Math.max(live.epoch, event.position);
+    if (event.stream !== live.loaded.stream) continue;
+    live.traceparent = event.metadata.traceparent ?? live.traceparent;
+    if (event.type === 'RolloutAdopted' || event.type === 'RolloutAdmitted') live.epoch = Math.max(live.epoch, event.position);
   }
 }

@@ -68,7 +68,12 @@ export class Orchestrator {
       this.upTo(position, () => this.lists.rollouts.unfinished());
     const unfinishedWindows = (position: number): Promise<readonly string[]> =>
       this.upTo(position, () => this.lists.windows.unfinished());
-    this.owner = new Owner({ ...tools, drive: { ...drive, planner, newId }, unfinished: unfinishedRollouts });
+    this.owner = new Owner({
+      ...tools,
+      metrics: runtime.metrics,
+      drive: { ...drive, planner, newId },
+      unfinished: unfinishedRollouts,
+    });
     this.reactor = new WindowReactor({ ...tools, windows: this.windows, planner, directory, unfinished: unfinishedWindows });
     this.connect(transport, directory, rollouts);
   }

@@ -1,4 +1,5 @@
 /** The way from a relay to a topic: `acks -1`, one batch on its way at a time, a bounded wait. What was not taken stays in the log. */
+import { inNewTrace, type NewTrace } from '@understudy/event-log';
 import kafkajs, { type Message, type Producer } from 'kafkajs';
 import type { CloudEvent } from '../api.js';
 import { MessagingError } from '../errors.js';
@@ -31,7 +32,11 @@ export class Publisher {
   async send(topic: string, events: readonly CloudEvent[]): Promise<void> {
     const what = `Sending ${events.length} events to ${topic}`;
     try {
-      await within(SEND_LIMIT_MS, what, this.deliver(topic, events));
+      await within(
+        SEND_LIMIT_MS,
+        what,
+        inNewTrace(traceOf(topic, events), () => this.deliver(topic, events)),
+      );
     } catch (error) {
       // A request without an answer may still be on its way: its connection ends before the next one begins.
       await this.drop();
@@ -69,6 +74,17 @@ export class Publisher {
     line.client.cut();
     await settled(line.producer.disconnect(), CLOSE_LIMIT_MS);
   }
+}
+
+/** A batch is a trace of its own, linked to those that stored its events; each message carries the one that stored it. */
+function traceOf(topic: string, events: readonly CloudEvent[]): NewTrace {
+  const attributes = {
+    'messaging.operation.type': 'send',
+    'messaging.system': 'kafka',
+    'messaging.destination.name': topic,
+    'messaging.batch.message_count': events.length,
+  };
+  return { name: `send ${topic}`, kind: 'producer', after: events.map(({ traceparent }) => traceparent), attributes };
 }
 
 /** Splits by size, in order. */

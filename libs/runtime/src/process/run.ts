@@ -14,8 +14,10 @@ import { parseSettings, settingsHelp } from '../config.js';
 import type { Settings, SettingsTable } from '../config.js';
 import type { GrpcOptions } from '../grpc/server.js';
 import { planListen } from '../listen.js';
+import { redactText } from '../redaction.js';
 import { tokenCommand } from '../token-command.js';
 import { TokenStore } from '../tokens.js';
+import { flushTraces } from '../tracing.js';
 import { serve } from './serve.js';
 import { processSettings } from './settings.js';
 import type { ProcessSettingsTable } from './settings.js';
@@ -83,8 +85,10 @@ export async function runService<T extends SettingsTable>(
     return await serve(program, settings, runtime);
   } catch (error) {
     runtime.log.error({ err: error }, 'not started');
-    process.stderr.write(`Not started: ${messageOf(error)}\n`);
+    process.stderr.write(`Not started: ${redactText(messageOf(error))}\n`);
     return 1;
+  } finally {
+    await flushTraces();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Store } from '@understudy/event-log';
+import { activeTraceparent, type Store } from '@understudy/event-log';
 import type { ClusterEvent } from '@understudy/inventory-domain';
 import type { DataSource } from 'typeorm';
 import { UNANSWERED_STREAM, clusterCodec, ownMetadata } from '../handle.js';
@@ -12,7 +12,8 @@ export class FactsQueue {
 
   /** Heard twice, it is one question. */
   async add(request: { readonly requestId: string; readonly cluster: string; readonly deadline: Date }): Promise<void> {
-    await this.dataSource.getRepository(FactsRequestRow).createQueryBuilder().insert().values(request).orIgnore().execute();
+    const row = { ...request, traceparent: activeTraceparent() ?? null };
+    await this.dataSource.getRepository(FactsRequestRow).createQueryBuilder().insert().values(row).orIgnore().execute();
   }
 
   async open(): Promise<readonly FactsRequestRow[]> {

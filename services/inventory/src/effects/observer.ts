@@ -1,4 +1,4 @@
-import type { Store } from '@understudy/event-log';
+import { inNewTrace, type Store } from '@understudy/event-log';
 import type { Log } from '@understudy/runtime';
 import type { DataSource } from 'typeorm';
 import { LastLookRow } from '../projections/catalogue/entities.js';
@@ -108,8 +108,9 @@ export class Observer {
 
   private async turn(): Promise<void> {
     const now = this.parts.store.now();
-    for (const { requestId, cluster, deadline } of await this.queue.open()) {
-      this.begin(`facts/${requestId}`, () => this.answer(requestId, cluster, deadline));
+    for (const { requestId, cluster, deadline, traceparent } of await this.queue.open()) {
+      const trace = { name: 'collect facts', after: [traceparent ?? undefined], attributes: { 'understudy.cluster': cluster } };
+      this.begin(`facts/${requestId}`, () => inNewTrace(trace, () => this.answer(requestId, cluster, deadline)));
     }
     const registered = await this.catalogue.slugs();
     const known = new Set(registered);

@@ -1,6 +1,6 @@
 /** Sends what is due: claims rows, tries once each, writes down what follows. A kill at any place costs at most a second attempt. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { execute } from '@understudy/event-log';
+import { execute, inNewTrace } from '@understudy/event-log';
 import type { Store } from '@understudy/event-log';
 import { deliveryDecider, nextMove, subscriptionDecider } from '@understudy/notification-domain';
 import type { AttemptOutcome, DeliveryCommand } from '@understudy/notification-domain';
@@ -94,7 +94,9 @@ export class Sender {
   }
 
   private begin(delivery: ClaimedDelivery): void {
-    const done = this.attempt(delivery)
+    const attributes = { 'understudy.delivery_id': delivery.id, 'messaging.message.id': delivery.event.id };
+    const trace = { name: 'deliver webhook', after: [delivery.event.traceparent], attributes };
+    const done = inNewTrace(trace, () => this.attempt(delivery))
       .catch((error: unknown) =>
         this.tools.log.warn({ err: error, deliveryId: delivery.id }, 'an attempt could not be recorded; its claim lapses'),
       )

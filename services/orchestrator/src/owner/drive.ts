@@ -17,6 +17,8 @@ import { messageOf, type Performer } from '../effects/perform.js';
 import type { LiveRollout, RolloutStore } from '../handle.js';
 import { requestIdFor } from '../inbound/events/handlers.js';
 import { atPlace } from './crash-places.js';
+import type { RolloutMetrics } from './rollout-metrics.js';
+import { StepTraces } from './step-trace.js';
 
 /** Between two tries of something that the outside refused for a moment (store away, host silent). */
 const RETRY_MS = 500;
@@ -40,6 +42,7 @@ export interface DriveTools {
   readonly leaseRemainingMs: () => number;
   readonly newId: () => string;
   readonly log: Log;
+  readonly metrics: RolloutMetrics;
 }
 
 /**
@@ -56,11 +59,13 @@ export class Drive {
   private woken: (() => void) | null = null;
   /** What the performer said in this process about the step it last executed. */
   private said: { readonly key: string; readonly performed: Performed } | null = null;
+  private readonly traces: StepTraces;
 
   constructor(
     private readonly tools: DriveTools,
     private readonly live: LiveRollout,
   ) {
+    this.traces = new StepTraces(live);
     this.memory = {
       incarnation: tools.incarnation,
       performed: null,
@@ -74,7 +79,8 @@ export class Drive {
   async run(): Promise<void> {
     while (!this.stopping && this.isOurs()) {
       try {
-        await this.make(nextMove(this.live.state, this.memory, this.tools.now()));
+        const move = nextMove(this.live.state, this.memory, this.tools.now());
+        await this.traces.run(move, () => this.make(move));
       } catch (error) {
         this.tools.log.warn(
           { rolloutId: this.live.rolloutId, error: messageOf(error) },
@@ -83,6 +89,7 @@ export class Drive {
         await this.pause(RETRY_MS);
       }
     }
+    this.traces.end();
   }
 
   /** Something was appended to this rollout, or a question was answered: look again now. */
@@ -150,9 +157,11 @@ export class Drive {
 
   private async give(command: RolloutCommand): Promise<void> {
     atPlace('before-commit', command.type);
+    const before = this.live.state;
     const handled = await this.tools.rollouts.give(this.live, command);
     atPlace('after-commit', command.type);
     if (handled.accepted) {
+      this.tools.metrics.note(before, handled.stored);
       this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
       return;
     }

@@ -1,10 +1,11 @@
-import type { Store, StoredEvent } from '@understudy/event-log';
-import type { Log } from '@understudy/runtime';
+import { inNewTrace, type Store, type StoredEvent } from '@understudy/event-log';
+import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
 import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
+import { RolloutMetrics } from './rollout-metrics.js';
 
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
@@ -14,10 +15,11 @@ const MOST_DRIVEN = 2_000;
 export interface OwnerTools {
   readonly store: Store;
   readonly rollouts: RolloutStore;
-  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'logId' | 'now' | 'leaseRemainingMs' | 'log'>;
+  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'logId' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'>;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 interface Driven {
@@ -38,8 +40,10 @@ export class Owner {
   private hasNew = true;
   private adoptAt = 0;
   private readonly tail: LogTail;
+  private readonly metrics: RolloutMetrics;
 
   constructor(private readonly tools: OwnerTools) {
+    this.metrics = new RolloutMetrics(tools.metrics, () => [...this.driven.values()].map(({ live }) => live.state));
     this.tail = new LogTail({
       name: 'the owner of rollouts',
       eventLog: tools.store.log,
@@ -114,13 +118,10 @@ export class Owner {
     if (!free) return;
     const at = new Date(store.now()).toISOString();
     atPlace('adoption', rolloutId);
-    const adopted = await rollouts.give(live, {
-      type: 'Adopt',
-      instance: store.instance,
-      incarnation: store.incarnation,
-      replaces: owner?.incarnation ?? null,
-      at,
-    });
+    const { instance, incarnation } = store;
+    const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
+    const begin = { name: 'rollout adoption', after: [live.traceparent], attributes: { 'understudy.rollout_id': rolloutId } };
+    const adopted = await inNewTrace(begin, () => rollouts.give(live, command));
     if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
     this.waiting.delete(rolloutId);
     if (!this.stopping) this.begin(live);
@@ -137,6 +138,7 @@ export class Owner {
         logId: store.log.logId,
         now: store.now,
         leaseRemainingMs: () => store.leaseRemainingMs(),
+        metrics: this.metrics,
       },
       live,
     );

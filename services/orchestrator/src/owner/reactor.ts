@@ -1,4 +1,4 @@
-import { loadStream, type Store, type StoredEvent } from '@understudy/event-log';
+import { inNewTrace, loadStream, type Store, type StoredEvent } from '@understudy/event-log';
 import {
   windowDecider,
   type RolloutResult,
@@ -39,6 +39,8 @@ interface Watched {
   planAt: number;
   /** Rollouts that were told of the approval or freeze in force. */
   told: string;
+  /** Where the newest event that concerns it was decided. */
+  traceparent?: string;
 }
 
 /**
@@ -80,19 +82,26 @@ export class WindowReactor {
   }
 
   private hear(event: StoredEvent): void {
-    if (event.type === 'RolloutClosed') for (const watched of this.watched.values()) watched.dirty = true;
+    if (event.type === 'RolloutClosed') for (const watched of this.watched.values()) this.concern(watched, event);
     if (!event.stream.startsWith('window/')) return;
     const windowId = event.stream.slice('window/'.length);
     if (event.type === 'WindowScheduled') this.watch(windowId);
     const watched = this.watched.get(windowId);
-    if (watched) watched.dirty = true;
+    if (watched) this.concern(watched, event);
+  }
+
+  private concern(watched: Watched, { metadata }: StoredEvent): void {
+    watched.dirty = true;
+    if (metadata.traceparent !== undefined) watched.traceparent = metadata.traceparent;
   }
 
   /** What is done here is settled only when all of it succeeded: anything thrown leaves the window to be looked at again. */
   private async react(watched: Watched): Promise<void> {
     watched.dirty = false;
     try {
-      await this.bringForward(watched);
+      const { traceparent, windowId } = watched;
+      const begin = { name: 'window', after: [traceparent], attributes: { 'understudy.window_id': windowId } };
+      await inNewTrace(begin, () => this.bringForward(watched));
     } catch (error) {
       watched.dirty = true;
       this.tools.log.warn(

@@ -48,6 +48,7 @@ export class FactsRequestRow {
   @PrimaryColumn('text', { name: 'request_id' }) requestId: string;
   @Column('text') cluster: string;
   @Column('timestamptz') deadline: Date;
+  @Column('text', { nullable: true }) traceparent: string | null;
 }
 
 /** Not a read model: what the observer notes at every look. */

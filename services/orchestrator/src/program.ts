@@ -1,0 +1,54 @@
+import { usablePlatforms } from '@understudy/platforms';
+import { credentialSettings, parsers, setting, type ServiceProgram } from '@understudy/runtime';
+import { orchestratorSettings } from './config.js';
+import { OrchestratorModule } from './orchestrator.module.js';
+import { PeersOverGrpc } from './peers-over-grpc.js';
+
+function peer(name: string) {
+  return setting({
+    name: `${name.toUpperCase()}_GRPC`,
+    describe: `Where ${name} is asked over gRPC before a gate opens, as host:port`,
+    parse: (text) => {
+      if (!/^\S+:\d{1,5}$/.test(text)) throw new Error('must be host:port');
+      return text;
+    },
+  });
+}
+
+/** Beside the service's own settings: how it reaches the other three. */
+const settings = {
+  ...orchestratorSettings,
+  ...credentialSettings,
+  inventoryGrpc: peer('inventory'),
+  driftGrpc: peer('drift'),
+  notificationGrpc: peer('notification'),
+  peersToken: setting({
+    name: 'PEERS_TOKEN',
+    describe: 'Token with the role viewer, shown to inventory, drift and notification',
+    parse: parsers.text,
+    secret: true,
+  }),
+  peersTls: setting({ name: 'PEERS_TLS', describe: 'true = speak TLS with them', default: 'false', parse: parsers.boolean }),
+  peersCa: setting({
+    name: 'PEERS_CA_FILE',
+    describe: 'PEM file with the authority of their certificates; empty = the ones that Node knows',
+    default: '',
+    parse: parsers.optional,
+  }),
+};
+
+/** This service as a process of its own. */
+export const orchestratorProgram: ServiceProgram<typeof settings> = {
+  service: 'orchestrator',
+  about: 'Windows, playbooks, patch sets, rollouts and gates; the only service that acts on hosts.',
+  settings,
+  compose: ({ settings: { inventoryGrpc, driftGrpc, notificationGrpc, ...given }, runtime, store, transport }) => {
+    const tls = given.peersTls ? { tls: given.peersCa === undefined ? {} : { caFile: given.peersCa } } : {};
+    const addresses = { inventory: inventoryGrpc, drift: driftGrpc, notification: notificationGrpc };
+    const peers = new PeersOverGrpc({ ...addresses, token: () => given.peersToken, ...tls });
+    const platforms = usablePlatforms({ allowSimulated: false });
+    const { storeUrl: connectionString, commandsFolder } = given;
+    const config = { runtime, store, connectionString, platforms, commandsFolder };
+    return { modules: [OrchestratorModule.forRoot(config, transport, peers)], grpc: [], close: () => peers.close() };
+  },
+};
