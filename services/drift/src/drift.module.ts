@@ -2,9 +2,10 @@ import type { DynamicModule, OnModuleDestroy, OnModuleInit } from '@nestjs/commo
 import { Module } from '@nestjs/common';
 import type { Transport } from '@understudy/messaging';
 import type { Api } from '@understudy/runtime';
-import { openApiController } from '@understudy/runtime';
+import { grpcControllers, openApiController } from '@understudy/runtime';
 import type { DriftConfig } from './config.js';
 import { Drift } from './drift.js';
+import { driftGrpc } from './inbound/grpc/api.js';
 import { BaselinesController } from './inbound/http/baselines.controller.js';
 import { FindingsController } from './inbound/http/findings.controller.js';
 
@@ -24,7 +25,7 @@ export class DriftModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(config: DriftConfig, transport: Transport): DynamicModule {
     return {
       module: DriftModule,
-      controllers: [...driftApi.controllers, openApiController(driftApi)],
+      controllers: [...driftApi.controllers, openApiController(driftApi), ...grpcControllers(driftGrpc, config.runtime)],
       providers: [{ provide: Drift, useFactory: () => new Drift(config, transport) }],
       exports: [Drift],
     };

@@ -4,3 +4,4 @@ export { DRIFT_TOPIC, Drift } from './drift.js';
 export { DriftModule, driftApi } from './drift.module.js';
 export { publish } from './outbound/publish.js';
 export { driftProgram } from './program.js';
+export { driftGrpc } from './inbound/grpc/api.js';

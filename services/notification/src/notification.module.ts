@@ -2,8 +2,10 @@ import type { DynamicModule, OnModuleDestroy, OnModuleInit } from '@nestjs/commo
 import { Module } from '@nestjs/common';
 import type { Transport } from '@understudy/messaging';
 import type { Api } from '@understudy/runtime';
-import { openApiController } from '@understudy/runtime';
+import { grpcControllers, openApiController } from '@understudy/runtime';
 import type { NotificationConfig } from './config.js';
+import { notificationGrpc } from './inbound/grpc/api.js';
+import { SecondLookController } from './inbound/grpc/second-look.controller.js';
 import { DeliveriesController } from './inbound/http/deliveries.controller.js';
 import { SubscriptionsController } from './inbound/http/subscriptions.controller.js';
 import { TicketsController } from './inbound/http/tickets.controller.js';
@@ -25,7 +27,12 @@ export class NotificationModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(config: NotificationConfig, transport: Transport): DynamicModule {
     return {
       module: NotificationModule,
-      controllers: [...notificationApi.controllers, openApiController(notificationApi)],
+      controllers: [
+        ...notificationApi.controllers,
+        openApiController(notificationApi),
+        SecondLookController,
+        ...grpcControllers(notificationGrpc, config.runtime),
+      ],
       providers: [{ provide: Notification, useFactory: () => new Notification(config, transport) }],
       exports: [Notification],
     };

@@ -2,8 +2,9 @@ import type { DynamicModule, OnModuleDestroy, OnModuleInit } from '@nestjs/commo
 import { Module } from '@nestjs/common';
 import type { Transport } from '@understudy/messaging';
 import type { Api } from '@understudy/runtime';
-import { openApiController } from '@understudy/runtime';
+import { grpcControllers, openApiController } from '@understudy/runtime';
 import type { OrchestratorConfig } from './config.js';
+import { orchestratorGrpc } from './inbound/grpc/api.js';
 import { DocumentsController } from './inbound/http/documents.controller.js';
 import { RolloutsController } from './inbound/http/rollouts.controller.js';
 import { WindowsController } from './inbound/http/windows.controller.js';
@@ -26,7 +27,11 @@ export class OrchestratorModule implements OnModuleInit, OnModuleDestroy {
   static forRoot(config: OrchestratorConfig, transport: Transport, peers: Peers): DynamicModule {
     return {
       module: OrchestratorModule,
-      controllers: [...orchestratorApi.controllers, openApiController(orchestratorApi)],
+      controllers: [
+        ...orchestratorApi.controllers,
+        openApiController(orchestratorApi),
+        ...grpcControllers(orchestratorGrpc, config.runtime),
+      ],
       providers: [{ provide: Orchestrator, useFactory: () => new Orchestrator(config, transport, peers) }],
       exports: [Orchestrator],
     };

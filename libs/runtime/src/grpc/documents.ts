@@ -10,6 +10,7 @@ type Document = Readonly<Record<string, unknown>>;
 
 /** Types whose JSON form is the document's: times are RFC 3339, a Struct is an object. */
 const WELL_KNOWN = 'google.protobuf.';
+const LIST_FIELD = 'values';
 
 /**
  * A request as a document. Empty lists and maps, zero and false are written only where the schema requires a value there: proto
@@ -51,8 +52,11 @@ function valueOf(field: DescField, value: unknown, schema: Schema | undefined): 
 }
 
 function single(field: DescField, value: unknown, schema: Schema | undefined): unknown {
-  if (field.message !== undefined)
-    return isWellKnown(field.message) ? value : documentOf(field.message, value as Document, schema);
+  if (field.message !== undefined) {
+    if (isWellKnown(field.message)) return value;
+    const document = documentOf(field.message, value as Document, schema);
+    return isList(field.message) ? (document[LIST_FIELD] ?? []) : document;
+  }
   if (field.enum !== undefined) return wordOf(field.enum, value);
   return isNumberInText(value, schema) ? safeNumber(value) : value;
 }
@@ -116,10 +120,15 @@ function protoValueOf(field: DescField, value: unknown): JsonValue {
 
 function protoSingle(field: DescField, value: unknown): JsonValue {
   if (field.message !== undefined) {
-    if (!isWellKnown(field.message)) return protoJsonOf(field.message, value as Document);
-    return value instanceof Date ? value.toISOString() : (value as JsonValue);
+    if (isWellKnown(field.message)) return JSON.parse(JSON.stringify(value)) as JsonValue;
+    return protoJsonOf(field.message, isList(field.message) ? { [LIST_FIELD]: value } : (value as Document));
   }
   return field.enum === undefined ? (value as JsonValue) : nameOf(field.enum, String(value));
+}
+
+/** A list inside a oneof needs a message around it: one repeated field `values`. In the documents it is the list alone. */
+function isList({ fields }: DescMessage): boolean {
+  return fields.length === 1 && fields[0]?.jsonName === LIST_FIELD && fields[0].fieldKind === 'list';
 }
 
 function isWellKnown({ typeName }: DescMessage): boolean {

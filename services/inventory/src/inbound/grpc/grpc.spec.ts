@@ -78,17 +78,15 @@ describe('clusters over gRPC', () => {
   it('are changed at the version that was read; another one is ABORTED, none is refused', async () => {
     await register('beta');
     const change = (expectedVersion?: bigint) =>
-      rpc
-        .as('operator')
-        .call(
-          clusters.changeCluster,
-          {
-            slug: 'beta',
-            document: { ...document('beta'), workloads: ['app', 'more'] },
-            ...(expectedVersion === undefined ? {} : { expectedVersion }),
-          },
-          DEADLINE_MS,
-        );
+      rpc.as('operator').call(
+        clusters.changeCluster,
+        {
+          slug: 'beta',
+          document: { ...document('beta'), workloads: ['app', 'more'] },
+          ...(expectedVersion === undefined ? {} : { expectedVersion }),
+        },
+        DEADLINE_MS,
+      );
     expect(await rpcFailure(change())).toMatchObject({ code: 3, fields: ['expected_version: REQUIRED'] });
     expect(await change(1n)).toMatchObject({ version: 2n, cluster: { definition: { workloads: ['app', 'more'] } } });
     expect(await rpcFailure(change(1n))).toMatchObject({ code: 10, traceId: expect.stringMatching(/^[0-9a-f]{32}$/) });

@@ -1,17 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { reportOf } from '@understudy/orchestrator-domain';
 import type { Call, Reply } from '@understudy/runtime';
-import {
-  EVENT_STREAM,
-  NDJSON,
-  ndjson,
-  Operation,
-  pageOf,
-  pageSchema,
-  reply,
-  resumePosition,
-  serverSentEvents,
-} from '@understudy/runtime';
+import { EVENT_STREAM, NDJSON, Operation, pageOf, pageSchema, reply, resumePosition } from '@understudy/runtime';
 import { toRolloutEvent } from '../../handle.js';
 import { Orchestrator } from '../../orchestrator.js';
 import { htmlReport } from '../../report/html.js';
@@ -130,9 +120,7 @@ export class RolloutsController {
     const after = resumePosition(call);
     if (call.accept === 'application/json')
       return reply.ok({ items: events.filter((event) => event.position > after).map(eventDocument) });
-    const source = this.orchestrator.queries.watch(rolloutId, after, call.signal);
-    if (call.accept === NDJSON) return reply.stream(ndjson(source, call.signal), NDJSON);
-    return reply.stream(serverSentEvents(source, call.signal), EVENT_STREAM);
+    return reply.items(this.orchestrator.queries.watch(rolloutId, after, call.signal), call);
   }
 
   @Operation({

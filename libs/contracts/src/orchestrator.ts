@@ -1,0 +1,4 @@
+export * from './gen/understudy/orchestrator/v1/documents_pb.js';
+export * from './gen/understudy/orchestrator/v1/events_pb.js';
+export * from './gen/understudy/orchestrator/v1/rollouts_pb.js';
+export * from './gen/understudy/orchestrator/v1/windows_pb.js';
