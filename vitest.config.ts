@@ -11,8 +11,6 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
-    // Real processes on a busy machine: a test that fails is tried once more in CI, and the report says that it was.
-    retry: process.env['CI'] === 'true' ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     coverage: {

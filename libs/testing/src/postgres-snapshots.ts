@@ -28,6 +28,7 @@ export const server: Answering = {
   inRecovery: false,
   systemIdentifier: '7',
   timeline: 1,
+  upForMs: 60_000,
   version: '17.9',
   clusterName: '',
   currentLsn: 1_000,

@@ -79,6 +79,16 @@ describe('switchover, while the active node serves', () => {
     });
   });
 
+  it('waits for a target that has not asked an active node started a moment ago for its WAL yet', () => {
+    const lost = { server: { receiver: null } };
+    const started = (upForMs: number): PostgresNode => primary('a', [], { server: { upForMs } });
+    const why = expect.stringContaining('does not stream');
+    expect(then(given(started(9_999), standby('b', 'a', lost)), switchover)).toEqual({ next: 'wait', why, binding: false });
+    expect(then(given(started(10_000), standby('b', 'a', lost)), switchover)).toMatchObject({ next: 'stuck', reason: why });
+    expect(then(given(started(100), standby('b', 'z', lost)), switchover)).toMatchObject({ next: 'stuck', reason: why });
+    expect(then(given(started(100), down(standby('b', 'a'))), switchover)).toMatchObject({ next: 'stuck', reason: why });
+  });
+
   it('refuses without a login for standbys, with two active nodes, and after it was given up', () => {
     expect(then(healthy, goal('switchover', 'b', { canRepoint: false }))).toMatchObject({
       next: 'stuck',

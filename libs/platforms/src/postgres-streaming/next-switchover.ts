@@ -8,8 +8,10 @@ import {
   lagBytes,
   nodeNamed,
   notPromotable,
+  pointsAt,
   streamsFrom,
   unknownOnes,
+  upstreamOf,
   writableOnes,
 } from './topology.js';
 
@@ -21,6 +23,8 @@ const SENDER_PATIENCE_MS = 2_000;
 const FRESH_FOR_MS = 8_000;
 /** How long a resumed switchover waits beyond the stop's deadline, by the host's own clock, before it goes back. */
 const RESUME_MARGIN_MS = 2_000;
+/** A standby asks its active node for WAL again at least this often: twice PostgreSQL's default (`wal_retrieve_retry_interval`). */
+const RECONNECT_MS = 10_000;
 /** What the promotion, or the start of the old active node, is given after that: no stop is begun with less time left. */
 const REST_LIMIT_MS = 5_000;
 
@@ -53,8 +57,10 @@ function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: Post
   }
   // It serves, so a standby's signal on its disk is left from a start in between: it would come back as a standby.
   if (disk.standbySignal) return act({ act: 'unmark-standby', host: active.host, node: active.node }, false);
-  const unfit = whyUnfit(snapshot, target, active) ?? whyNoWayAfter(goal);
+  const unfit = whyUnfit(target) ?? whyNoWayAfter(goal);
   if (unfit !== undefined) return stuck(unfit);
+  const behind = whyBehind(snapshot, target, active);
+  if (behind !== undefined) return reconnects(target, active) ? wait(behind, false) : stuck(behind);
   const unknown = unknownOnes(snapshot);
   if (unknown.length > 0) return wait(unknown.join('; '), false);
   return lastPreparations(snapshot, goal, { target, active, mark });
@@ -111,18 +117,25 @@ function stopActive(goal: PostgresGoal, active: PostgresNode): PostgresNext {
   );
 }
 
-function whyUnfit(snapshot: PostgresSnapshot, target: PostgresNode, active: PostgresNode): string | undefined {
+function whyUnfit(target: PostgresNode): string | undefined {
   const disk = diskOf(target);
   if (disk === undefined) return `host ${target.host} of ${target.node} cannot be looked at`;
   if (disk.drained) return `node ${target.node} is drained: release it first`;
   const reason = notPromotable(target);
-  if (reason !== undefined) return `node ${target.node} must not be promoted: ${reason}`;
+  return reason === undefined ? undefined : `node ${target.node} must not be promoted: ${reason}`;
+}
+
+function whyBehind(snapshot: PostgresSnapshot, target: PostgresNode, active: PostgresNode): string | undefined {
   if (!streamsFrom(target, active)) return `node ${target.node} does not stream from ${active.node} on its timeline`;
   const lag = lagBytes(target, active);
-  if (lag === null || lag > snapshot.lagCeilingBytes) {
-    return `node ${target.node} is ${lag ?? 'an unknown number of'} bytes behind ${active.node}; the ceiling is ${snapshot.lagCeilingBytes}`;
-  }
-  return undefined;
+  if (lag !== null && lag <= snapshot.lagCeilingBytes) return undefined;
+  return `node ${target.node} is ${lag ?? 'an unknown number of'} bytes behind ${active.node}; the ceiling is ${snapshot.lagCeilingBytes}`;
+}
+
+/** The active node was started a moment ago (by hand, after we stopped it): its standbys have not asked it again yet. */
+function reconnects(target: PostgresNode, active: PostgresNode): boolean {
+  const isNew = (answering(active)?.upForMs ?? Infinity) < RECONNECT_MS;
+  return isNew && answering(target)?.inRecovery === true && pointsAt(upstreamOf(target), active);
 }
 
 /** Whoever began the switchover that stopped the active node, under whichever key: service comes first. */

@@ -23,6 +23,7 @@ const answers: Answering = {
   inRecovery: false,
   systemIdentifier: '7',
   timeline: 1,
+  upForMs: 60_000,
   version: '17.9',
   clusterName: '',
   currentLsn: 1_000,

@@ -14,6 +14,7 @@ select pg_is_in_recovery() as in_recovery,
   case when pg_is_in_recovery()
     then greatest((select timeline_id from pg_control_checkpoint()), (select received_tli from pg_stat_wal_receiver))
     else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
+  floor(extract(epoch from clock_timestamp() - pg_postmaster_start_time()) * 1000)::text as up_for_ms,
   current_setting('server_version') as version,
   current_setting('cluster_name') as cluster_name,
   case when not pg_is_in_recovery() then pg_current_wal_lsn()::text end as current_lsn,
@@ -40,6 +41,7 @@ interface Look {
   readonly in_recovery: boolean;
   readonly system_identifier: string;
   readonly timeline: number;
+  readonly up_for_ms: string;
   readonly version: string;
   readonly cluster_name: string;
   readonly current_lsn: string | null;
@@ -73,6 +75,7 @@ function readLook(look: Look): Answering {
     inRecovery: look.in_recovery,
     systemIdentifier: look.system_identifier,
     timeline: look.timeline,
+    upForMs: Number(look.up_for_ms),
     version: look.version.split(' ')[0] as string,
     clusterName: look.cluster_name,
     currentLsn: lsn(look.current_lsn),

@@ -106,6 +106,8 @@ export interface Answering {
   readonly inRecovery: boolean;
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** Since when it runs, by its own clock. */
+  readonly upForMs: number;
   readonly version: string;
   readonly clusterName: string;
   /** Written so far; null on a standby. */

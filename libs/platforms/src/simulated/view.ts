@@ -117,6 +117,8 @@ function answeringView(world: World, node: SimulatedNode): Answering {
     inRecovery: !primary,
     systemIdentifier: SYSTEM_IDENTIFIER,
     timeline: node.log.timeline,
+    // Standbys of this world are attached as soon as there is somebody to attach to: nobody needs a moment for it.
+    upForMs: Infinity,
     version: node.runningVersion ?? node.disk.installedVersion,
     clusterName: node.node,
     currentLsn: primary ? node.log.position : null,
