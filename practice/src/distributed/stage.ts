@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { applyTopics, readTopics } from '@understudy/messaging';
 import { startEmbeddedPostgres, TokenStore, writePrivateFile, type EmbeddedPostgres } from '@understudy/runtime';
 import { startBroker, type Broker } from '../broker/index.js';
 import { ServiceProcess, SERVICES, type Service } from './service-process.js';
@@ -71,7 +72,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const { token: peersToken } = await tokens.create({ subject: 'orchestrator', role: 'viewer' });
   const roles = Object.fromEntries(ROLES.map((role) => [role, password()]));
   const secrets: Secrets = { roles, principals, factsKey: password(), peersToken };
-  await Promise.all([migrated(postgres, secrets), topicsMade(broker, folder)]);
+  await Promise.all([migrated(postgres, secrets), topicsMade(broker)]);
   signal.throwIfAborted();
   say('schemas migrated by their owner, topics and ACLs made');
   const environment = environments({ folder, postgres, broker, secrets, options });
@@ -119,9 +120,8 @@ async function migrated(postgres: EmbeddedPostgres, { roles }: Secrets): Promise
   });
 }
 
-async function topicsMade(broker: Broker, folder: string): Promise<void> {
-  const admin = broker.client('topics');
-  await command('services/standalone/dist/topics.js', ['--apply'], kafkaOf(broker, 'admin', admin.sasl?.password ?? '', folder));
+async function topicsMade(broker: Broker): Promise<void> {
+  await applyTopics(broker.client('topics'), readTopics());
 }
 
 async function command(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
@@ -132,7 +132,7 @@ async function command(program: string, args: readonly string[], env: Readonly<R
   });
 }
 
-function kafkaOf(broker: Broker, user: string, secret: string, _folder: string): Readonly<Record<string, string>> {
+function kafkaOf(broker: Broker, user: string, secret: string): Readonly<Record<string, string>> {
   return {
     KAFKA_BROKERS: broker.address,
     KAFKA_TLS: 'true',
@@ -157,22 +157,22 @@ function environments({ folder, postgres, broker, secrets, options }: Ground) {
     const url = new URL(postgres.adminConnectionString());
     url.username = `understudy_${service}`;
     url.password = secrets.roles[service] ?? '';
-    const peers = {
-      PEERS_TOKEN: secrets.peersToken,
-      INVENTORY_GRPC: started.inventory?.grpc ?? '',
-      DRIFT_GRPC: started.drift?.grpc ?? '',
-      NOTIFICATION_GRPC: started.notification?.grpc ?? '',
-    };
     return {
       STORE_URL: url.href,
       TOKENS_FILE: tokensFileOf(folder),
       CREDENTIALS_FILE: join(folder, 'secrets', 'credentials.json'),
-      ...kafkaOf(broker, service, secrets.principals[service], folder),
+      ...kafkaOf(broker, service, secrets.principals[service]),
       ...(service === 'inventory' ? { FACTS_KEY: secrets.factsKey } : {}),
-      ...(service === 'orchestrator' ? peers : {}),
+      ...(service === 'orchestrator' ? peersOf(started, secrets.peersToken) : {}),
       ...options.settings?.[service],
     };
   };
+}
+
+/** The orchestrator is started last: the others have addresses by then. */
+function peersOf({ inventory, drift, notification }: Started, token: string): Readonly<Record<string, string>> {
+  if (!inventory || !drift || !notification) throw new Error('The orchestrator is started after those that it asks.');
+  return { PEERS_TOKEN: token, INVENTORY_GRPC: inventory.grpc, DRIFT_GRPC: drift.grpc, NOTIFICATION_GRPC: notification.grpc };
 }
 
 function tokensFileOf(folder: string): string {

@@ -1,5 +1,6 @@
 import type { ServiceProgram } from '@understudy/runtime';
 import { driftSettings } from './config.js';
+import { driftGrpc } from './inbound/grpc/api.js';
 import { DriftModule } from './drift.module.js';
 
 /** This service as a process of its own. */
@@ -9,6 +10,6 @@ export const driftProgram: ServiceProgram<typeof driftSettings> = {
   settings: driftSettings,
   compose: ({ settings, runtime, store, transport }) => {
     const { storeUrl: connectionString, reassessIntervalMs } = settings;
-    return { modules: [DriftModule.forRoot({ runtime, store, connectionString, reassessIntervalMs }, transport)], grpc: [] };
+    return { modules: [DriftModule.forRoot({ runtime, store, connectionString, reassessIntervalMs }, transport)], grpc: driftGrpc.services };
   },
 };

@@ -1,5 +1,6 @@
 import type { ServiceProgram } from '@understudy/runtime';
 import { notificationSettings, webhooksOf } from './config.js';
+import { notificationGrpc } from './inbound/grpc/api.js';
 import { NotificationModule } from './notification.module.js';
 
 /** This service as a process of its own. */
@@ -8,6 +9,6 @@ export const notificationProgram: ServiceProgram<typeof notificationSettings> = 
   about: 'Sends webhooks to subscribers, keeps what could not be delivered, and keeps change tickets.',
   settings: notificationSettings,
   compose: ({ settings, runtime, store, transport }) => {
-    return { modules: [NotificationModule.forRoot({ runtime, store, webhooks: webhooksOf(settings) }, transport)], grpc: [] };
+    return { modules: [NotificationModule.forRoot({ runtime, store, webhooks: webhooksOf(settings) }, transport)], grpc: notificationGrpc.services };
   },
 };

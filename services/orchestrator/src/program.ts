@@ -1,6 +1,7 @@
 import { usablePlatforms } from '@understudy/platforms';
 import { credentialSettings, parsers, setting, type ServiceProgram } from '@understudy/runtime';
 import { orchestratorSettings } from './config.js';
+import { orchestratorGrpc } from './inbound/grpc/api.js';
 import { OrchestratorModule } from './orchestrator.module.js';
 import { PeersOverGrpc } from './peers-over-grpc.js';
 
@@ -49,6 +50,6 @@ export const orchestratorProgram: ServiceProgram<typeof settings> = {
     const platforms = usablePlatforms({ allowSimulated: false });
     const { storeUrl: connectionString, commandsFolder } = given;
     const config = { runtime, store, connectionString, platforms, commandsFolder };
-    return { modules: [OrchestratorModule.forRoot(config, transport, peers)], grpc: [], close: () => peers.close() };
+    return { modules: [OrchestratorModule.forRoot(config, transport, peers)], grpc: orchestratorGrpc.services, close: () => peers.close() };
   },
 };
