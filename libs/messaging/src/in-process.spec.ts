@@ -1,12 +1,13 @@
 import { createTestStore } from '@understudy/testing';
 import { describe, expect, it } from 'vitest';
-import { transportContract, until } from './contract.js';
+import { transportContract } from './contract.js';
 import { InProcessTransport, MessagingError, isStoreAway } from './index.js';
 
 const harness = {
   transport: () => new InProcessTransport(),
   producer: async () => (await createTestStore('inventory')).store,
   consumer: async () => (await createTestStore('drift')).store,
+  relay: (group: string) => `relay/${group}`,
 };
 
 transportContract('in process', harness);
@@ -19,19 +20,6 @@ describe('only in process', () => {
       subscription: { group: 'drift', topic: 'understudy.nobody.v1', handlers: {} },
     });
     await expect(transport.start()).rejects.toThrow(MessagingError);
-  });
-
-  it('a log that ends before the checkpoint (restored) stops the group and says so', async () => {
-    const from = await harness.producer();
-    const to = await harness.consumer();
-    await from.takeDuty('relay/drift');
-    await from.pool.query(`update ${from.schema}.duty set checkpoint = 7 where name = 'relay/drift'`);
-    const transport = new InProcessTransport();
-    transport.produce({ service: 'inventory', topic: 't', publish: () => undefined, store: from });
-    transport.consume({ store: to, subscription: { group: 'drift', topic: 't', handlers: {} } });
-    await transport.start();
-    await until(async () => (await transport.lag())[0]?.problem?.includes('restored') === true);
-    await transport.stop();
   });
 
   it('tells a store that is away from a handler that is wrong', () => {

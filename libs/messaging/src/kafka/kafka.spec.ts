@@ -1,19 +1,11 @@
 import { createTestStore, needsBroker, testBroker } from '@understudy/testing';
 import { beforeEach, describe } from 'vitest';
 import { transportContract } from '../contract.js';
-import { KafkaTransport, type TopicPlan, applyTopics } from '../index.js';
-
-const topicOf = (name: string): TopicPlan => ({
-  name,
-  partitions: 3,
-  retentionMs: -1,
-  maxMessageBytes: 8_388_608,
-  producer: 'inventory',
-  consumers: ['drift', 'notification'],
-});
+import { type KafkaOptions, KAFKA_RELAY, KafkaTransport, applyTopics } from '../index.js';
+import { topicOf } from './fixtures/contract.js';
 
 describe('over a real broker', () => {
-  let kafka: { readonly brokers: readonly string[]; readonly clientId: string };
+  let kafka: KafkaOptions;
   beforeEach((context) =>
     needsBroker(context, async () => {
       kafka = (await testBroker()).client('contract');
@@ -25,5 +17,6 @@ describe('over a real broker', () => {
     producer: async () => (await createTestStore('inventory')).store,
     consumer: async () => (await createTestStore('drift')).store,
     topic: async (name) => void (await applyTopics(kafka, [topicOf(name)])),
+    relay: () => KAFKA_RELAY,
   });
 });

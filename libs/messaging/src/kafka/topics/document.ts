@@ -35,17 +35,24 @@ function wrong(file: string, what: string): MessagingError {
 
 function topicOf(entry: unknown, fail: (what: string) => MessagingError): TopicPlan {
   const { name, partitions, retention, maxMessageBytes, producer, consumers } = entry as Readonly<Record<string, unknown>>;
-  if (typeof name !== 'string' || !NAME.test(name)) throw fail('`name` is not the name of a topic');
+  if (!isName(name)) throw fail('`name` is not the name of a topic');
   if (!isCount(partitions)) throw fail('`partitions` is not a whole number from 1');
   if (!isCount(maxMessageBytes)) throw fail('`maxMessageBytes` is not a whole number from 1');
-  if (typeof producer !== 'string' || !NAME.test(producer)) throw fail('`producer` is not a name: one service writes a topic');
-  if (!Array.isArray(consumers) || !consumers.every((one): one is string => typeof one === 'string' && NAME.test(one)))
-    throw fail('`consumers` is not a list of names');
-  const days = typeof retention === 'string' ? /^(\d+)d$/.exec(retention)?.[1] : undefined;
-  if (retention !== 'forever' && days === undefined)
-    throw fail('`retention` is neither `forever` nor a number of days such as `90d`');
-  const retentionMs = days === undefined ? -1 : Number(days) * DAY_MS;
+  if (!isName(producer)) throw fail('`producer` is not a name: one service writes a topic');
+  if (!Array.isArray(consumers) || !consumers.every(isName)) throw fail('`consumers` is not a list of names');
+  const retentionMs = retentionOf(retention);
+  if (retentionMs === undefined) throw fail('`retention` is neither `forever` nor a number of days such as `90d`');
   return { name, partitions, retentionMs, maxMessageBytes, producer, consumers };
+}
+
+function retentionOf(text: unknown): number | undefined {
+  if (text === 'forever') return -1;
+  const days = typeof text === 'string' ? /^([1-9]\d*)d$/.exec(text)?.[1] : undefined;
+  return days === undefined ? undefined : Number(days) * DAY_MS;
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value);
 }
 
 function isCount(value: unknown): value is number {
