@@ -57,13 +57,21 @@ function beforeStop(snapshot: PostgresSnapshot, goal: PostgresGoal, target: Post
   }
   // It serves, so a standby's signal on its disk is left from a start in between: it would come back as a standby.
   if (disk.standbySignal) return act({ act: 'unmark-standby', host: active.host, node: active.node }, false);
+  return notReady(snapshot, goal, target, active) ?? lastPreparations(snapshot, goal, { target, active, mark });
+}
+
+function notReady(
+  snapshot: PostgresSnapshot,
+  goal: PostgresGoal,
+  target: PostgresNode,
+  active: PostgresNode,
+): PostgresNext | undefined {
   const unfit = whyUnfit(target) ?? whyNoWayAfter(goal);
   if (unfit !== undefined) return stuck(unfit);
   const behind = whyBehind(snapshot, target, active);
   if (behind !== undefined) return reconnects(target, active) ? wait(behind, false) : stuck(behind);
   const unknown = unknownOnes(snapshot);
-  if (unknown.length > 0) return wait(unknown.join('; '), false);
-  return lastPreparations(snapshot, goal, { target, active, mark });
+  return unknown.length > 0 ? wait(unknown.join('; '), false) : undefined;
 }
 
 function whyNoWayAfter(goal: PostgresGoal): string | undefined {
