@@ -129,7 +129,7 @@ class RpcDoor {
 
   private async *messages(reply: Reply, limit: Limit): AsyncGenerator<Message> {
     if (reply.items === undefined) throw new Error(`${this.declared.spec.id} answers no items`);
-    for await (const item of reply.items as AsyncIterable<StreamItem>)
+    for await (const item of reply.items)
       yield fromDocument(this.method.output, { event: item.data });
     limit.check();
   }

@@ -27,7 +27,7 @@ export function packageDefinition(services: readonly DescService[]): PackageDefi
 export function serviceDefinition(service: DescService): ServiceDefinition {
   return Object.fromEntries(
     service.methods.map((method) => [method.name, methodDefinition(method)]),
-  ) as unknown as ServiceDefinition;
+  );
 }
 
 export function pathOf(method: DescMethod): string {
@@ -54,7 +54,7 @@ function typeDefinition(message: DescMessage, files: readonly Buffer[]): Package
     format: 'Protocol Buffer 3 DescriptorProto',
     type: message.proto,
     fileDescriptorProtos: [...files],
-  } as PackageDefinition[string];
+  };
 }
 
 function filesOf(services: readonly DescService[]): readonly DescFile[] {
