@@ -19,6 +19,7 @@ import { NestLog, createLog } from './logging.js';
 import type { Log, LogLevel } from './logging.js';
 import { Metrics } from './metrics.js';
 import { TokenStore } from './tokens.js';
+import { nameSpan } from './tracing.js';
 
 /** What a process has once and hands to each module it composes: `XModule.forRoot({..., runtime}, transport)`. */
 export interface Runtime {
@@ -122,6 +123,11 @@ function rootModule(modules: readonly (Type | DynamicModule)[], runtime: Runtime
 }
 
 function observeRequests(fastify: FastifyInstance, { log, metrics }: Runtime): void {
+  fastify.addHook('onRequest', (request, _response, done) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    nameSpan(`${request.method} ${route}`, { 'http.route': route });
+    done();
+  });
   fastify.addHook('onResponse', (request, response, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.observeRequest(request.method, route, response.statusCode, response.elapsedTime / 1_000);
