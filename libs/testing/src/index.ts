@@ -1,6 +1,7 @@
 export * from './postgres.js';
 export * from './store.js';
 export * from './grpc.js';
+export * from './grpc-contract.js';
 export * from './http.js';
 export * from './hosts.js';
 export * from './pair.js';
