@@ -82,7 +82,7 @@ export function transportContract(name: string, harness: TransportHarness): void
   describe(`transport ${name}`, () => {
     beforeEach(async () => {
       topics += 1;
-      topic = `understudy.inventory.v${topics}`;
+      topic = `understudy.contract.v${topics}`;
       await harness.topic?.(topic);
     });
 

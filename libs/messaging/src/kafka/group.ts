@@ -28,7 +28,9 @@ const HEARTBEATS_PER_SESSION = 10;
 const FINISH_LIMIT_MS = 1_500;
 const COMMIT_LIMIT_MS = 800;
 const COMMIT_PAUSE_MS = 500;
-const LEAVE_LIMIT_MS = 1_500;
+/** Of the whole stop: what lanes and commits left of it is for leaving, so that nobody waits for this member. */
+const STOP_LIMIT_MS = 4_000;
+const LEAST_LEAVE_MS = 1_000;
 /** A lane waits for the handlers of the one before it; a handler that never returns does not hold it longer than this. */
 const HANDLER_END_LIMIT_MS = 10_000;
 
@@ -46,6 +48,7 @@ export class ConsumerGroup {
   private committing: Promise<void> | undefined;
   private running: Promise<void> | undefined;
   private session: { readonly client: Client; readonly consumer: KafkaConsumer } | undefined;
+  private leaveLimitMs = STOP_LIMIT_MS;
   private trouble: string | undefined = 'not connected yet';
 
   constructor(private readonly options: GroupOptions) {}
@@ -57,10 +60,12 @@ export class ConsumerGroup {
 
   /** Ends within 5 s: lets the batches in hand end if they are quick, commits, leaves the group. */
   async stop(): Promise<void> {
+    const began = performance.now();
     const lanes = [...this.lanes.values()];
     await settled(Promise.all(lanes.map((lane) => lane.close())), FINISH_LIMIT_MS);
     for (const lane of lanes) void lane.abort();
     await settled(this.flushed(), COMMIT_LIMIT_MS);
+    this.leaveLimitMs = Math.max(LEAST_LEAVE_MS, STOP_LIMIT_MS - (performance.now() - began));
     this.over.abort();
     await this.running;
   }
@@ -90,12 +95,12 @@ export class ConsumerGroup {
 
   /** One session: returns when it is to stop, rejects when it broke. */
   private async consume(): Promise<void> {
-    const { kafka, group, consumers, sessionTimeoutMs } = this.options;
+    const { kafka, group, sessionTimeoutMs } = this.options;
     const client = openClient(kafka);
     const consumer = client.kafka.consumer({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: sessionTimeoutMs * 2,
+      rebalanceTimeout: sessionTimeoutMs,
       heartbeatInterval: Math.floor(sessionTimeoutMs / HEARTBEATS_PER_SESSION),
       maxWaitTimeInMs: FETCH_WAIT_MS,
       allowAutoTopicCreation: false,
@@ -108,24 +113,29 @@ export class ConsumerGroup {
     const stopped = new Promise<void>((resolve) => this.over.signal.addEventListener('abort', () => resolve(), { once: true }));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assigned(payload.memberAssignment));
     this.session = { client, consumer };
+    const begun = this.begin(consumer);
+    begun.catch(() => undefined);
     try {
-      const begin = async (): Promise<void> => {
-        await consumer.connect();
-        await consumer.subscribe({ topics: consumers.map(({ subscription }) => subscription.topic), fromBeginning: true });
-        await consumer.run({
-          autoCommit: false,
-          partitionsConsumedConcurrently: 1,
-          eachBatch: (payload) => this.take(payload),
-        });
-      };
-      await Promise.race([begin(), broken, stopped]);
+      await Promise.race([begun, broken, stopped]);
       await Promise.race([broken, stopped]);
     } finally {
       this.session = undefined;
       this.assigned({});
-      await settled(consumer.disconnect(), LEAVE_LIMIT_MS);
+      // Whoever is cut off while joining stays a member until its session ends, and the others wait for it.
+      const leave = async (): Promise<void> => {
+        await begun.catch(() => undefined);
+        await consumer.disconnect();
+      };
+      await settled(leave(), this.leaveLimitMs);
       client.cut();
     }
+  }
+
+  private async begin(consumer: KafkaConsumer): Promise<void> {
+    const topics = this.options.consumers.map(({ subscription }) => subscription.topic);
+    await consumer.connect();
+    await consumer.subscribe({ topics, fromBeginning: true });
+    await consumer.run({ autoCommit: false, eachBatch: (payload) => this.take(payload) });
   }
 
   /** A new generation of the group: everything that was in hand comes again from the committed offset, to whom it now belongs. */

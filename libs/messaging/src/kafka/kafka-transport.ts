@@ -23,7 +23,7 @@ const RELAY_BATCH_EVENTS = 500;
 const SESSION_TIMEOUT_MS = 30_000;
 const CHECK_LIMIT_MS = 5_000;
 const RELAY_STOP_LIMIT_MS = 1_000;
-const CONSUMER_STOP_LIMIT_MS = 4_200;
+const CONSUMER_STOP_LIMIT_MS = 4_500;
 
 export interface KafkaTransportOptions extends KafkaOptions {
   /** At the start, topics that differ from `deploy/kafka/topics.yaml` are refused. Default true. */

@@ -7,6 +7,8 @@ import { freshTopic, recorder, topicOf } from './fixtures/contract.js';
 
 /** Groups of the contract, and a stranger who may nothing. */
 const USERS = ['inventory', 'drift', 'notification', 'stranger'];
+/** The shortest that a broker takes: who is cut off must not hold up the next test. */
+const SESSION_MS = 6_000;
 let broker: Broker;
 
 beforeEach((context) =>
@@ -18,7 +20,7 @@ beforeEach((context) =>
 
 describe('over TLS with SCRAM, rights checked', () => {
   transportContract('Kafka, secure', {
-    transport: () => new KafkaTransport({ ...broker.client('contract'), checkTopics: false }),
+    transport: () => new KafkaTransport({ ...broker.client('contract'), checkTopics: false, sessionTimeoutMs: SESSION_MS }),
     producer: async () => (await createTestStore('inventory')).store,
     consumer: async () => (await createTestStore('drift')).store,
     topic: async (name) => void (await applyTopics(broker.client('topics'), [topicOf(name)])),
@@ -28,7 +30,7 @@ describe('over TLS with SCRAM, rights checked', () => {
 
 describe('rights', () => {
   const producerOf = async (user: string, topic: string): Promise<KafkaTransport> => {
-    const transport = new KafkaTransport({ ...broker.client('spec', user), checkTopics: false });
+    const transport = new KafkaTransport({ ...broker.client('spec', user), checkTopics: false, sessionTimeoutMs: SESSION_MS });
     const { store } = await createTestStore('inventory');
     transport.produce({ service: 'inventory', topic, publish, store });
     await note(store, 'a', ['a1']);
@@ -42,7 +44,7 @@ describe('rights', () => {
     expect(first.missing).toContain(`the right does not exist: User:inventory may write topic ${plan.name}`);
     expect(await applyTopics(broker.client('topics'), [plan])).toEqual({ missing: [], differing: [], notes: [] });
     const sender = await producerOf('inventory', plan.name);
-    const receiver = new KafkaTransport({ ...broker.client('spec', 'drift'), checkTopics: false });
+    const receiver = new KafkaTransport({ ...broker.client('spec', 'drift'), checkTopics: false, sessionTimeoutMs: SESSION_MS });
     const { heard, handlers } = recorder();
     receiver.consume({
       store: (await createTestStore('drift')).store,

@@ -1,4 +1,5 @@
 /** Compares a cluster's topics with the document, and creates what is missing. Never deletes, never changes what exists. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { MessagingError } from '../../errors.js';
@@ -8,6 +9,8 @@ import { type Right, missingRights, rightsOf, surplusWriters, toAclEntry } from 
 import type { TopicPlan } from './document.js';
 
 const COMPARE_LIMIT_MS = 30_000;
+const LEADERS_LIMIT_MS = 15_000;
+const POLL_MS = 50;
 const BROKERS_DEFAULT = -1;
 
 export interface TopicsReport {
@@ -35,7 +38,9 @@ export async function applyTopics(options: KafkaOptions, plan: readonly TopicPla
   const work = async (admin: Admin): Promise<TopicsReport> => {
     const found = await compare(admin, plan);
     if (found.topics.length > 0) {
-      await admin.createTopics({ waitForLeaders: true, topics: found.topics.map(toTopicConfig) });
+      // The library's own wait takes "not known here yet", which a fresh topic answers for a moment, for a failure.
+      await admin.createTopics({ waitForLeaders: false, topics: found.topics.map(toTopicConfig) });
+      await haveLeaders(admin, found.topics);
     }
     if (found.rights.length > 0) await admin.createAcls({ acl: found.rights.map(toAclEntry) });
     return reportOf(found);
@@ -80,16 +85,30 @@ async function compare(admin: Admin, plan: readonly TopicPlan[]): Promise<Compar
   };
 }
 
+/** Returns when every partition can be written to. */
+async function haveLeaders(admin: Admin, plan: readonly TopicPlan[]): Promise<void> {
+  const deadline = performance.now() + LEADERS_LIMIT_MS;
+  for (;;) {
+    const ready = await partitionsOf(
+      admin,
+      plan.map(({ name }) => name),
+    );
+    if (plan.every(({ name, partitions }) => ready.get(name) === partitions)) return;
+    if (performance.now() > deadline) throw new Error(`the new topics had no leaders within ${LEADERS_LIMIT_MS} ms`);
+    await delay(POLL_MS);
+  }
+}
+
 const reportOf = ({ missing, differing, notes }: Comparison): TopicsReport => ({ missing, differing, notes });
 
-/** Partitions of those of these topics that exist. */
+/** Partitions that have a leader, of those of these topics that exist. */
 async function partitionsOf(admin: Admin, names: readonly string[]): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
   // One by one: the question for several topics fails as a whole if one does not exist.
   for (const name of names) {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
-      found.set(name, topics[0]?.partitions.length ?? 0);
+      found.set(name, topics[0]?.partitions.filter(({ leader }) => leader >= 0).length ?? 0);
     } catch (error) {
       if ((error as { readonly type?: string }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
     }
@@ -100,7 +119,7 @@ async function partitionsOf(admin: Admin, names: readonly string[]): Promise<Rea
 function shapeDifference({ name, partitions }: TopicPlan, actual: number | undefined): string | undefined {
   if (actual === undefined) return `the topic ${name} does not exist, or this principal may not see it`;
   if (actual === partitions) return undefined;
-  return `the topic ${name} has ${actual} partitions, not ${partitions}: another number would move keys and break their order, so choose which is right and change the document or make the topic anew`;
+  return `the topic ${name} has ${actual} partitions that work, not ${partitions}: another number would move keys and break their order, so choose which is right and change the document or make the topic anew`;
 }
 
 async function settingDifferences(admin: Admin, plan: readonly TopicPlan[]): Promise<readonly string[]> {
