@@ -123,14 +123,16 @@ class RpcDoor {
       return answer;
     } catch (error) {
       stop.abort();
-      throw new RpcException(fail(error));
+      const status = fail(error);
+      // Thrown, it would reach the stream's writer as an observable.
+      if (this.streams) return { source: refusing(status), stop, fail: () => status };
+      throw new RpcException(status);
     }
   }
 
   private async *messages(reply: Reply, limit: Limit): AsyncGenerator<Message> {
     if (reply.items === undefined) throw new Error(`${this.declared.spec.id} answers no items`);
-    for await (const item of reply.items)
-      yield fromDocument(this.method.output, { event: item.data });
+    for await (const item of reply.items) yield fromDocument(this.method.output, { event: item.data });
     limit.check();
   }
 
@@ -152,6 +154,11 @@ class RpcDoor {
   private observe(code: number, started: number): void {
     this.runtime.metrics.observeCall(pathOf(this.method), code, (performance.now() - started) / 1_000);
   }
+}
+
+/** A stream of nothing but its refusal. */
+async function* refusing(status: RpcStatus): AsyncGenerator<Message> {
+  yield await Promise.reject(status);
 }
 
 /** The time of one call: after it, or when the client has gone, its signal is aborted and nothing more is begun for it. */

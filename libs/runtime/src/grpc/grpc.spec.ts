@@ -155,6 +155,14 @@ describe('a stream', () => {
     expect(ahead).toBeLessThan(200);
     await eventually('the source has ended', () => seen.stopped === 1);
   });
+
+  it('is refused as a call is', async () => {
+    const watching = async (role: 'viewer' | 'operator', after: bigint): Promise<void> => {
+      for await (const message of rpc.as(role).watch(watch, { after } as never)) throw new Error(String(message));
+    };
+    expect(await rpcFailure(watching('viewer', 1n))).toMatchObject({ code: 7, reason: 'ROLE_REQUIRED' });
+    expect(await rpcFailure(watching('operator', 2n ** 60n))).toMatchObject({ code: 3, fields: ['after: WRONG_TYPE'] });
+  });
 });
 
 describe('health', () => {

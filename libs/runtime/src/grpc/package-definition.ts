@@ -25,9 +25,7 @@ export function packageDefinition(services: readonly DescService[]): PackageDefi
 
 /** Both ends of a service's methods, e.g. for `new Client().makeUnaryRequest`. */
 export function serviceDefinition(service: DescService): ServiceDefinition {
-  return Object.fromEntries(
-    service.methods.map((method) => [method.name, methodDefinition(method)]),
-  );
+  return Object.fromEntries(service.methods.map((method) => [method.name, methodDefinition(method)]));
 }
 
 export function pathOf(method: DescMethod): string {
