@@ -2,6 +2,8 @@
 import { type Broker, type BrokerOptions, BrokerUnavailable, startBroker } from '@understudy/practice/broker';
 import { afterAll, type TestContext } from 'vitest';
 
+export type { Broker };
+
 const brokers: Broker[] = [];
 let shared: Promise<Broker> | undefined;
 

@@ -1,8 +1,7 @@
 /** What the broker, the other members of a group and the messages themselves may do to a consumer and a relay. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Store } from '@understudy/event-log';
-import type { Broker } from '@understudy/practice/broker';
-import { createTestStore, needsBroker, ownBroker } from '@understudy/testing';
+import { type Broker, createTestStore, needsBroker, ownBroker } from '@understudy/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { note, publish, until } from '../contract.js';
 import { KafkaTransport, type TopicPlan, applyTopics } from '../index.js';

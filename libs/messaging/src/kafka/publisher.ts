@@ -40,7 +40,8 @@ export class Publisher {
     } catch (error) {
       // A request without an answer may still be on its way: its connection ends before the next one begins.
       await this.drop();
-      throw explained(error, what);
+      const { code, message } = explained(error, what);
+      throw new MessagingError(code, `${message} They stay in the log and are sent again.`);
     }
   }
 
@@ -116,7 +117,7 @@ export function explained(error: unknown, what: string): MessagingError {
       `${what} was refused by the broker: ${message} (${type}). Compare with \`npm run topics\`.`,
     );
   }
-  return new MessagingError('BROKER_AWAY', `${what} failed: ${message}. It is tried again; nothing is lost.`);
+  return new MessagingError('BROKER_AWAY', `${what} failed: ${message}.`);
 }
 
 function innermost(error: unknown): { readonly message: string; readonly type: string } {

@@ -1,5 +1,4 @@
-import { type Broker } from '@understudy/practice/broker';
-import { createTestStore, needsBroker, ownBroker } from '@understudy/testing';
+import { type Broker, createTestStore, needsBroker, ownBroker } from '@understudy/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { note, publish, transportContract, until } from '../contract.js';
 import { KAFKA_RELAY, KafkaTransport, MessagingError, applyTopics, compareTopics } from '../index.js';
