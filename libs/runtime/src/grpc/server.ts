@@ -6,6 +6,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { ServerGrpc } from '@nestjs/microservices';
 import type { MessageHandler } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { health } from '@understudy/contracts';
 import { readFileSync } from 'node:fs';
 import type { Runtime } from '../boot.js';
 import { SettingsError } from '../config.js';
@@ -99,9 +100,10 @@ class GrpcPort extends ServerGrpc {
     super({
       package: [...new Set(services.map(({ file }) => file.proto.package))],
       packageDefinition: packageDefinition(services),
-      onLoadPackageDefinition: (definition, server) => {
+      onLoadPackageDefinition: (_definition, server) => {
         addHealth(server as Server, runtime.health, services, this.leaving.signal);
-        new ReflectionService(definition as ConstructorParameters<typeof ReflectionService>[0]).addToServer(server as Server);
+        const told = packageDefinition([...services, health.Health]);
+        new ReflectionService(told as ConstructorParameters<typeof ReflectionService>[0]).addToServer(server as Server);
       },
     });
   }
