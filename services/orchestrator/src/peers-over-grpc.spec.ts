@@ -33,7 +33,7 @@ function serve(service: DescService): void {
       if (answer !== undefined) done(null, answer);
     };
   }
-  owners.addService(found.service, handlers as never);
+  owners.addService(found.service, handlers);
 }
 
 beforeAll(async () => {

@@ -10,7 +10,6 @@ import { authorize } from '../http/door.js';
 import { methodsOf } from '../http/operation.js';
 import type { Call, DeclaredMethod } from '../http/operation.js';
 import type { Reply } from '../http/reply.js';
-import type { StreamItem } from '../http/stream.js';
 import { validatorsOf } from '../http/validate.js';
 import { traceIdOf, traceparentOf } from '../ids.js';
 import { DOOR_STATUS, Problem, problemFrom } from '../problems.js';

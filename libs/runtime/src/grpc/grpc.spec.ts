@@ -158,7 +158,7 @@ describe('a stream', () => {
 
   it('is refused as a call is', async () => {
     const watching = async (role: 'viewer' | 'operator', after: bigint): Promise<void> => {
-      for await (const message of rpc.as(role).watch(watch, { after } as never)) throw new Error(String(message));
+      for await (const message of rpc.as(role).watch(watch, { after })) throw new Error(String(message));
     };
     expect(await rpcFailure(watching('viewer', 1n))).toMatchObject({ code: 7, reason: 'ROLE_REQUIRED' });
     expect(await rpcFailure(watching('operator', 2n ** 60n))).toMatchObject({ code: 3, fields: ['after: WRONG_TYPE'] });
