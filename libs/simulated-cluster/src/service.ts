@@ -21,8 +21,9 @@ export function beginStop(world: World, node: string): World {
 
 /** At once and uncleanly: nothing is flushed to standbys, no last record is written. */
 export function kill(world: World, node: string): World {
-  const { log } = nodeOf(world, node);
-  return withNode(world, node, { service: { state: 'stopped' }, runningVersion: null, log: { ...log, cleanStop: null } });
+  const { log, disk } = nodeOf(world, node);
+  const cleanStop = disk.standby ? log.cleanStop : null;
+  return withNode(world, node, { service: { state: 'stopped' }, runningVersion: null, log: { ...log, cleanStop } });
 }
 
 export function markDrained(world: World, node: string): World {

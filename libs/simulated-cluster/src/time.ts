@@ -28,7 +28,8 @@ function startsEnd(world: World): World {
     return withNode(next, node.node, {
       service: { state: 'running', recovering: node.disk.standby },
       runningVersion: node.disk.installedVersion,
-      log: { ...node.log, cleanStop: null },
+      // A standby's control file goes on naming the checkpoint that it started from.
+      log: { ...node.log, cleanStop: node.disk.standby ? node.log.cleanStop : null },
     });
   }, world);
 }

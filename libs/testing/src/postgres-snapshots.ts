@@ -42,6 +42,7 @@ export const server: Answering = {
   senders: [],
   slots: [],
   replayedShutdowns: [],
+  showsRecords: true,
 };
 export const silent: Server = { says: 'nothing', reason: 'connection refused' };
 export const mark: SwitchoverMark = {

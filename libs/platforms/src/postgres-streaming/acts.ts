@@ -1,12 +1,12 @@
-import type { ActRequest, Host, HostJournal } from '@understudy/hosts';
+import type { Host } from '@understudy/hosts';
 import type { Secret, VerbRequest } from '../platform.js';
 import type { ActOutcome } from '../verb-loop.js';
 import { quoteConninfo, quoteSetting } from './conninfo.js';
 import type { QueryResult } from './connections.js';
-import { nodeCommand } from './disk.js';
+import { nodeCommand, readDisk } from './disk.js';
 import { formatLsn } from './lsn.js';
 import { sessionNode, type Session, type SessionNode } from './observe.js';
-import type { PostgresAct, PostgresSnapshot } from './snapshot.js';
+import type { Disk, PostgresAct, PostgresSnapshot } from './snapshot.js';
 import { answering, nodeNamed, upstreamOf } from './topology.js';
 
 /** Exit code of the host program: the act's precondition is gone, nothing was changed. */
@@ -21,6 +21,8 @@ export interface ActCall {
   readonly snapshot: PostgresSnapshot;
   readonly key: string;
   readonly deadlineMs: number;
+  /** Told what an act itself saw on its node's disk when it had been done. */
+  readonly onDisk: (node: string, disk: Disk) => void;
 }
 
 /** Performs one act, entered in the journal of the host that it changes. Never throws for what happens there. */
@@ -38,13 +40,13 @@ export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome>
     case 'stop':
     case 'stop-at-once':
       return onHost(call, node, act.act, [String(Math.max(0, call.deadlineMs - 500))]);
-    case 'stop-active':
-      return onHost(call, node, act.act, [String(Math.min(act.limitMs, call.deadlineMs))]);
     case 'relax-synchronous':
       return onHost(call, node, act.act, [act.drained, act.names.replaceAll("'", "''")]);
     case 'repoint':
     case 'mark-standby':
-      return point(call, node, act);
+      return point(call, node, act, []);
+    case 'stop-active':
+      return point(call, node, act, [String(Math.min(act.limitMs, call.deadlineMs))]);
     case 'create-slots':
       return overSql(call, node, CREATE_SLOTS, [act.slots]);
     case 'drop-slots':
@@ -79,23 +81,22 @@ async function onHost(
   extra: readonly string[],
   stdin?: string,
 ): Promise<ActOutcome> {
-  return enter(node.host.journal, {
+  const result = await node.host.journal.act({
     key: call.key,
     fence: call.request.fence,
     argv: nodeCommand(node.settings, node.host, verb, ...extra),
     ...(stdin === undefined ? {} : { stdin }),
     deadlineMs: call.deadlineMs,
   });
-}
-
-async function enter(journal: HostJournal, request: ActRequest): Promise<ActOutcome> {
-  const result = await journal.act(request);
   switch (result.status) {
     case 'fenced':
       return { status: 'fenced', seen: result.seen };
     case 'unknown':
       return { status: 'unknown', detail: result.reason };
     case 'ended':
+      // What was recorded under the key long ago says nothing about now.
+      if (result.code === 0 && result.stdout !== '' && !result.repeated)
+        call.onDisk(node.settings.node, { ...readDisk(result.stdout), installedVersion: node.installedVersion ?? null });
       if (result.code === 0) return { status: 'ended', detail: 'done' };
       if (result.code === PRECONDITION_GONE) return { status: 'refused', detail: result.stderr.trim() };
       return { status: 'ended', detail: `ended with ${result.code}: ${result.stderr.trim().slice(0, 300)}` };
@@ -106,11 +107,12 @@ async function enter(journal: HostJournal, request: ActRequest): Promise<ActOutc
 function point(
   call: ActCall,
   node: SessionNode,
-  act: { readonly act: 'repoint' | 'mark-standby'; readonly upstream: string },
+  act: { readonly act: 'repoint' | 'mark-standby' | 'stop-active'; readonly upstream: string },
+  extra: readonly string[],
 ): Promise<ActOutcome> {
   const secret = call.session.target.secrets['replication'];
   if (secret === undefined) return Promise.resolve({ status: 'refused', detail: 'no credential for "replication" is defined' });
-  return onHost(call, node, act.act, [standbyLines(call, node, act.upstream, secret)], passfileLine(secret));
+  return onHost(call, node, act.act, [...extra, standbyLines(call, node, act.upstream, secret)], passfileLine(secret));
 }
 
 function standbyLines(call: ActCall, node: SessionNode, upstream: string, secret: Secret): string {

@@ -30,7 +30,7 @@ const SETTINGS_THAT_MATTER = [
 export const postgresStreaming: PlatformDriver = {
   platform: PLATFORM,
   writeSafety:
-    'The old active node is stopped, its last checkpoint is seen replayed on the target, and it is durably marked as a standby on disk before the target is promoted.',
+    'The old active node is stopped and durably marked as a standby on disk, and its last checkpoint is seen replayed on the target, before the target is promoted.',
   settings: { cluster: CLUSTER_SETTINGS, node: NODE_SETTINGS },
   evidence: (target, deadlineMs) => withSession(target, (session) => collectEvidence(session, deadlineMs)),
   observe: (target, deadlineMs) => withSession(target, async (session) => summarise(await observePostgres(session, deadlineMs))),

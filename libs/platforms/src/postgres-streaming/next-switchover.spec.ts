@@ -40,7 +40,7 @@ describe('switchover, while the active node serves', () => {
   });
 
   it('stops the active node only when every sender has confirmed', () => {
-    const stop = { act: 'stop-active', host: 'host-a', node: 'a', limitMs: 2_000 };
+    const stop = { act: 'stop-active', host: 'host-a', node: 'a', limitMs: 2_000, upstream: 'b' };
     expect(then(marked(), switchover)).toEqual({ next: 'act', act: stop, binding: false });
     const behind = { senders: [sender('b'), { ...sender('c', 2), confirmedLsn: 1_050 }] };
     expect(then(marked({}, behind), switchover)).toMatchObject({ next: 'wait' });
@@ -51,6 +51,18 @@ describe('switchover, while the active node serves', () => {
     expect(then(marked({ freshAgeMs: 3_000, round: 2 }, behind), switchover)).toMatchObject(refused);
     const backup = { senders: [sender('b'), { ...sender('backup', 3), state: 'backup', confirmedLsn: null }] };
     expect(then(marked({ freshAgeMs: 3_000, round: 2 }, backup), switchover)).toMatchObject({ next: 'stuck' });
+  });
+
+  it('stops nothing while the target cannot show that it has the last checkpoint', () => {
+    const blind = (freshAgeMs: number): PostgresSnapshot => {
+      const { nodes, ...rest } = marked({ freshAgeMs });
+      return { ...rest, nodes: [nodes[0] as PostgresNode, standby('b', 'a', { server: { showsRecords: false } })] };
+    };
+    expect(then(blind(1_999), switchover)).toMatchObject({ next: 'wait', binding: false });
+    expect(then(blind(2_000), switchover)).toMatchObject({
+      next: 'stuck',
+      reason: expect.stringMatching(/nothing was stopped.*pg_walinspect/),
+    });
   });
 
   it('drops slots of ours that lie unused on the target', () => {
@@ -155,8 +167,41 @@ describe('switchover, while nobody serves', () => {
       act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1, replayedLsn: 1_000 },
       binding: true,
     });
-    const startedByHand = standby('a', 'b', { disk: { switchover: stopped } });
+    const control = { ...(cleanStop.control as NonNullable<Disk['control']>), state: 'in-archive-recovery' as const };
+    const startedByHand = standby('a', 'b', { disk: { switchover: stopped, control } });
     expect(then(given(startedByHand, replayed), switchover)).toMatchObject({ act: { act: 'promote' } });
+  });
+
+  it('promotes nobody without proof that the target has everything, marked as the old active node may be', () => {
+    const marked = old({ standbySignal: true });
+    const late = { next: 'wait', why: expect.stringContaining('has not shown the last checkpoint'), binding: true };
+    expect(then(given(marked, standby('b', 'a')), switchover)).toEqual(late);
+    for (const state of ['in-production', 'in-crash-recovery', 'shutting-down'] as const) {
+      const killed = { systemIdentifier: '7', state, checkpointLsn: 1_200, timeline: 1 };
+      expect(then(given(old({ standbySignal: true, control: killed }), replayed), switchover), state).toMatchObject({
+        next: 'wait',
+      });
+    }
+    expect(then(given(old({ standbySignal: true, control: null }), replayed), switchover)).toMatchObject({ next: 'wait' });
+  });
+
+  it('goes back from a marked node only after the target has certainly not had the last checkpoint for too long', () => {
+    const late = { stopAgeMs: 9_000 };
+    const without = (replayedLsn: number | null): PostgresNode => standby('b', 'a', { server: { receiver: null, replayedLsn } });
+    const back = { next: 'act', act: { act: 'return-active', host: 'host-a' }, binding: true };
+    expect(then(given(old({ standbySignal: true }, late), without(1_200)), switchover)).toMatchObject(back);
+    expect(then(given(old({ standbySignal: true }), without(1_200)), switchover)).toMatchObject({ next: 'wait' });
+    for (const unproven of [1_201, null])
+      expect(
+        then(given(old({ standbySignal: true }, late), without(unproven)), switchover),
+        'it may have been promoted',
+      ).toMatchObject({
+        next: 'wait',
+      });
+    const runs = standby('a', 'b', {
+      disk: { switchover: { ...stopped, ...late }, control: cleanStop.control as Disk['control'] },
+    });
+    expect(then(given(runs, without(1_000)), switchover)).toMatchObject({ act: { act: 'stop-at-once', host: 'host-a' } });
   });
 
   it('is not held up by a third node that is out of sight, and promotes nobody while one is seen to take writes', () => {

@@ -1,6 +1,14 @@
 import type { Next } from '../verb-loop.js';
 import { follow, missingSlots } from './next-join.js';
-import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot, SwitchoverMark } from './snapshot.js';
+import type {
+  ControlState,
+  Disk,
+  PostgresAct,
+  PostgresGoal,
+  PostgresNode,
+  PostgresSnapshot,
+  SwitchoverMark,
+} from './snapshot.js';
 import {
   answering,
   diskOf,
@@ -30,9 +38,11 @@ const REST_LIMIT_MS = 5_000;
 
 /**
  * A planned switchover without loss, in an order that never lets two nodes take writes:
- * fresh position confirmed by every WAL sender; checkpoint; stop the active node; its `CHECKPOINT_SHUTDOWN` replayed on the
- * target; the old active node durably marked as a standby; only then the promotion; slots; every other node follows.
- * Until the promotion there is a way back: the old active node is started again as what it was.
+ * fresh position confirmed by every WAL sender; checkpoint; stop the active node and, in the same act, mark it durably as a
+ * standby; its `CHECKPOINT_SHUTDOWN` replayed on the target; only then the promotion; slots; every other node follows.
+ * Until the target has replayed that record nothing can have been promoted, and there is a way back: the old active node
+ * is started again as what it was. The mark before the record costs nothing (the way back takes it away) and saves a
+ * round trip to the host in the time without service.
  */
 export function nextSwitchover(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
   const [active, second] = writableOnes(snapshot);
@@ -104,7 +114,7 @@ function confirmedByAll(goal: PostgresGoal, target: PostgresNode, active: Postgr
   const behind = senders.filter(
     (sender) => sender.state !== 'streaming' || sender.confirmedLsn === null || sender.confirmedLsn <= checkpoint,
   );
-  if (behind.length === 0) return stopActive(goal, active);
+  if (behind.length === 0) return answering(target)?.showsRecords ? stopActive(goal, active, target) : cannotTell(target, mark);
   const names = behind.map((sender) => `${sender.applicationName} (pid ${sender.pid}, ${sender.state})`).join(', ');
   if (mark.freshAgeMs < SENDER_PATIENCE_MS) return wait(`not yet confirmed by ${names}`, false);
   // The checkpoint itself may have taken that long: once more, with a checkpoint that has little to write.
@@ -114,12 +124,22 @@ function confirmedByAll(goal: PostgresGoal, target: PostgresNode, active: Postgr
   );
 }
 
+/** Without being able to read WAL records there it could never be proven that the target has everything. */
+function cannotTell(target: PostgresNode, mark: SwitchoverMark): PostgresNext {
+  if (mark.freshAgeMs < SENDER_PATIENCE_MS) return wait(`node ${target.node} has not shown the last checkpoint yet`, false);
+  return stuck(
+    `nothing was stopped: node ${target.node} does not show the record of the last checkpoint, so it could not be proven that it has everything. See that it replays, and that the extension pg_walinspect works there`,
+  );
+}
+
 /** Once it is stopped there must be time to promote, or to miss the stop and start it again, whatever happens. */
-function stopActive(goal: PostgresGoal, active: PostgresNode): PostgresNext {
+function stopActive(goal: PostgresGoal, active: PostgresNode, target: PostgresNode): PostgresNext {
   const { stopDeadlineMs, remainingMs = Infinity } = goal;
   const neededMs = stopDeadlineMs + RESUME_MARGIN_MS + REST_LIMIT_MS;
-  if (remainingMs >= neededMs)
-    return act({ act: 'stop-active', host: active.host, node: active.node, limitMs: stopDeadlineMs }, false);
+  if (remainingMs >= neededMs) {
+    const { host, node } = active;
+    return act({ act: 'stop-active', host, node, limitMs: stopDeadlineMs, upstream: target.node }, false);
+  }
   return stuck(
     `nothing was stopped: ${remainingMs} ms are left, and from the stop of ${active.node} to a node that serves it may take ${neededMs} ms. Try again with a later deadline`,
   );
@@ -160,8 +180,8 @@ function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, targe
   if (mark.target !== target.node) {
     return stuck(`a switchover from ${old.node} to ${mark.target} is under way: go on with that one, or back to ${old.node}`);
   }
-  if (disk.process) return oldStillThere(goal, target, old, mark);
-  return disk.standbySignal ? oldMarked(target, old) : oldStopped(goal, target, old, mark, disk);
+  if (disk.process) return oldStillThere(goal, target, stopped);
+  return disk.standbySignal ? oldMarked(goal, target, stopped) : oldStopped(goal, target, stopped);
 }
 
 /** Asked to serve on the node that was stopped: only where nothing can have been promoted in the meantime. */
@@ -175,20 +195,19 @@ function backToOld(snapshot: PostgresSnapshot, old: PostgresNode, disk: Disk, ma
 }
 
 /** The old active node's process lives and takes no writes: stopping, starting, or already a standby. */
-function oldStillThere(goal: PostgresGoal, target: PostgresNode, old: PostgresNode, mark: SwitchoverMark): PostgresNext {
-  const server = answering(old);
-  if (server?.inRecovery === true) return oldMarked(target, old);
+function oldStillThere(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByUs): PostgresNext {
+  const { old, mark } = stopped;
+  if (answering(old)?.inRecovery === true) return oldMarked(goal, target, stopped);
   if (old.server.says === 'starting' || mark.returning) return wait(`node ${old.node} is starting`, true);
   if (!tooLate(mark, goal)) return wait(`node ${old.node} is stopping`, true);
   return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
 }
 
 /** Stopped, and its files still say primary: the way back is to start it. */
-function oldStopped(goal: PostgresGoal, target: PostgresNode, old: PostgresNode, mark: SwitchoverMark, disk: Disk): PostgresNext {
+function oldStopped(goal: PostgresGoal, target: PostgresNode, { old, mark, disk }: StoppedByUs): PostgresNext {
   const goBack: PostgresNext = act({ act: 'return-active', host: old.host, node: old.node }, true);
   if (mark.stopMissed || disk.control?.state !== 'shut-down') return goBack;
-  const server = answering(target);
-  if (server?.inRecovery === true && server.replayedShutdowns.includes(disk.control.checkpointLsn)) {
+  if (hasEverything(target, disk)) {
     return act({ act: 'mark-standby', host: old.host, node: old.node, upstream: target.node }, true);
   }
   if (tooLate(mark, goal)) return goBack;
@@ -196,22 +215,40 @@ function oldStopped(goal: PostgresGoal, target: PostgresNode, old: PostgresNode,
 }
 
 /**
- * The old active node can only come up as a standby now, so the promotion is safe. A third node that is out of sight holds
- * nothing up: every node was a known standby when the stop began, and one that takes writes is seen as the active one.
+ * The old active node can only come up as a standby now, so the promotion is safe once the target has everything. A third
+ * node that is out of sight holds nothing up: every node was a known standby when the stop began, and one that takes
+ * writes is seen as the active one.
  */
-function oldMarked(target: PostgresNode, old: PostgresNode): PostgresNext {
+function oldMarked(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByUs): PostgresNext {
+  const { old, mark, disk } = stopped;
   const server = answering(target);
   if (server?.inRecovery === true) {
     const { systemIdentifier, timeline, replayedLsn } = server;
-    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
+    if (hasEverything(target, disk))
+      return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
+    // Not replayed now was not replayed before: nobody can have promoted it, so going back is as safe as it was.
+    const lacksIt = disk.control !== null && replayedLsn !== null && replayedLsn <= disk.control.checkpointLsn;
+    if (lacksIt && tooLate(mark, goal)) return backFromMarked(stopped);
+    return wait(`node ${target.node} has not shown the last checkpoint of ${old.node} yet`, true);
   }
   // A standby's signal is removed before the first write of a new timeline: while it is there, nothing was promoted.
-  if (isDown(target) && diskOf(target)?.standbySignal === true) {
-    if (diskOf(old)?.process === true) return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
-    return act({ act: 'return-active', host: old.host, node: old.node }, true);
-  }
+  if (isDown(target) && diskOf(target)?.standbySignal === true) return backFromMarked(stopped);
   return wait(`node ${target.node} does not answer`, true);
 }
+
+function backFromMarked({ old, disk }: StoppedByUs): PostgresNext {
+  return act({ act: disk.process ? 'stop-at-once' : 'return-active', host: old.host, node: old.node }, true);
+}
+
+/** It has replayed the record of a clean end, which is the last one of the node that was stopped: no acknowledged write is missing. */
+function hasEverything(target: PostgresNode, disk: Disk): boolean {
+  const server = answering(target);
+  if (server?.inRecovery !== true || disk.control === null || !CLEAN.has(disk.control.state)) return false;
+  return server.replayedShutdowns.includes(disk.control.checkpointLsn);
+}
+
+/** Ended cleanly, or started as a standby after that: its latest checkpoint is its end. */
+const CLEAN: ReadonlySet<ControlState> = new Set(['shut-down', 'shut-down-in-recovery', 'in-archive-recovery']);
 
 function afterPromotion(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
   const members = snapshot.nodes.filter((node) => node !== target && mustFollow(node));

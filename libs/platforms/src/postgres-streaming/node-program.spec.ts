@@ -69,7 +69,11 @@ describe('a file that cannot be written', () => {
     const pid = postgresIn('data');
     writeFileSync(at('data/postmaster.pid'), pidFile(pid));
     blocked('state/switchover');
-    expect(run('stop-active', '100').code).toBe(5);
+    expect(run('stop-active', '100', '').code).toBe(5);
+    expect(process.kill(pid, 0)).toBe(true);
+    rmSync(at('state/switchover.new'), { recursive: true });
+    blocked('data/postgresql.auto.conf');
+    expect(run('stop-active', '100', "primary_slot_name = 'new'").code).toBe(5);
     expect(process.kill(pid, 0)).toBe(true);
   });
 
@@ -99,6 +103,51 @@ describe('a file that cannot be written', () => {
     expect(run('restore-synchronous').code).toBe(0);
     expect(read('data/postgresql.auto.conf')).toContain("synchronous_standby_names = 'b'");
     expect(existsSync(at('state/relaxed'))).toBe(false);
+  });
+});
+
+describe('the stop of the active node', () => {
+  /** A control file of which only the state is filled: `DBState`, the fifth word. */
+  const control = (state: number): void => {
+    mkdirSync(at('data/global'), { recursive: true });
+    const words = Buffer.alloc(56);
+    words.writeUInt32LE(state, 16);
+    writeFileSync(at('data/global/pg_control'), words);
+  };
+  const stop = (): { readonly code: number | null; readonly said: string } =>
+    run('stop-active', '300', "primary_slot_name = 'new'");
+  /** A postmaster that does this when it is told to stop; like the real one, it removes its pid file last. */
+  const runs = (onStop: string): void => {
+    const script = `trap '${onStop}' INT; while :; do sleep 0.02; done`;
+    const child = spawn('sh', ['-c', script], { argv0: 'postgres', cwd: at('data'), stdio: 'ignore' });
+    started.push(child);
+    writeFileSync(at('data/postmaster.pid'), pidFile(child.pid as number));
+  };
+  const ENDS = 'rm postmaster.pid; exit';
+
+  it('marks it as a standby and shows its disk, once it has ended cleanly', () => {
+    runs(ENDS);
+    control(1);
+    const { code, said } = stop();
+    expect(code).toBe(0);
+    expect(existsSync(at('data/standby.signal'))).toBe(true);
+    expect(read('data/postgresql.auto.conf')).toContain("primary_slot_name = 'new'");
+    expect(said).toMatch(/process=no[^]*standby=yes[^]*mark\.stopAt=/);
+  });
+
+  it('leaves no mark of a standby on one that was killed: it may hold writes that nobody else has', () => {
+    runs(ENDS);
+    control(6);
+    expect(stop()).toMatchObject({ code: 4, said: expect.stringContaining('cleanly') });
+    expect(existsSync(at('data/standby.signal'))).toBe(false);
+  });
+
+  it('leaves none when it is missed', () => {
+    runs('');
+    control(1);
+    expect(stop().code).toBe(4);
+    expect(existsSync(at('data/standby.signal'))).toBe(false);
+    expect(read('state/switchover')).toContain('stopMissed=yes');
   });
 });
 

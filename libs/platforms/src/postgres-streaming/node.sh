@@ -148,6 +148,15 @@ point() {
   printf '%s\n' "$1" | sed "s|@DATA@|$folder|" | set_lines 'primary_conninfo|primary_slot_name|recovery_target_timeline'
 }
 
+# What runs here afterwards can come up as nothing but a standby, or this fails and nothing may be promoted: a start after
+# the second look finds the signal, one before it has its pid file there and is seen.
+sign_standby() {
+  ! find_postmaster || fail 3 'PostgreSQL runs here: it was started by somebody else'
+  { : >"$data/standby.signal"; } && give "$data/standby.signal" && synced "$data/standby.signal" "$data" ||
+    fail 5 'the signal of a standby could not be written'
+  ! find_postmaster || fail 3 'PostgreSQL was started by somebody else in this moment'
+}
+
 say() { printf '%s=%s\n' "$1" "$2"; }
 yes_if() { if [ -e "$2" ]; then say "$1" yes; else say "$1" no; fi; }
 
@@ -208,10 +217,7 @@ case $verb in
   mark-standby)
     ! find_postmaster || fail 3 'PostgreSQL runs here: it was started by somebody else'
     point "$1" || exit 5
-    { : >"$data/standby.signal"; } && give "$data/standby.signal" && synced "$data/standby.signal" "$data" ||
-      fail 5 'the signal of a standby could not be written'
-    # A start after this look finds the signal. One before it is seen here, and nothing is promoted then.
-    ! find_postmaster || fail 3 'PostgreSQL was started by somebody else in this moment' ;;
+    sign_standby ;;
   unmark-standby)
     find_postmaster || fail 3 'PostgreSQL does not run here'
     rm -f "$data/standby.signal" || fail 5 'the signal of a standby could not be removed'
@@ -222,9 +228,18 @@ case $verb in
     rm -f "$state/switchover"
     mark key "$1" target "$2" fresh "$3" freshAt "$clock" round "$4" ;;
   stop-active)
+    # Where it will stream from is written while it still serves: a primary does not look at it, and each sync after the
+    # stop would be outage. Only the signal is left for then. A missed stop writes none.
+    point "$2" || exit 5
     now_ms
     mark stopAt "$clock"
-    stop_service INT "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; } ;;
+    stop_service INT "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; }
+    # DB_SHUTDOWNED. One that was killed may hold writes that nobody else has: it must not be taken for a standby.
+    # shellcheck disable=SC2046 # split on purpose
+    [ "$(echo $(od -A n -t u4 -j 16 -N 4 "$data/global/pg_control"))" = 1 ] || fail 4 'it did not end cleanly'
+    sign_standby
+    # The look at this disk that decides what comes next, in the same answer.
+    observe quick ;;
   stop-at-once)
     stop_service QUIT "$1" || fail 4 'it is still stopping' ;;
   return-active)

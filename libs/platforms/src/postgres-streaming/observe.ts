@@ -2,9 +2,10 @@ import type { Host } from '@understudy/hosts';
 import type { ClusterTarget } from '../platform.js';
 import { Connections } from './connections.js';
 import { observeDisk } from './disk.js';
-import { hasReplayedShutdown, observeServer } from './server.js';
+import { observeServer, replayedRecord } from './server.js';
 import { clusterSettings, nodeSettings, type ClusterSettings, type NodeSettings } from './settings.js';
-import type { PostgresNode, PostgresSnapshot } from './snapshot.js';
+import type { Disk, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import { diskOf, isWritable } from './topology.js';
 
 /** A target with its settings read: what every part of the driver works with. */
 export interface Session {
@@ -64,7 +65,7 @@ export async function observePostgres(session: Session, deadlineMs: number): Pro
     database: session.cluster.database,
     observedAt,
     lagCeilingBytes: session.cluster.lagCeilingBytes,
-    nodes: await withReplayedShutdowns(session, nodes, deadlineMs),
+    nodes: await withReplayedRecords(session, nodes, deadlineMs),
   };
 }
 
@@ -87,22 +88,56 @@ async function observeNode(session: Session, node: SessionNode, deadlineMs: numb
   };
 }
 
-/** Where a node lies cleanly stopped as a primary, asks every standby whether it has replayed that node's last checkpoint. */
-async function withReplayedShutdowns(
+/**
+ * The look right after the active node was stopped, when each process spawned on a host would be outage: its disk as the
+ * act itself found it, every other node's server, and the disks of those as they were before. Good for one answer only,
+ * that the promotion is safe: anything else is decided on a whole look.
+ */
+export async function observeAfterStop(
+  session: Session,
+  before: PostgresSnapshot,
+  stopped: { readonly node: string; readonly disk: Disk },
+  deadlineMs: number,
+): Promise<PostgresSnapshot> {
+  const observedAt = new Date(session.target.now()).toISOString();
+  const nodes = await Promise.all(
+    before.nodes.map(async (node): Promise<PostgresNode> => {
+      if (node.node === stopped.node)
+        return { ...node, disk: stopped.disk, server: { says: 'nothing', reason: 'it was stopped by us' } };
+      const { settings } = sessionNode(session, node.node);
+      return { ...node, server: await observeServer(session.connections, settings, deadlineMs) };
+    }),
+  );
+  return { ...before, observedAt, nodes: await withReplayedRecords(session, nodes, deadlineMs) };
+}
+
+/**
+ * Asks every standby which of the checkpoints in question it has replayed: of a node that lies stopped, or that a
+ * switchover of ours stopped; and before that of the one to be stopped, so that it is known that a standby can tell.
+ */
+async function withReplayedRecords(
   session: Session,
   nodes: readonly PostgresNode[],
   deadlineMs: number,
 ): Promise<readonly PostgresNode[]> {
-  const positions = nodes.flatMap(({ disk }) =>
-    disk.seen && !disk.process && disk.control?.state === 'shut-down' ? [disk.control.checkpointLsn] : [],
-  );
+  const positions = nodes.flatMap((node) => checkpointInQuestion(node) ?? []);
   if (positions.length === 0) return nodes;
   return Promise.all(
     nodes.map(async (node) => {
       if (node.server.says !== 'answers' || !node.server.inRecovery) return node;
-      const settings = session.nodes.find((candidate) => candidate.settings.node === node.node)?.settings as NodeSettings;
-      const seen = await Promise.all(positions.map((lsn) => hasReplayedShutdown(session.connections, settings, lsn, deadlineMs)));
-      return { ...node, server: { ...node.server, replayedShutdowns: positions.filter((_, index) => seen[index]) } };
+      const { settings } = sessionNode(session, node.node);
+      const records = await Promise.all(positions.map((lsn) => replayedRecord(session.connections, settings, lsn, deadlineMs)));
+      const replayedShutdowns = positions.filter((_, index) => records[index] === 'CHECKPOINT_SHUTDOWN');
+      return { ...node, server: { ...node.server, replayedShutdowns, showsRecords: records.some((record) => record !== null) } };
     }),
   );
+}
+
+function checkpointInQuestion(node: PostgresNode): number | undefined {
+  const disk = diskOf(node);
+  const underWay = disk?.switchover?.returned === false;
+  const stopped = disk?.process === false && disk.control?.state === 'shut-down';
+  return stopped || (underWay && (isWritable(node) || disk.switchover?.stopAgeMs !== null))
+    ? disk?.control?.checkpointLsn
+    : undefined;
 }

@@ -3,14 +3,17 @@ import type { ClusterTarget, VerbRequest, VerbResult } from '../platform.js';
 import { runVerb, type VerbEngine } from '../verb-loop.js';
 import { performAct } from './acts.js';
 import { nextAct } from './next-act.js';
-import { observePostgres, sessionNode, withSession, type Session } from './observe.js';
+import { observeAfterStop, observePostgres, sessionNode, withSession, type Session } from './observe.js';
 import { readLastWords } from './server-log.js';
-import type { PostgresAct, PostgresGoal, PostgresSnapshot } from './snapshot.js';
+import type { Disk, PostgresAct, PostgresGoal, PostgresSnapshot } from './snapshot.js';
 import { StartCount } from './starts.js';
 import { summarise } from './summary.js';
 
 const DEFAULT_STOP_DEADLINE_MS = 3_000;
 const LONGEST_STOP_DEADLINE_MS = 8_000;
+/** How long the target's replay of the last record is looked for at short intervals, before the next whole look. */
+const AFTER_STOP_LIMIT_MS = 500;
+const AFTER_STOP_POLL_MS = 5;
 
 /** Brings the cluster to the verb's goal, or says where it stands. */
 export function performPostgres(target: ClusterTarget, request: VerbRequest): Promise<VerbResult> {
@@ -21,11 +24,21 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
   const goal = goalOf(session.target, request);
   const starts = new StartCount();
   let last: PostgresSnapshot | undefined;
+  let stopped: StoppedNode | undefined;
+  const wanted = (): PostgresGoal => ({
+    ...goal,
+    remainingMs: request.deadlineAt - session.target.now(),
+    startsInVain: starts.inVain,
+  });
   return {
     hosts: [...new Map(session.nodes.map(({ host }) => [host.definition.slug, host])).values()],
     now: session.target.now,
     pause: (ms) => delay(ms),
     observe: async (deadlineMs) => {
+      const justStopped = stopped;
+      stopped = undefined;
+      const swift = last && justStopped && (await promotable(session, last, justStopped, wanted()));
+      if (swift) return (last = swift);
       last = await observePostgres(session, deadlineMs);
       await starts.seen(last, (name) => {
         const { settings, host } = sessionNode(session, name);
@@ -33,14 +46,36 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
       });
       return last;
     },
-    nextAct: (snapshot) =>
-      nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - session.target.now(), startsInVain: starts.inVain }),
+    nextAct: (snapshot) => nextAct(snapshot, wanted()),
     perform: (act, key, deadlineMs) => {
       starts.performed(act);
-      return performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs });
+      const onDisk = (node: string, disk: Disk): void => void (stopped = { node, disk });
+      return performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs, onDisk });
     },
     summary: summarise,
   };
+}
+
+interface StoppedNode {
+  readonly node: string;
+  readonly disk: Disk;
+}
+
+/** The picture right after the stop, if within a moment it shows that the target may be promoted; else a whole look has to. */
+async function promotable(
+  session: Session,
+  before: PostgresSnapshot,
+  stopped: StoppedNode,
+  goal: PostgresGoal,
+): Promise<PostgresSnapshot | undefined> {
+  const untilMs = session.target.now() + AFTER_STOP_LIMIT_MS;
+  for (;;) {
+    const seen = await observeAfterStop(session, before, stopped, AFTER_STOP_LIMIT_MS);
+    const next = nextAct(seen, goal);
+    if (next.next === 'act' && next.act.act === 'promote') return seen;
+    if (next.next !== 'wait' || session.target.now() >= untilMs) return undefined;
+    await delay(AFTER_STOP_POLL_MS);
+  }
 }
 
 function goalOf(target: ClusterTarget, request: VerbRequest): PostgresGoal {

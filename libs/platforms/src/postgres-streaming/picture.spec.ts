@@ -37,6 +37,7 @@ const answers: Answering = {
   senders: [{ pid: 1, applicationName: 'b', state: 'streaming', confirmedLsn: 1_000, syncState: 'async', slot: null }],
   slots: [],
   replayedShutdowns: [],
+  showsRecords: false,
 };
 
 function node(name: string, server: Server, change: Partial<Disk> = {}): PostgresNode {

@@ -33,9 +33,9 @@ select pg_is_in_recovery() as in_recovery,
    from pg_replication_slots) as slots`;
 
 /** Reads one WAL record by its position, with the extension pg_walinspect; only what this standby has replayed exists for it. */
-const REPLAYED_SHUTDOWN = `
-select exists (select from pg_get_wal_record_info($1::pg_lsn) where start_lsn = $1::pg_lsn and end_lsn <= pg_last_wal_replay_lsn()
-  and resource_manager = 'XLOG' and record_type = 'CHECKPOINT_SHUTDOWN') as seen`;
+const REPLAYED_RECORD = `
+select record_type from pg_get_wal_record_info($1::pg_lsn) where start_lsn = $1::pg_lsn and end_lsn <= pg_last_wal_replay_lsn()
+  and resource_manager = 'XLOG'`;
 
 interface Look {
   readonly in_recovery: boolean;
@@ -89,16 +89,17 @@ function readLook(look: Look): Answering {
     senders: look.senders.map(({ confirmed, ...sender }) => ({ ...sender, confirmedLsn: lsn(confirmed) })),
     slots: look.slots,
     replayedShutdowns: [],
+    showsRecords: false,
   };
 }
 
-/** Has this standby replayed the `CHECKPOINT_SHUTDOWN` record at that position? Any failure to tell is a no. */
-export async function hasReplayedShutdown(
+/** Which record of the log itself (a checkpoint's, as a rule) this standby has replayed at that position; null: none that it can show. */
+export async function replayedRecord(
   connections: Connections,
   node: NodeSettings,
   lsn: number,
   deadlineMs: number,
-): Promise<boolean> {
-  const answer = await connections.query<{ seen: boolean }>(node, REPLAYED_SHUTDOWN, [formatLsn(lsn)], deadlineMs);
-  return answer.status === 'rows' && answer.rows[0]?.seen === true;
+): Promise<string | null> {
+  const answer = await connections.query<{ record_type: string }>(node, REPLAYED_RECORD, [formatLsn(lsn)], deadlineMs);
+  return answer.status === 'rows' ? (answer.rows[0]?.record_type ?? null) : null;
 }

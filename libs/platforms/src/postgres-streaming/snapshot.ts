@@ -123,6 +123,8 @@ export interface Answering {
   readonly slots: readonly Slot[];
   /** Positions of `CHECKPOINT_SHUTDOWN` records of stopped nodes that this standby has replayed. */
   readonly replayedShutdowns: readonly number[];
+  /** It has shown a checkpoint's record among those asked for: what `replayedShutdowns` needs works here. */
+  readonly showsRecords: boolean;
 }
 
 export interface Sender {
@@ -189,7 +191,14 @@ export type PostgresAct =
       readonly round: number;
     }
   | { readonly act: 'checkpoint'; readonly host: string; readonly node: string }
-  | { readonly act: 'stop-active'; readonly host: string; readonly node: string; readonly limitMs: number }
+  /** Stops it and, once it has ended within the limit, marks it as a standby of `upstream`. */
+  | {
+      readonly act: 'stop-active';
+      readonly host: string;
+      readonly node: string;
+      readonly limitMs: number;
+      readonly upstream: string;
+    }
   | { readonly act: 'stop-at-once'; readonly host: string; readonly node: string }
   | { readonly act: 'return-active'; readonly host: string; readonly node: string }
   | { readonly act: 'mark-standby'; readonly host: string; readonly node: string; readonly upstream: string }

@@ -42,7 +42,7 @@ export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
     case 'stop':
       return stop(world, node, STOP_LIMIT_MS);
     case 'stop-active':
-      return stopActive(world, node, act.limitMs);
+      return stopActive(world, node, act.limitMs, act.upstream);
     case 'stop-at-once':
       return done(kill(world, node));
     case 'mark-drained':
@@ -105,9 +105,11 @@ function record(world: World, act: Extract<PostgresAct, { act: 'record-position'
   );
 }
 
-function stopActive(world: World, node: string, limitMs: number): ActedWorld {
+function stopActive(world: World, node: string, limitMs: number, upstream: string): ActedWorld {
   const stopped = stop(changeMark(world, node, { stopAtMs: world.nowMs }), node, limitMs);
-  return stopped.code === 0 ? stopped : { ...stopped, world: changeMark(stopped.world, node, { stopMissed: true }) };
+  if (stopped.code === 0)
+    return checked(markStandby(stopped.world, node, upstream, slotOf(node)), 'it runs: somebody else started it');
+  return { ...stopped, world: changeMark(stopped.world, node, { stopMissed: true }) };
 }
 
 function stop(world: World, node: string, limitMs: number): ActedWorld {

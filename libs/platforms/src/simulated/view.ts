@@ -68,9 +68,9 @@ function diskView(world: World, node: SimulatedNode): Disk | Unseen {
 }
 
 function controlState(node: SimulatedNode): NonNullable<Disk['control']>['state'] {
+  if (node.disk.standby && node.service.state !== 'stopped') return 'in-archive-recovery';
   if (node.log.cleanStop !== null) return 'shut-down';
-  if (node.disk.standby) return node.service.state === 'stopped' ? 'shut-down-in-recovery' : 'in-archive-recovery';
-  return 'in-production';
+  return node.disk.standby ? 'shut-down-in-recovery' : 'in-production';
 }
 
 function markView(world: World, node: SimulatedNode): SwitchoverMark | null {
@@ -137,6 +137,7 @@ function answeringView(world: World, node: SimulatedNode): Answering {
       walStatus: 'reserved',
     })),
     replayedShutdowns: primary ? [] : replayedShutdowns(world, node),
+    showsRecords: !primary,
   };
 }
 
