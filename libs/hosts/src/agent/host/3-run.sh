@@ -35,7 +35,10 @@ supervise() { # DIR act|job LIMIT_MS INPUT ENV_COUNT [NAME=VALUE...] ARGV...
     kill "$watchdog" 2>/dev/null
   fi
   now
-  printf '%s %s\n' "$code" "$at" >"$dir/exit.new" && mv -f "$dir/exit.new" "$dir/exit" && sync "$dir"/* "$dir"
+  # What is answered, and nothing else: somebody waits for this, perhaps without service. Who ran it means nothing after a
+  # power cut.
+  printf '%s %s\n' "$code" "$at" >"$dir/exit.new" && mv -f "$dir/exit.new" "$dir/exit" || return 0
+  if [ "$mode" = act ]; then sync "$dir/exit" "$dir/out" "$dir/err" "$dir"; else sync "$dir/exit" "$dir/log" "$dir"; fi
 }
 
 watch() {
