@@ -224,11 +224,19 @@ class BrokerProcess implements Broker {
         `${mechanism}=[name=${name},password=${password}]`,
       ]),
     );
-    const command = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', this.file('server.properties'), ...scram];
+    // One word: an id may begin with a dash, which would be taken for an option.
+    const command = [
+      'kafka.tools.StorageTool',
+      'format',
+      `--cluster-id=${clusterId}`,
+      '-c',
+      this.file('server.properties'),
+      ...scram,
+    ];
     await run('java', [...HEAP, '-cp', join(jars, '*'), ...command], { timeout: FORMAT_LIMIT_MS }).catch((error: unknown) => {
       throw new BrokerUnavailable(
         'BROKER_DID_NOT_START',
-        `The log folder of the broker could not be formatted: ${String(error)}`,
+        `The log folder of the broker could not be formatted: ${formatError(error)}`,
       );
     });
   }
@@ -308,4 +316,10 @@ function commandLine(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** What the tool said; never its command line, which holds the passwords. */
+function formatError(error: unknown): string {
+  const { stderr, code } = error as { readonly stderr?: string; readonly code?: unknown };
+  return stderr?.trim().split('\n').at(-1) ?? String(code);
 }
