@@ -39,9 +39,19 @@ describe('settings', () => {
     );
     expect(() => parseSettings(table, {})).toThrow('KEY is not set: Signs');
   });
+  it('a secret may come from a file that its holder names, and from one place only', () => {
+    const file = join(folder, 'key');
+    writeFileSync(file, 'from a file\n');
+    expect(parseSettings(table, { KEY_FILE: file })).toMatchObject({ key: 'from a file' });
+    expect(() => parseSettings(table, { KEY: 'k', KEY_FILE: file })).toThrow('KEY and KEY_FILE are both set');
+    expect(() => parseSettings(table, { KEY_FILE: `${file}.not` })).toThrow(
+      /KEY cannot be read from the file that KEY_FILE names: ENOENT$/m,
+    );
+    expect(parseSettings(table, { KEY: 'k', PORT_FILE: file })).toMatchObject({ port: 80 });
+  });
   it('are explained by --help', () => {
     expect(settingsHelp('Understudy', table)).toContain('PORT\n      TCP port (default: 80)');
-    expect(settingsHelp('Understudy', table)).toContain('KEY\n      Signs (secret, required)');
+    expect(settingsHelp('Understudy', table)).toContain('KEY\n      Signs (secret, required; or KEY_FILE =');
   });
 });
 

@@ -1,13 +1,16 @@
 /** `understudy token create|revoke|list`: the logic; the program that calls it gives it its arguments and its output. */
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { writePrivateFile } from './private-file.js';
 import { DEFAULT_TOKEN_DAYS, ROLES } from './tokens.js';
 import type { Role, TokenStore } from './tokens.js';
 
-export const TOKEN_HELP = `understudy token create --subject NAME --role ${ROLES.join('|')} [--days ${DEFAULT_TOKEN_DAYS}]
+export const TOKEN_HELP = `understudy token create --subject NAME --role ${ROLES.join('|')} [--days ${DEFAULT_TOKEN_DAYS}] [--out FILE]
 understudy token revoke ID
 understudy token list
 
-The token's text is printed once, by create, and stored nowhere. Running services see a change with the next request.
+The token's text is printed once, by create, and stored nowhere; with --out it goes to a file that only its owner can read, and where
+that file exists nothing is done. Running services see a change with the next request.
 `;
 
 /** Answers the exit code: 0 done, 1 refused, 2 used wrongly. `print` gets whole lines. */
@@ -34,19 +37,24 @@ export async function tokenCommand(tokens: TokenStore, args: readonly string[], 
 async function create(tokens: TokenStore, args: readonly string[], print: (text: string) => void): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { subject: { type: 'string' }, role: { type: 'string' }, days: { type: 'string' } },
+    options: { subject: { type: 'string' }, role: { type: 'string' }, days: { type: 'string' }, out: { type: 'string' } },
   });
   const role = ROLES.find((known): known is Role => known === values.role);
   if (values.subject === undefined || role === undefined) {
     print(TOKEN_HELP);
     return 2;
   }
+  if (values.out !== undefined && existsSync(values.out)) {
+    print(`${values.out} is there already; no token was made.\n`);
+    return 0;
+  }
   const { token, record } = await tokens.create({
     subject: values.subject,
     role,
     ...(values.days === undefined ? {} : { days: Number(values.days) }),
   });
-  print(`${token}\n`);
+  if (values.out === undefined) print(`${token}\n`);
+  else writePrivateFile(values.out, `${token}\n`);
   print(`id ${record.id}, ${record.role} ${record.subject}, until ${record.expiresAt}\n`);
   return 0;
 }

@@ -10,17 +10,27 @@ type KafkaSettings = Settings<typeof kafkaSettings>;
 /** How `libs/messaging` is told to reach Kafka. Throws `SettingsError` for half a login, and for an authority without TLS. */
 export function kafkaConnection(settings: KafkaSettings) {
   const { kafkaBrokers: brokers, kafkaTls, kafkaCa: caFile, kafkaUser: username, kafkaPassword: password } = settings;
+  const { kafkaCert: certFile, kafkaKey: keyFile } = settings;
   if ((username === undefined) !== (password === undefined))
     throw new SettingsError(['KAFKA_USER and KAFKA_PASSWORD go together; only one of them is set']);
-  if (caFile !== undefined && !kafkaTls) throw new SettingsError(['KAFKA_CA_FILE is set and KAFKA_TLS is not true']);
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new SettingsError(['KAFKA_CERT_FILE and KAFKA_KEY_FILE go together; only one of them is set']);
+  if ((caFile !== undefined || certFile !== undefined) && !kafkaTls)
+    throw new SettingsError(['KAFKA_CA_FILE or KAFKA_CERT_FILE is set and KAFKA_TLS is not true']);
   if (username !== undefined && !kafkaTls)
     throw new SettingsError(['KAFKA_USER is set and KAFKA_TLS is not true: the login would cross the network in clear']);
   const mechanism = settings.kafkaMechanism;
   return {
     brokers,
-    ...(kafkaTls ? { tls: caFile === undefined ? {} : { caFile } } : {}),
+    ...(kafkaTls ? { tls: filesOf({ caFile, certFile, keyFile }) } : {}),
     ...(username === undefined || password === undefined ? {} : { sasl: { mechanism, username, password } }),
   };
+}
+
+type TlsFiles = { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+
+function filesOf(files: { readonly [K in keyof TlsFiles]: string | undefined }): TlsFiles {
+  return Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
 }
 
 export function kafkaTransport(settings: KafkaSettings, clientId: string, log: Log): Transport {

@@ -38,6 +38,18 @@ export const kafkaSettings = {
     default: '',
     parse: parsers.optional,
   }),
+  kafkaCert: setting({
+    name: 'KAFKA_CERT_FILE',
+    describe: 'PEM file with this process’s own certificate, where the brokers know their clients by it; empty = none',
+    default: '',
+    parse: parsers.optional,
+  }),
+  kafkaKey: setting({
+    name: 'KAFKA_KEY_FILE',
+    describe: 'PEM file with the private key of KAFKA_CERT_FILE',
+    default: '',
+    parse: parsers.optional,
+  }),
   kafkaUser: setting({
     name: 'KAFKA_USER',
     describe: 'Principal for SASL; empty = no SASL',
