@@ -8,7 +8,6 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { applyTopics, readTopics } from '@understudy/messaging';
 import { startEmbeddedPostgres, TokenStore, writePrivateFile, type EmbeddedPostgres } from '@understudy/runtime';
 import { startBroker, type Broker } from '../broker/index.js';
 import { ServiceProcess, SERVICES, type Service } from './service-process.js';
@@ -121,7 +120,8 @@ async function migrated(postgres: EmbeddedPostgres, { roles }: Secrets): Promise
 }
 
 async function topicsMade(broker: Broker): Promise<void> {
-  await applyTopics(broker.client('topics'), readTopics());
+  const admin = broker.client('topics').sasl;
+  await command('tools/topics.mjs', ['--apply'], kafkaOf(broker, admin?.username ?? '', admin?.password ?? ''));
 }
 
 async function command(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {

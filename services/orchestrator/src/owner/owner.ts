@@ -1,4 +1,4 @@
-import { inNewTrace, type Store, type StoredEvent } from '@understudy/event-log';
+import { inNewTrace, LEASE_TERM_MS, type Lease, type Store, type StoredEvent } from '@understudy/event-log';
 import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
@@ -20,6 +20,14 @@ export interface OwnerTools {
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
   readonly metrics: Metrics;
+}
+
+/** What the leases say of the other processes. */
+interface Others {
+  /** Incarnations. */
+  readonly alive: ReadonlySet<string>;
+  /** Instances that have begun again a moment ago. */
+  readonly back: ReadonlySet<string>;
 }
 
 interface Driven {
@@ -94,19 +102,30 @@ export class Owner {
   private async adoptWaiting(): Promise<void> {
     if (this.waiting.size === 0) return;
     const leases = await this.tools.store.leases();
-    const alive = new Set(leases.filter((lease) => lease.alive).map((lease) => lease.incarnation));
+    const alive = leases.filter((lease) => lease.alive);
+    const others: Others = {
+      alive: new Set(alive.map(({ incarnation }) => incarnation)),
+      back: new Set(alive.filter((lease) => this.hasJustBegun(lease)).map(({ instance }) => instance)),
+    };
     for (const rolloutId of [...this.waiting]) {
       if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
       try {
-        await this.adopt(rolloutId, alive);
+        await this.adopt(rolloutId, others);
       } catch (error) {
         this.tools.log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again');
       }
     }
   }
 
+  /** A process that begins ends the lease of its own predecessor; for as long as that would have lasted, the others leave it the time to adopt. */
+  private hasJustBegun({ incarnation }: Lease): boolean {
+    // RFC 9562, section 5.7: the first 48 bits of a UUIDv7 are milliseconds since the epoch.
+    const begunAt = Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16);
+    return begunAt > this.tools.store.now() - LEASE_TERM_MS;
+  }
+
   /** The same instance takes over at once; another waits until the owner's lease has ended. */
-  private async adopt(rolloutId: string, alive: ReadonlySet<string>): Promise<void> {
+  private async adopt(rolloutId: string, { alive, back }: Others): Promise<void> {
     const { store, rollouts } = this.tools;
     const live = await rollouts.load(rolloutId);
     const owner = live.state.owner;
@@ -114,7 +133,8 @@ export class Owner {
       this.waiting.delete(rolloutId);
       return;
     }
-    const free = owner === null || owner.instance === store.instance || !alive.has(owner.incarnation);
+    const gone = owner !== null && !alive.has(owner.incarnation) && !back.has(owner.instance);
+    const free = owner === null || owner.instance === store.instance || gone;
     if (!free) return;
     const at = new Date(store.now()).toISOString();
     atPlace('adoption', rolloutId);
