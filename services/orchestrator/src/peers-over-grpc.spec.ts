@@ -107,7 +107,8 @@ describe('the second look over gRPC', () => {
     expect(await peers.driftAssessment('orders', 'r', DEADLINE_MS)).toBeNull();
     expect(await peers.change('w', DEADLINE_MS)).toBeNull();
     answers = {
-      GetHaLayer: () => create(inventory.GetHaLayerResponseSchema, { classification: { haLayer: 42, rolling: true } }),
+      GetHaLayer: () =>
+        create(inventory.GetHaLayerResponseSchema, { classification: { haLayer: 42 as inventory.HaLayer, rolling: true } }),
     };
     expect(await peers.haLayer('orders', DEADLINE_MS)).toBeNull();
   });

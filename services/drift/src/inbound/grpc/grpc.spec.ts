@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { drift as contract } from '@understudy/contracts';
 import type { inventory as published } from '@understudy/contracts';
@@ -137,8 +138,8 @@ describe('baselines over gRPC', () => {
       );
 
   it('say exactly one thing of each value: a oneof here, one of four fields over REST', async () => {
-    const oneOf = { case: 'oneOf', value: { $typeName: 'understudy.drift.v1.Choices', values: ['4MB', '8MB'] } } as const;
-    const { baseline, version } = await set(must(oneOf));
+    const choices = create(contract.ChoicesSchema, { values: ['4MB', '8MB'] });
+    const { baseline, version } = await set(must({ case: 'oneOf', value: choices }));
     expect([version, baseline?.requirements[0]?.must]).toMatchObject([1n, { case: 'oneOf', value: { values: ['4MB', '8MB'] } }]);
     expect(await set(must({ case: 'absent', value: true }), 1n)).toMatchObject({ version: 2n });
     expect(await rpcFailure(set(must({ case: 'value', value: '4MB' }), 1n))).toMatchObject({ code: 10 });
