@@ -96,6 +96,12 @@ describe('the general picture', () => {
       ['b', false],
       ['c', true],
     ]);
+    expect(seen.nodes[1]?.native).toContain('synchronous_standby_names on a is relaxed for it');
+    expect(seen.disagreements).toContainEqual(
+      expect.stringMatching(/node b is not drained.*on a is still relaxed.*host-a.*pg_ctl reload/),
+    );
+    const drained = given(keeper, { ...standby('b', 'a'), disk: { ...disk, drained: true, standbySignal: true } });
+    expect(summarise(drained).disagreements, 'on its way to a release').toEqual([]);
   });
 
   it.each<[string, PostgresNode, object]>([

@@ -45,7 +45,7 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
     host: node.host,
     reachable: node.disk.seen,
     availability: availabilityOf(node),
-    native: nativeOf(node),
+    native: nativeOf(node) + relaxationOf(snapshot, node),
     roles: role === undefined ? {} : { [snapshot.database]: role },
     writable: isKnown(node) ? isWritable(node) : null,
     joined: isWritable(node) || (active !== undefined && streamsFrom(node, active)),
@@ -61,7 +61,7 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
 
 /** Not drained, and commits do not go past it any more: a relaxed setting that names it is an unfinished release. */
 function isElectable(snapshot: PostgresSnapshot, node: PostgresNode): boolean {
-  return diskOf(node)?.drained === false && snapshot.nodes.every((keeper) => diskOf(keeper)?.relaxedFor !== node.node);
+  return diskOf(node)?.drained === false && keeperFor(snapshot, node) === undefined;
 }
 
 function availabilityOf(node: PostgresNode): Availability {
@@ -96,6 +96,16 @@ function nativeOf(node: PostgresNode): string {
   }
 }
 
+/** Why a node that streams may not be electable: nothing else in its own words would say so. */
+function relaxationOf(snapshot: PostgresSnapshot, node: PostgresNode): string {
+  const keeper = keeperFor(snapshot, node);
+  return keeper === undefined ? '' : `; synchronous_standby_names on ${keeper.node} is relaxed for it`;
+}
+
+function keeperFor(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNode | undefined {
+  return snapshot.nodes.find((keeper) => diskOf(keeper)?.relaxedFor === node.node);
+}
+
 function promotionOf(snapshot: PostgresSnapshot, node: PostgresNode): Promotable {
   const reason = notPromotable(node) ?? cascaded(snapshot, node);
   return reason === undefined ? { promotable: true } : { promotable: false, reason };
@@ -119,8 +129,18 @@ function disagreements(snapshot: PostgresSnapshot): readonly string[] {
     snapshot.nodes.flatMap((node) => answering(node)?.systemIdentifier ?? diskOf(node)?.control?.systemIdentifier ?? []),
   );
   if (identifiers.size > 1) found.push(`the nodes carry different data: system identifiers ${[...identifiers].join(', ')}`);
-  for (const node of snapshot.nodes) found.push(...contradictions(snapshot, node, actives[0]));
+  for (const node of snapshot.nodes)
+    found.push(...unfinishedRelease(snapshot, node), ...contradictions(snapshot, node, actives[0]));
   return found;
+}
+
+/** Says how to mend it too: a rollout that ended with this leaves it to a person. */
+function unfinishedRelease(snapshot: PostgresSnapshot, node: PostgresNode): readonly string[] {
+  const keeper = keeperFor(snapshot, node);
+  if (keeper === undefined || diskOf(node)?.drained !== false) return [];
+  return [
+    `node ${node.node} is not drained, and synchronous_standby_names on ${keeper.node} is still relaxed for it. Release ${node.node}; or by hand on host ${keeper.host}: put the lines of "relaxed.lines" (in the state folder) into postgresql.auto.conf in the place of synchronous_standby_names, "pg_ctl reload", then remove the files "relaxed" and "relaxed.lines"`,
+  ];
 }
 
 function contradictions(snapshot: PostgresSnapshot, node: PostgresNode, active: PostgresNode | undefined): readonly string[] {
