@@ -8,7 +8,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ['{libs,services,practice,bench,e2e,tools}/**/*.spec.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
+    // The promises of the distributed shape need what was built: `npm run e2e`.
+    exclude: ['**/node_modules/**', '**/dist/**', 'e2e/scenarios/distributed/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

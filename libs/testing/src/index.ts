@@ -11,3 +11,4 @@ export * as postgresSnapshots from './postgres-snapshots.js';
 export * from './things.js';
 export * from './webhook-stage.js';
 export * from './broker.js';
+export * from './distributed.js';

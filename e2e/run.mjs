@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/**
+ * `npm run e2e`: the promises of the distributed shape on what was built, one after the other; one closing line
+ * `N passed, N failed`. `npm run e2e -- replay` runs the files whose path contains that. Without Java or Maven there is no broker:
+ * every promise is skipped with that reason, and under CI=true that fails.
+ */
+import { startVitest } from 'vitest/node';
+import { closingLine, summarise } from '../tools/test-summary.mjs';
+
+const ci = process.env.CI === 'true' || process.env.CI === '1';
+const ended = { modules: [], errors: [] };
+const vitest = await startVitest('test', process.argv.slice(2), {
+  config: new URL('vitest.config.mjs', import.meta.url).pathname,
+  watch: false,
+  reporters: ['verbose', { onTestRunEnd: (modules, errors) => void Object.assign(ended, { modules, errors }) }],
+});
+const summary = summarise({
+  tests: ended.modules.flatMap((module) => [...module.children.allTests()].map((test) => outcome(module, test))),
+  brokenModules: ended.modules.filter((module) => module.errors().length > 0).map((module) => module.relativeModuleId),
+  unhandledErrors: ended.errors.map((error) => error.message ?? String(error)),
+  ci,
+});
+const exitCode = process.exitCode ?? 0; // set by vitest, and by what it could not tear down
+await vitest.close();
+for (const line of summary.lines) console.log(line);
+console.log(`end to end: ${closingLine(summary)}`);
+process.exit(summary.good && exitCode === 0 && (process.exitCode ?? 0) === 0 ? 0 : 1);
+
+function outcome(module, test) {
+  const result = test.result();
+  return { name: `${module.relativeModuleId} > ${test.fullName}`, state: result.state, note: result.note };
+}

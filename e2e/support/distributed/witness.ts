@@ -1,0 +1,79 @@
+/** What the hosts themselves say: their journals' files and their PostgreSQL. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withClient, type LedgerEntry, type PracticeNode, type TestPair } from '@understudy/testing';
+import { LOAD_TABLE } from './window.js';
+
+/** An entry of a host's journal, read from its files as a person with root would. */
+export interface JournalFile {
+  readonly kind: 'acts' | 'jobs';
+  /** As the orchestrator named it, e.g. `<step key>/<act name>/<n>`. */
+  readonly key: string;
+  readonly epoch: number;
+  /** Exit code; undefined = no end is recorded. */
+  readonly code: number | undefined;
+}
+
+/** All entries of a host, by key. */
+export function journalOf(node: Pick<PracticeNode, 'root'>): readonly JournalFile[] {
+  return (['acts', 'jobs'] as const).flatMap((kind) => {
+    const folder = join(node.root, '.understudy/v1', kind);
+    const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+    return names.filter((name) => existsSync(join(folder, name, 'claim'))).map((name) => entryOf(kind, join(folder, name), name));
+  });
+}
+
+function entryOf(kind: JournalFile['kind'], folder: string, name: string): JournalFile {
+  const [, epoch = ''] = readFileSync(join(folder, 'claim'), 'utf8').split(' ');
+  const exit = join(folder, 'exit');
+  const code = existsSync(exit) ? Number(readFileSync(exit, 'utf8').split(' ')[0]) : undefined;
+  return { kind, key: name.replaceAll('!', '/'), epoch: Number(epoch), code };
+}
+
+/** Acts and jobs that were performed more than once with success, whatever number they were given: `<host> <key without n>`. */
+export function doneTwice(nodes: readonly PracticeNode[]): readonly string[] {
+  return nodes.flatMap((node) => {
+    const times = new Map<string, number>();
+    for (const { key, code } of journalOf(node)) {
+      const act = key.replace(/\/\d+$/, '');
+      if (code === 0) times.set(act, (times.get(act) ?? 0) + 1);
+    }
+    return [...times].filter(([, count]) => count > 1).map(([act, count]) => `${node.slug} ${act}: ${count} times`);
+  });
+}
+
+/** What each node says of itself; undefined where it does not answer. */
+export interface NodeFacts {
+  readonly slug: string;
+  readonly version: string;
+  readonly standby: boolean;
+  /** Of the checkpoint's timeline; each promotion adds one, a new cluster begins with 1. */
+  readonly timeline: number;
+}
+
+export function factsOf({ cluster }: TestPair): Promise<readonly NodeFacts[]> {
+  return Promise.all(
+    cluster.nodes.map((node) =>
+      withClient(node, cluster.secrets.driver, 'postgres', async (client) => {
+        const text = `select current_setting('server_version') as version, pg_is_in_recovery() as standby,
+          case when pg_is_in_recovery() then (select received_tli from pg_stat_wal_receiver)
+               else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline`;
+        const { rows } = await client.query<Omit<NodeFacts, 'slug'>>(text);
+        const [row] = rows;
+        if (row === undefined) throw new Error(`${node.slug} answered nothing.`);
+        return { slug: node.slug, ...row };
+      }),
+    ),
+  );
+}
+
+/** Acknowledged writes of the ledger that the node which serves now does not have. */
+export async function lostWrites({ cluster }: TestPair, ledger: readonly LedgerEntry[], serving: string): Promise<number> {
+  const acknowledged = ledger.filter((entry) => entry.kind === 'ack').map((entry) => entry.n);
+  const node = cluster.nodes.find(({ slug }) => slug === serving);
+  if (node === undefined) throw new Error(`The cluster has no node ${serving}.`);
+  return withClient(node, cluster.secrets.application, cluster.database, async (client) => {
+    const { rows } = await client.query(`select n from ${LOAD_TABLE} where n = any($1::bigint[])`, [acknowledged]);
+    return acknowledged.length - rows.length;
+  });
+}
