@@ -84,7 +84,7 @@ const COMMAND_LINES = [
   'bench/**/*.ts',
   'e2e/**/*.ts',
   'tools/**/*.ts',
-  'services/*/src/{main,cli,backup,restore}.ts',
+  'services/*/src/{main,cli,backup,migrate,restore}.ts',
 ];
 
 const KAFKA = { name: 'kafkajs', message: 'Kafka is spoken by libs/messaging alone; use its port.' };

@@ -140,16 +140,20 @@ describe('sources', () => {
   /** Files that a person, npm or a host starts; everything else is reached from one of these. */
   const isEntry = (path: string): boolean => {
     const project = projects.find(
-      (candidate) => path === `${candidate.folder}/src/index.ts` || path === `${candidate.folder}/index.ts`,
+      (candidate) => path.startsWith(`${candidate.folder}/`) && exportsOf(candidate.folder).includes(path),
     );
     return project !== undefined || isSpec(path) || STARTED.has(path) || path === 'vitest.config.ts';
   };
-  /** What the root's npm scripts start, by its source. */
-  const STARTED = new Set(
-    [...read('package.json').matchAll(/node ([\w/-]+)\/dist\/([\w/-]+)\.js/g)].map(
-      ([, project, file]) => `${project}/src/${file}.ts`,
+  /** What a project offers to others, by its source. */
+  const exportsOf = (folder: string): readonly string[] =>
+    [...read(`${folder}/package.json`).matchAll(/"source": "\.\/([^"]+)"/g)].map(([, file]) => `${folder}/${file}`);
+  /** What the root's npm scripts and the images start, and each service's migrations, by their sources. */
+  const STARTED = new Set([
+    ...[...`${read('package.json')}${read('deploy/Dockerfile')}`.matchAll(/([\w/-]+)\/dist\/([\w/-]+)\.js/g)].map(
+      ([, project, file]) => `${project?.replace(/^\//, '')}/src/${file}.ts`,
     ),
-  );
+    ...files.filter((path) => /^services\/[^/]+\/src\/migrate\.ts$/.test(path)),
+  ]);
 
   it('imports every source file from another one, specs apart', () => {
     const reached = new Set<string>();

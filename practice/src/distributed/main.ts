@@ -37,10 +37,14 @@ async function main(): Promise<number> {
   } catch (error) {
     if (signalled === undefined) process.stderr.write(`${wordsOf(error)}\n`);
   }
-  const left = await cleanup.run(CLEANUP_STEP_LIMIT_MS);
+  return leave(await cleanup.run(CLEANUP_STEP_LIMIT_MS), code, args.stay && code === 0 ? undefined : signalled);
+}
+
+/** @param signalled what ended a run that was to end by itself; undefined = nothing, or Ctrl-C as it should be. */
+function leave(left: readonly string[], code: number, signalled: keyof typeof EXIT_BY_SIGNAL | undefined): number {
   for (const sentence of left) process.stderr.write(`Not undone: ${sentence}\n`);
   if (left.length > 0) return 1;
-  if (signalled === undefined || (args.stay && code === 0)) return code;
+  if (signalled === undefined) return code;
   process.stderr.write(`Stopped by ${signalled}; nothing was left behind.\n`);
   return EXIT_BY_SIGNAL[signalled];
 }

@@ -11,10 +11,8 @@ type KafkaSettings = Settings<typeof kafkaSettings>;
 export function kafkaConnection(settings: KafkaSettings) {
   const { kafkaBrokers: brokers, kafkaTls, kafkaCa: caFile, kafkaUser: username, kafkaPassword: password } = settings;
   const { kafkaCert: certFile, kafkaKey: keyFile } = settings;
-  if ((username === undefined) !== (password === undefined))
-    throw new SettingsError(['KAFKA_USER and KAFKA_PASSWORD go together; only one of them is set']);
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw new SettingsError(['KAFKA_CERT_FILE and KAFKA_KEY_FILE go together; only one of them is set']);
+  together(['KAFKA_USER', username], ['KAFKA_PASSWORD', password]);
+  together(['KAFKA_CERT_FILE', certFile], ['KAFKA_KEY_FILE', keyFile]);
   if ((caFile !== undefined || certFile !== undefined) && !kafkaTls)
     throw new SettingsError(['KAFKA_CA_FILE or KAFKA_CERT_FILE is set and KAFKA_TLS is not true']);
   if (username !== undefined && !kafkaTls)
@@ -25,6 +23,11 @@ export function kafkaConnection(settings: KafkaSettings) {
     ...(kafkaTls ? { tls: filesOf({ caFile, certFile, keyFile }) } : {}),
     ...(username === undefined || password === undefined ? {} : { sasl: { mechanism, username, password } }),
   };
+}
+
+function together(...[one, other]: readonly (readonly [name: string, value: string | undefined])[]): void {
+  if ((one?.[1] === undefined) === (other?.[1] === undefined)) return;
+  throw new SettingsError([`${one?.[0]} and ${other?.[0]} go together; only one of them is set`]);
 }
 
 type TlsFiles = { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };

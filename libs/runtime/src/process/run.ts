@@ -69,7 +69,7 @@ export async function runService<T extends SettingsTable>(
   }
   let settings: Settings<ProcessSettingsTable> & Settings<T>;
   try {
-    settings = parseSettings(settingsOf(program), env) as Settings<ProcessSettingsTable> & Settings<T>;
+    settings = parseSettings(settingsOf(program), env);
     planListen(settings);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);

@@ -34,7 +34,12 @@ export async function serve<T extends SettingsTable>(
   };
   registerSecret(new URL(settings.storeUrl).password);
   if (settings.kafkaPassword !== undefined) registerSecret(settings.kafkaPassword);
-  const store = await openStoreWhenThere({ open, listen: settings, limitMs: settings.storeWaitMs, log, signal: stopping });
+  const wait = { open, listen: settings, limitMs: settings.storeWaitMs, log, signal: stopping };
+  const store = await openStoreWhenThere(wait).catch((error: unknown) => {
+    if (stopping.aborted) return undefined;
+    throw error;
+  });
+  if (store === undefined) return 0;
   let running: Running | undefined;
   try {
     const clientId = `understudy-${program.service}-${settings.instanceId ?? randomUUID().slice(0, 8)}`;

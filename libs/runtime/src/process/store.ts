@@ -40,8 +40,10 @@ export async function openStoreWhenThere({ open, listen, limitMs, log, signal }:
         reason = `the store does not answer: ${redactText(messageOf(error))}`;
         if (performance.now() + pauseMs > until)
           throw new Error(`${reason}. Waited ${limitMs} ms (STORE_WAIT_MS).`, { cause: error });
-        if (room === undefined) log.warn({ reason, limitMs }, 'waiting for the store');
-        room ??= await openWaitingRoom(listen, () => reason);
+        if (room === undefined) {
+          room = await openWaitingRoom(listen, () => reason);
+          log.warn({ reason, limitMs, rest: room.url }, 'waiting for the store');
+        }
         await delay(pauseMs, undefined, { signal }).catch(() => undefined);
       }
     }

@@ -2,10 +2,13 @@
 import { createServer as createHttp } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { planListen } from '../listen.js';
 import type { Listen } from '../listen.js';
 
 export interface WaitingRoom {
+  /** With the real port. */
+  readonly url: string;
   close(): Promise<void>;
 }
 
@@ -23,7 +26,10 @@ export async function openWaitingRoom(listen: Listen, reason: () => string): Pro
     server.once('error', reject);
     server.listen(listen.port, listen.host, resolve);
   });
+  const { port } = server.address() as AddressInfo;
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   return {
+    url: `${https === undefined ? 'http' : 'https'}://${host}:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
