@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { testPair } from '@understudy/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ownSystem, waitUntil } from '../../support/distributed/index.js';
 import { REPOSITORY } from '../../support/product.js';
@@ -15,6 +16,8 @@ const WEBHOOKS = {
   WEBHOOK_ALLOW_HTTP: 'true',
   WEBHOOK_RETRY_SCHEDULE: Array<number>(30).fill(2).join(','),
 };
+/** A real pair, so that a rollout can be planned; nothing is done to it. */
+const CLUSTER = 'orders';
 const RUN_LIMIT_MS = 60_000;
 const HEARD_WITHIN_MS = 60_000;
 const run = promisify(execFile);
@@ -42,6 +45,7 @@ describe('docs/integrating.md', () => {
   let rollout = '';
   let window = '';
   const key = randomUUID();
+  const opensAt = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+Z$/, 'Z');
 
   afterAll(() => {
     running.forEach((child) => child.kill('SIGKILL'));
@@ -65,6 +69,8 @@ describe('docs/integrating.md', () => {
       KAFKA_USER: sasl?.username ?? '',
       KAFKA_PASSWORD: sasl?.password ?? '',
       KEY: key,
+      CLUSTER,
+      OPENS_AT: opensAt,
       ...more,
     };
   }
@@ -102,7 +108,7 @@ describe('docs/integrating.md', () => {
 
   /** Subscribes to what happens to the cluster; answers the secret that is shown once. */
   async function secretFor(port: number): Promise<string> {
-    const filter = { types: [], clusters: ['ledger'], leastSeverity: 'info' };
+    const filter = { types: [], clusters: [CLUSTER], leastSeverity: 'info' };
     const wanted = { description: '', channel: 'webhook', url: `http://127.0.0.1:${port}/hook`, filter, enabled: true };
     return (await system().rest.post<{ readonly secret: string }>('/v1/subscriptions', wanted)).secret;
   }
@@ -113,15 +119,28 @@ describe('docs/integrating.md', () => {
     expect(JSON.parse(await answerOf('register.sh'))).toEqual(first);
   });
 
+  async function registerPair(): Promise<void> {
+    const { rest, undo } = system();
+    const { cluster, remove } = await testPair({ withNewer: true, slug: CLUSTER });
+    undo.defer('pair', remove);
+    for (const [name, { user, password }] of Object.entries(cluster.credentials)) {
+      const file = join(cluster.folder, `${name}.password`);
+      writeFileSync(file, password, { mode: 0o600 });
+      await rest.put(`/v1/credentials/${name}`, { user, source: `file:${file}`, hosts: ['127.0.0.1'] });
+    }
+    await rest.post('/v1/clusters', cluster.definition);
+  }
+
   it('gRPC: a window is scheduled, once for its key', async () => {
+    await registerPair();
     const scheduled = JSON.parse(await answerOf('schedule.mjs')) as { readonly window: string; readonly rollout: string };
     ({ rollout, window } = scheduled);
-    expect(await system().rest.get(`/v1/windows/${window}`)).toMatchObject({ status: 'scheduled', clusters: ['ledger'] });
+    expect(await system().rest.get(`/v1/windows/${window}`)).toMatchObject({ status: 'scheduled', clusters: [CLUSTER] });
     expect(JSON.parse(await answerOf('schedule.mjs'))).toMatchObject({ window, rollout });
   });
 
   it('gRPC, Kafka, webhooks: what happens is watched, heard and received', async () => {
-    const listener = begin('listen.mjs', { CLUSTER: 'ledger' });
+    const listener = begin('listen.mjs');
     const watcher = begin('watch.mjs', { ROLLOUT: rollout });
     const port = await freePort();
     const receiver = begin('receive.mjs', { SECRET: await secretFor(port), PORT: String(port) });
