@@ -145,11 +145,17 @@ function interruptionFigures(line, ledger, events, intervalMs) {
     .map((entry) => entry.at)
     .filter((at) => at >= measured.fromMs && at <= measured.toMs);
   let longest = 0;
-  for (let i = 1; i < times.length; i++) longest = Math.max(longest, times[i] - times[i - 1]);
+  let since = 0;
+  for (let i = 1; i < times.length; i++) {
+    if (times[i] - times[i - 1] <= longest) continue;
+    longest = times[i] - times[i - 1];
+    since = times[i - 1];
+  }
   const connections = ledger.filter((entry) => entry.kind === 'connect');
   const nodes = new Set(connections.map((entry) => entry.node)).size;
-  const own = intervalMs + nineOfTen(acknowledged(ledger)) + nodes * nineOfTen(connections);
-  const seen = longest > own ? longest : 0;
+  const pace = intervalMs + nineOfTen(acknowledged(ledger)) + nodes * nineOfTen(connections);
+  const seen = longest > pace ? longest : 0;
+  const own = seen === 0 ? pace : Math.max(pace, longest - knownOutage(ledger, since, since + longest));
   const apart = Math.abs(seen - measured.longestMs);
   return [
     figure('interruptionMs', line.interruptionMs, measured.longestMs),
@@ -161,6 +167,13 @@ function interruptionFigures(line, ledger, events, intervalMs) {
       apart <= own + measured.resolutionMs,
     ),
   ];
+}
+
+/** From the end of the first try in vain to the beginning of the last one the service certainly was away. */
+function knownOutage(ledger, from, until) {
+  const tries = ledger.filter((entry) => entry.kind === 'miss' && entry.at >= from && entry.at <= until);
+  if (tries.length === 0) return until - from;
+  return Math.max(0, tries.at(-1).at - tries.at(-1).tookMs - tries[0].at);
 }
 
 function nineOfTen(entries) {

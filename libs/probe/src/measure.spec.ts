@@ -23,9 +23,9 @@ class Ledger {
     return this;
   }
 
-  fail(count = 1, everyMs = INTERVAL_MS): this {
+  fail(count = 1, everyMs = INTERVAL_MS, tookMs = 1): this {
     for (let i = 0; i < count; i++)
-      this.lines.push({ line: 'fail', ...this.tick(everyMs), tookMs: 1, seq: ++this.seq, code: '25006' });
+      this.lines.push({ line: 'fail', ...this.tick(everyMs), tookMs, seq: ++this.seq, code: '25006' });
     return this;
   }
 
@@ -87,6 +87,16 @@ describe('measure', () => {
     const reading = new Ledger().ok(10).fail(4).ok(10).measured();
     expect(reading.interruptions).toEqual([{ fromMs: WALL + 200, toMs: WALL + 300, durationMs: 100, failedOperations: 4 }]);
     expect(reading).toMatchObject({ longestMs: 100, sumMs: 100, failedOperations: 4, operations: 24, acknowledgedWrites: 20 });
+  });
+
+  it('says how far the longest gap may be longer than the outage, where a failure took long', () => {
+    const hung = new Ledger().ok(10).fail(1).fail(1, 1_000, 999).ok(10).measured();
+    expect(hung).toMatchObject({ longestMs: 1_040, resolutionMs: 20 + 1_019 });
+    const onlyHung = new Ledger().ok(10).fail(1, 1_000, 999).ok(10).measured();
+    expect(onlyHung).toMatchObject({ longestMs: 1_020, resolutionMs: 1_020 });
+    // Only the longest one counts.
+    const another = new Ledger().ok(10).fail(1, 1_000, 999).ok(10).fail(60).ok(10).measured();
+    expect(another).toMatchObject({ longestMs: 1_220, resolutionMs: 20 + 21 });
   });
 
   it('measures an operation that hung and then succeeded, though nothing failed', () => {

@@ -18,6 +18,7 @@ type Operation = Extract<LedgerLine, { line: 'ok' | 'fail' }>;
 interface Reading {
   readonly timeline: Timeline;
   readonly operations: readonly Operation[];
+  /** Of the probe in quiet times: its pace. */
   readonly resolutionMs: number;
   readonly range: { readonly from: number; readonly to: number };
 }
@@ -69,8 +70,11 @@ function measured(ledger: readonly LedgerLine[], kind: string, reading: Reading,
   const { operations, range, resolutionMs, timeline } = reading;
   const inside = operations.filter((operation) => operation.m >= range.from && operation.m <= range.to);
   const failed = inside.filter((operation) => operation.line === 'fail').length;
-  const interruptions = interruptionsIn(reading);
+  const gaps = gapsIn(reading);
+  const interruptions = gaps.map(({ interruption }) => interruption);
   const durations = interruptions.map((gap) => gap.durationMs);
+  const longestMs = Math.max(0, ...durations);
+  const blurMs = gaps.find(({ interruption }) => interruption.durationMs === longestMs)?.blurMs ?? 0;
   return {
     status: 'measured',
     fromMs: between?.fromMs ?? timeline.wall(0),
@@ -78,34 +82,45 @@ function measured(ledger: readonly LedgerLine[], kind: string, reading: Reading,
     operations: inside.length,
     failedOperations: failed,
     interruptions,
-    longestMs: Math.max(0, ...durations),
+    longestMs,
     sumMs: tenths(durations.reduce((sum, ms) => sum + ms, 0)),
-    resolutionMs: tenths(resolutionMs),
+    resolutionMs: tenths(Math.max(resolutionMs, blurMs)),
     acknowledgedWrites: kind === 'sql-write' ? inside.length - failed : 0,
     ...lostWrites(ledger, kind, between),
   };
 }
 
-function interruptionsIn({ timeline, operations, range, resolutionMs }: Reading): readonly Interruption[] {
-  const found: Interruption[] = [];
+interface Gap {
+  readonly interruption: Interruption;
+  /**
+   * How far the gap may be longer than the outage: the service can have gone at any moment from the last success to the
+   * end of the first failure, and have come back at any moment from the beginning of the last failure to the next success.
+   */
+  readonly blurMs: number;
+}
+
+function gapsIn({ timeline, operations, range, resolutionMs }: Reading): readonly Gap[] {
+  const found: Gap[] = [];
   let since = 0; // the probe's own beginning counts as the last good moment: a service that is away then is away
-  let failed = 0;
+  let failed: Operation[] = [];
   const close = (until: number): void => {
     const durationMs = until - since;
-    const counts = durationMs > resolutionMs && (failed > 0 || durationMs > 2 * resolutionMs);
-    if (counts && since <= range.to && until >= range.from) {
-      const fromMs = timeline.wall(since);
-      found.push({ fromMs, toMs: fromMs + tenths(durationMs), durationMs: tenths(durationMs), failedOperations: failed });
-    }
+    const counts = durationMs > resolutionMs && (failed.length > 0 || durationMs > 2 * resolutionMs);
+    if (!counts || since > range.to || until < range.from) return;
+    const fromMs = timeline.wall(since);
+    const [first, last] = [failed[0], failed.at(-1)];
+    const blurMs = first && last ? Math.min(durationMs, first.m - since + (until - (last.m - last.tookMs))) : 0;
+    const toMs = fromMs + tenths(durationMs);
+    found.push({ interruption: { fromMs, toMs, durationMs: tenths(durationMs), failedOperations: failed.length }, blurMs });
   };
   for (const operation of operations) {
     if (operation.line === 'fail') {
-      failed += 1;
+      failed.push(operation);
       continue;
     }
     close(operation.m);
     since = operation.m;
-    failed = 0;
+    failed = [];
   }
   close(timeline.last);
   return found;

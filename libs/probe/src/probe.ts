@@ -39,7 +39,10 @@ export interface ProbeReading {
   readonly interruptions: readonly Interruption[];
   readonly longestMs: number;
   readonly sumMs: number;
-  /** What the probe can tell apart: its interval plus the usual time of one operation. */
+  /**
+   * What the probe can tell apart: its interval plus the usual time of one operation; or, where that is more, how far the
+   * longest interruption may be longer than the outage behind it (an attempt that hung says late that the service is back).
+   */
   readonly resolutionMs: number;
   readonly acknowledgedWrites: number;
   /** Acknowledged writes that could not be found again; null until looked up (only `stop` looks up). */

@@ -85,10 +85,12 @@ export class LoadClient {
 
   private async write(n: number): Promise<boolean> {
     for (let tried = 0; tried < this.options.nodes.length; tried++) {
+      const from = now();
       const outcome = await this.tryOn(this.node(), n);
       if (outcome === 'acknowledged') return true;
       this.drop();
       const node = this.node().name;
+      this.enter({ kind: 'miss', n, node, at: now(), tookMs: now() - from });
       this.current = (this.current + 1) % this.options.nodes.length;
       if (outcome === 'unknown') return this.giveUp(n, node);
     }

@@ -21,6 +21,17 @@ describe('what a ledger says about an outage', () => {
     expect(measure([connect('a'), connect('b'), connect('a'), ...acks(10, 20)], 10).resolutionMs).toBe(26);
   });
 
+  it('knows how far a gap may be longer than the outage: a try that hung says late that the service is back', () => {
+    const miss = (at: number, tookMs: number): LedgerEntry => ({ kind: 'miss', n: 3, node: 'a', at, tookMs });
+    const short = [...acks(0, 10), miss(15, 2), miss(190, 2), ...acks(200)];
+    expect(measure(short, 10)).toMatchObject({ longestGapMs: 190, resolutionMs: 17 });
+    const hung = [...acks(0, 10), miss(15, 2), miss(190, 150), ...acks(200)];
+    expect(measure(hung, 10)).toMatchObject({ longestGapMs: 190, resolutionMs: 165 });
+    expect(measure([...acks(0, 10), miss(190, 175), ...acks(200)], 10)).toMatchObject({ longestGapMs: 190, resolutionMs: 190 });
+    // Tries beside the longest gap blur nothing.
+    expect(measure([miss(5, 300), ...acks(10, 200)], 10).resolutionMs).toBe(12);
+  });
+
   it('counts writes that were given up, and only what lies between two moments', () => {
     const ledger: LedgerEntry[] = [...acks(0, 10, 200), { kind: 'fail', n: 4, node: 'a', at: 150, reason: '57P01' }];
     expect(measure(ledger, 10)).toMatchObject({ failedWrites: 1, longestGapMs: 190 });

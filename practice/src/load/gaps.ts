@@ -7,6 +7,8 @@
 export type LedgerEntry =
   /** The database acknowledged write `n`; it must be found again afterwards. */
   | { readonly kind: 'ack'; readonly n: number; readonly node: string; readonly at: number; readonly tookMs: number }
+  /** A node that was tried did not take write `n`; the try ended at `at`. */
+  | { readonly kind: 'miss'; readonly n: number; readonly node: string; readonly at: number; readonly tookMs: number }
   /** Write `n` was given up: no node took it, or its outcome is not known. */
   | { readonly kind: 'fail'; readonly n: number; readonly node: string; readonly at: number; readonly reason: string }
   /** A new connection to a node, with the time that it took. */
@@ -20,7 +22,9 @@ export interface ClientMeasure {
   readonly longestGapFromMs: number | null;
   /**
    * What this client can tell apart: its interval, one write, and a round of connections to every node that it knows (the
-   * node that serves next may be the one it has just tried in vain); each as long as nine of ten take at most.
+   * node that serves next may be the one it has just tried in vain); each as long as nine of ten take at most. Or, where
+   * that is more, how far the longest gap may be longer than the outage behind it: the service can have gone at any moment
+   * up to the end of the first try in vain, and have come back at any moment since the beginning of the last one.
    */
   readonly resolutionMs: number;
   readonly fromMs: number;
@@ -39,9 +43,10 @@ export interface Span {
 export function measure(ledger: readonly LedgerEntry[], intervalMs: number, between?: Span): ClientMeasure {
   const inside = ledger.filter((entry) => between === undefined || (entry.at >= between.fromMs && entry.at <= between.toMs));
   const acks = inside.filter((entry) => entry.kind === 'ack');
-  const resolutionMs = resolution(ledger, intervalMs);
+  const paceMs = resolution(ledger, intervalMs);
   const longest = longestGap(acks.map((entry) => entry.at));
-  const isGap = longest.durationMs > resolutionMs;
+  const isGap = longest.durationMs > paceMs;
+  const resolutionMs = isGap ? Math.max(paceMs, blurMs(inside, longest)) : paceMs;
   return {
     acknowledgedWrites: acks.length,
     failedWrites: inside.filter((entry) => entry.kind === 'fail').length,
@@ -68,6 +73,13 @@ function longestGap(times: readonly number[]): { durationMs: number; fromMs: num
     before = time;
   }
   return longest;
+}
+
+function blurMs(ledger: readonly LedgerEntry[], gap: { readonly durationMs: number; readonly fromMs: number }): number {
+  const untilMs = gap.fromMs + gap.durationMs;
+  const misses = ledger.filter((entry) => entry.kind === 'miss').filter(({ at }) => at >= gap.fromMs && at <= untilMs);
+  const [first, last] = [misses[0], misses.at(-1)];
+  return first && last ? Math.min(gap.durationMs, first.at - gap.fromMs + (untilMs - (last.at - last.tookMs))) : 0;
 }
 
 function nineOfTen(values: readonly number[]): number {
