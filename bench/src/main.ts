@@ -4,11 +4,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { append } from './append.js';
 import { type Benchmark, type Report, isMet } from './benchmark.js';
+import { grpc } from './grpc.js';
+import { kafka } from './kafka.js';
 import { replay } from './replay.js';
 import { rest } from './rest.js';
 
 /** Every benchmark there is. Add yours here. */
-const BENCHMARKS: readonly Benchmark[] = [append, replay, rest];
+const BENCHMARKS: readonly Benchmark[] = [append, replay, rest, kafka, grpc];
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

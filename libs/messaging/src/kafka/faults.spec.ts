@@ -2,10 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Store } from '@understudy/event-log';
 import { type Broker, createTestStore, needsBroker, ownBroker } from '@understudy/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { note, publish, until } from '../contract.js';
 import { KafkaTransport, type TopicPlan, applyTopics } from '../index.js';
 import { type Recorder, freshTopic, recorder } from './fixtures/contract.js';
+
+// Brokers come and go here, on a busy machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const SESSION_MS = 6_000;
 const START_LIMIT_MS = 7_000;

@@ -19,7 +19,7 @@ import { checkTopics } from './topics/topics.js';
 /** In `lag`, and as the duty's name: the way from a service's log to its topic. */
 export const KAFKA_RELAY = 'relay/kafka';
 
-const RELAY_BATCH_EVENTS = 500;
+const RELAY_BATCH_EVENTS = 1_000;
 const SESSION_TIMEOUT_MS = 30_000;
 const CHECK_LIMIT_MS = 5_000;
 const RELAY_STOP_LIMIT_MS = 1_000;

@@ -31,7 +31,7 @@ export interface LanePlace {
   readonly after: Promise<void>;
 }
 
-const BATCH_RECORDS = 100;
+const BATCH_RECORDS = 250;
 const PAUSE_ABOVE_RECORDS = 2_000;
 const RESUME_BELOW_RECORDS = 500;
 const FIRST_PAUSE_MS = 200;

@@ -12,7 +12,7 @@ import type { KafkaOptions } from './options.js';
 const SEND_LIMIT_MS = 10_000;
 const CLOSE_LIMIT_MS = 1_000;
 /** Of one request; a broker takes record batches of 1 MiB by default. An event that is larger goes alone. */
-const CHUNK_BYTES = 512 * 1024;
+const CHUNK_BYTES = 768 * 1024;
 const HEADER_BYTES = 500;
 const ALL_REPLICAS = -1;
 
