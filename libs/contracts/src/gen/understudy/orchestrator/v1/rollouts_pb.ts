@@ -10,64 +10,23 @@
 // is not enough. INVALID_ARGUMENT: the request is not valid, and nothing was changed. ABORTED: another version is in force, read again.
 // FAILED_PRECONDITION: not before the state is another. UNAVAILABLE: try again, with the same idempotency key.
 
-import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { PatchItem, PatchItemJson } from "./events_pb.js";
-import { file_understudy_orchestrator_v1_events } from "./events_pb.js";
+import type { Page, PageJson, ReportFormat, ReportFormatJson, RolloutKind, RolloutKindJson, RolloutResult, RolloutResultJson, RolloutStatus, RolloutStatusJson } from "./kinds_pb.js";
+import { file_understudy_orchestrator_v1_kinds } from "./kinds_pb.js";
+import type { PlanInForce, PlanInForceJson } from "./plans_pb.js";
+import { file_understudy_orchestrator_v1_plans } from "./plans_pb.js";
+import type { RolloutReport, RolloutReportJson } from "./reports_pb.js";
+import { file_understudy_orchestrator_v1_reports } from "./reports_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file understudy/orchestrator/v1/rollouts.proto.
  */
 export const file_understudy_orchestrator_v1_rollouts: GenFile = /*@__PURE__*/
-  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEiPwoEUGFnZRIYCgtuZXh0X2N1cnNvchgBIAEoCUgAiAEBEg0KBWxpbWl0GAIgASgFQg4KDF9uZXh0X2N1cnNvciLeAwoKUm9sbG91dFJvdxIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEhEKCXdpbmRvd19pZBgEIAEoCRIPCgdjbHVzdGVyGAUgASgJEjUKBGtpbmQYBiABKA4yJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0S2luZBI5CgZzdGF0dXMYByABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzEjkKBnJlc3VsdBgIIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRSZXN1bHQSEQoEc3RlcBgJIAEoCUgAiAEBEhMKC2ZpbmdlcnByaW50GAogASgJEi4KCnBsYW5uZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWNsb3NlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJAoXbG9uZ2VzdF9pbnRlcnJ1cHRpb25fbXMYDSABKAFIAYgBAUIHCgVfc3RlcEIaChhfbG9uZ2VzdF9pbnRlcnJ1cHRpb25fbXMiVgoFT3duZXISEAoIaW5zdGFuY2UYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoUDCgdSb2xsb3V0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAMSEAoIcG9zaXRpb24YAyABKAMSOQoGc3RhdHVzGAQgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0Eg8KB2NsdXN0ZXIYBiABKAkSEQoJd2luZG93X2lkGAcgASgJEjUKBGtpbmQYCCABKA4yJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0S2luZBIUCgdiaW5kaW5nGAkgASgJSACIAQESMAoFb3duZXIYCiABKAsyIS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Pd25lchImCgVzdGF0ZRgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCCgoIX2JpbmRpbmcihwMKC1BsYW5uZWRTdGVwEg8KB3N0ZXBfaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVwaGFzZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESEAoId29ya2xvYWQYBSABKAkSEwoLZGVhZGxpbmVfbXMYBiABKAESGAoQc2FmZV9wb2ludF9hZnRlchgHIAEoCBIzCgRpdGVtGAggASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhkKDGZyb21fdmVyc2lvbhgJIAEoCUgBiAEBEhcKCnRvX3ZlcnNpb24YCiABKAlIAogBARIUCgdzb2FrX21zGAsgASgBSAOIAQESEgoFY2hlY2sYDCABKAlIBIgBARIWCglhc19hY3RpdmUYDSABKAhIBYgBAUIHCgVfbm9kZUIPCg1fZnJvbV92ZXJzaW9uQg0KC190b192ZXJzaW9uQgoKCF9zb2FrX21zQggKBl9jaGVja0IMCgpfYXNfYWN0aXZlIjkKC09yZGVyZWROb2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiMwoPUG9pbnRPZk5vUmV0dXJuEg8KB3N0ZXBfaWQYASABKAkSDwoHbWVhbmluZxgCIAEoCSLVAgoEUGxhbhI2CgVzdGVwcxgBIAMoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW5uZWRTdGVwEjYKBW9yZGVyGAIgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSFwoPb3JpZ2luYWxfYWN0aXZlGAMgASgJEhkKEXN3aXRjaG92ZXJfdGFyZ2V0GAQgASgJEkcKEnBvaW50X29mX25vX3JldHVybhgFIAEoCzIrLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBvaW50T2ZOb1JldHVybhISCgpmb3J3YXJkX21zGAYgASgBEhMKC3dheV9iYWNrX21zGAcgASgBEhMKC25vX3JvbGxiYWNrGAggAygJEhQKDHdyaXRlX3NhZmV0eRgJIAEoCRIMCgRoYXNoGAogASgJIlgKDERvd250aW1lU3RlcBIMCgR3aGF0GAEgASgJEhQKDGVzdGltYXRlZF9tcxgCIAEoARIOCgZzb3VyY2UYAyABKAkSFAoMc2VydmljZV9kb3duGAQgASgIIowBCgxEb3dudGltZVBsYW4SDgoGcmVhc29uGAEgASgJEjcKBXN0ZXBzGAIgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRG93bnRpbWVTdGVwEh0KFWVzdGltYXRlZF9kb3dudGltZV9tcxgDIAEoARIUCgx3aHlfbm90X2xlc3MYBCABKAki0gEKC1BsYW5JbkZvcmNlEi4KBHBsYW4YASABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuEhwKD25vX3BsYW5fYmVjYXVzZRgCIAEoCUgAiAEBEj8KDWRvd250aW1lX3BsYW4YAyABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Eb3dudGltZVBsYW4SFAoHYmluZGluZxgEIAEoCUgBiAEBQhIKEF9ub19wbGFuX2JlY2F1c2VCCgoIX2JpbmRpbmciUQoKRXZlbnRBY3RvchIPCgdzdWJqZWN0GAEgASgJEgwKBHJvbGUYAiABKAkSFgoOYXV0aGVudGljYXRpb24YAyABKAkSDAoEZnJvbRgEIAEoCSKKAgoNRXZlbnRNZXRhZGF0YRISCgpjb21tYW5kX2lkGAEgASgJEjUKBWFjdG9yGAIgASgLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRXZlbnRBY3RvchIbCg5jb3JyZWxhdGlvbl9pZBgDIAEoCUgAiAEBEhkKDGNhdXNhdGlvbl9pZBgEIAEoCUgBiAEBEhgKC3RyYWNlcGFyZW50GAUgASgJSAKIAQESGAoLZmluZ2VycHJpbnQYBiABKAlIA4gBAUIRCg9fY29ycmVsYXRpb25faWRCDwoNX2NhdXNhdGlvbl9pZEIOCgxfdHJhY2VwYXJlbnRCDgoMX2ZpbmdlcnByaW50IoMCCgxSb2xsb3V0RXZlbnQSEAoIcG9zaXRpb24YASABKAMSDgoGc3RyZWFtGAIgASgJEg8KB3ZlcnNpb24YAyABKAMSDAoEdHlwZRgEIAEoCRIWCg5zY2hlbWFfdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CghtZXRhZGF0YRgHIAEoCzIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50TWV0YWRhdGESJQoEYm9keRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDAoEaGFzaBgJIAEoCSJGCgNHYXASDwoHZnJvbV9tcxgBIAEoARITCgtkdXJhdGlvbl9tcxgCIAEoARIZChFmYWlsZWRfb3BlcmF0aW9ucxgDIAEoASK/AwoMSW50ZXJydXB0aW9uEhAKCG1lYXN1cmVkGAEgASgIEhMKBnJlYXNvbhgCIAEoCUgAiAEBEhQKB2Zyb21fbXMYAyABKAFIAYgBARISCgV0b19tcxgEIAEoAUgCiAEBEi0KBGdhcHMYBSADKAsyHy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HYXASFwoKbG9uZ2VzdF9tcxgGIAEoAUgDiAEBEhMKBnN1bV9tcxgHIAEoAUgEiAEBEh4KEWZhaWxlZF9vcGVyYXRpb25zGAggASgBSAWIAQESGgoNcmVzb2x1dGlvbl9tcxgJIAEoAUgGiAEBEiAKE2Fja25vd2xlZGdlZF93cml0ZXMYCiABKAFIB4gBARIYCgtsb3N0X3dyaXRlcxgLIAEoAUgIiAEBQgkKB19yZWFzb25CCgoIX2Zyb21fbXNCCAoGX3RvX21zQg0KC19sb25nZXN0X21zQgkKB19zdW1fbXNCFAoSX2ZhaWxlZF9vcGVyYXRpb25zQhAKDl9yZXNvbHV0aW9uX21zQhYKFF9hY2tub3dsZWRnZWRfd3JpdGVzQg4KDF9sb3N0X3dyaXRlcyKLAgoKUmVwb3J0U3RlcBIPCgdzdGVwX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFcGhhc2UYAyABKAkSEQoEbm9kZRgEIAEoCUgAiAEBEg4KBnN0YXR1cxgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIUCgd0b29rX21zGAcgASgBSAGIAQESEwoGcmVhc29uGAggASgJSAKIAQESDwoHYWRvcHRlZBgJIAEoCBI+CgxpbnRlcnJ1cHRpb24YCiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CBwoFX25vZGVCCgoIX3Rvb2tfbXNCCQoHX3JlYXNvbiL6AQoKUmVwb3J0R2F0ZRIMCgRnYXRlGAEgASgJEhMKC3JlcXVpcmVtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgHIAEoCRINCgVmaW5hbBgIIAEoCBIpCghldmlkZW5jZRgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQgoKUmVwb3J0TGluZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEd2hhdBgCIAEoCSInCglSZW1haW5kZXISDAoEd2hhdBgBIAEoCRIMCgRtZW5kGAIgASgJIj0KDlJlcG9ydFBsYXlib29rEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIMCgRoYXNoGAMgASgJImsKDFJlcG9ydFdpbmRvdxIsCghvcGVuc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKECQoNUm9sbG91dFJlcG9ydBISCgpyb2xsb3V0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSNQoEa2luZBgDIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhMKC2Vudmlyb25tZW50GAQgASgJEjkKBnN0YXR1cxgFIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAYgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIOCgZyZWFzb24YByABKAkSEgoKcGxhbm5lZF9ieRgIIAEoCRIYCgthcHByb3ZlZF9ieRgJIAEoCUgAiAEBEhMKBnRpY2tldBgKIAEoCUgBiAEBEjwKCHBsYXlib29rGAsgASgLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0UGxheWJvb2sSNwoJcGF0Y2hfc2V0GAwgASgLMiQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hTZXQSOAoGd2luZG93GA0gASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0V2luZG93EhQKB3Rvb2tfbXMYDiABKAFIAogBARI1CgVzdGVwcxgPIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFN0ZXASNQoFZ2F0ZXMYECADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRHYXRlEjYKBW9yZGVyGBEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSPgoMaW50ZXJydXB0aW9uGBIgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSW50ZXJydXB0aW9uEjAKD3ZlcnNpb25zX2JlZm9yZRgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOdmVyc2lvbnNfYWZ0ZXIYFCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmFjY2VwdGVkX3Jpc2tzGBUgAygJEhQKDG5vdF9yZXF1aXJlZBgWIAMoCRISCgpkZXZpYXRpb25zGBcgAygJEhAKCGJyZWFjaGVzGBggAygFEjYKB3JlbWFpbnMYGSADKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW1haW5kZXISPwoNZG93bnRpbWVfcGxhbhgaIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkRvd250aW1lUGxhbhI1CgVzdG9yeRgbIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydExpbmVCDgoMX2FwcHJvdmVkX2J5QgkKB190aWNrZXRCCgoIX3Rvb2tfbXMikgEKCFBhdGNoU2V0EgoKAmlkGAEgASgJEjQKBWl0ZW1zGAIgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhIKCmFkdmlzb3JpZXMYAyADKAkSMAoMcHVibGlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLQAQoMVmVyaWZpY2F0aW9uEg4KBmludGFjdBgBIAEoCBITCgZldmVudHMYAiABKANIAIgBARIaCg1oZWFkX3Bvc2l0aW9uGAMgASgDSAGIAQESFQoIcG9zaXRpb24YBCABKANIAogBARITCgZzdHJlYW0YBSABKAlIA4gBARITCgZyZWFzb24YBiABKAlIBIgBAUIJCgdfZXZlbnRzQhAKDl9oZWFkX3Bvc2l0aW9uQgsKCV9wb3NpdGlvbkIJCgdfc3RyZWFtQgkKB19yZWFzb24ikAEKE0xpc3RSb2xsb3V0c1JlcXVlc3QSDQoFbGltaXQYASABKAUSDgoGY3Vyc29yGAIgASgJEg4KBndpbmRvdxgDIAEoCRIPCgdjbHVzdGVyGAQgASgJEjkKBnN0YXR1cxgFIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMifQoUTGlzdFJvbGxvdXRzUmVzcG9uc2USNQoFaXRlbXMYASADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0Um93Ei4KBHBhZ2UYAiABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QYWdlInEKEUdldFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSEgoIcG9zaXRpb24YAiABKANIABIqCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAQggKBm1vbWVudCJKChJHZXRSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQiJAoOR2V0UGxhblJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCSJICg9HZXRQbGFuUmVzcG9uc2USNQoEcGxhbhgBIAEoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW5JbkZvcmNlIjwKF0dldFJvbGxvdXRFdmVudHNSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDQoFYWZ0ZXIYAiABKAMiUwoYR2V0Um9sbG91dEV2ZW50c1Jlc3BvbnNlEjcKBWl0ZW1zGAEgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEV2ZW50IjgKE1dhdGNoUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRINCgVhZnRlchgCIAEoAyJPChRXYXRjaFJvbGxvdXRSZXNwb25zZRI3CgVldmVudBgBIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRFdmVudCJwChBHZXRSZXBvcnRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSEgoIcG9zaXRpb24YAiABKANIABIqCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAQggKBm1vbWVudCJOChFHZXRSZXBvcnRSZXNwb25zZRI5CgZyZXBvcnQYASABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVwb3J0Iq0BChNSZW5kZXJSZXBvcnRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSEgoIcG9zaXRpb24YAiABKANIABIqCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEjgKBmZvcm1hdBgEIAEoDjIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydEZvcm1hdEIICgZtb21lbnQiOAoUUmVuZGVyUmVwb3J0UmVzcG9uc2USEgoKbWVkaWFfdHlwZRgBIAEoCRIMCgR0ZXh0GAIgASgJIioKFFZlcmlmeVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiVwoVVmVyaWZ5Um9sbG91dFJlc3BvbnNlEj4KDHZlcmlmaWNhdGlvbhgBIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmaWNhdGlvbiISChBWZXJpZnlMb2dSZXF1ZXN0IlMKEVZlcmlmeUxvZ1Jlc3BvbnNlEj4KDHZlcmlmaWNhdGlvbhgBIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmaWNhdGlvbiKeAQoSSG9sZFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEg4KBnJlYXNvbhgEIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5IksKE0hvbGRSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQikAEKFFJlc3VtZVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTQoVUmVzdW1lUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0Ip8BChNBYm9ydFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEg4KBnJlYXNvbhgEIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5IkwKFEFib3J0Um9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IqABChRGcmVlemVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJNChVGcmVlemVSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQqnAEKC1JvbGxvdXRLaW5kEhwKGFJPTExPVVRfS0lORF9VTlNQRUNJRklFRBAAEhYKElJPTExPVVRfS0lORF9QQVRDSBABEhoKFlJPTExPVVRfS0lORF9SRUhFQVJTQUwQAhIgChxST0xMT1VUX0tJTkRfU1dJVENIT1ZFUl9URVNUEAMSGQoVUk9MTE9VVF9LSU5EX0RPV05USU1FEAQq1QEKDVJvbGxvdXRTdGF0dXMSHgoaUk9MTE9VVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIaChZST0xMT1VUX1NUQVRVU19QTEFOTkVEEAESGgoWUk9MTE9VVF9TVEFUVVNfUlVOTklORxACEh0KGVJPTExPVVRfU1RBVFVTX1JFQ09WRVJJTkcQAxIXChNST0xMT1VUX1NUQVRVU19IRUxEEAQSGQoVUk9MTE9VVF9TVEFUVVNfRlJPWkVOEAUSGQoVUk9MTE9VVF9TVEFUVVNfQ0xPU0VEEAYq5AEKDVJvbGxvdXRSZXN1bHQSHgoaUk9MTE9VVF9SRVNVTFRfVU5TUEVDSUZJRUQQABIcChhST0xMT1VUX1JFU1VMVF9TVUNDRUVERUQQARIeChpST0xMT1VUX1JFU1VMVF9ST0xMRURfQkFDSxACEhoKFlJPTExPVVRfUkVTVUxUX0FCT1JURUQQAxIZChVST0xMT1VUX1JFU1VMVF9GQUlMRUQQBBIaChZST0xMT1VUX1JFU1VMVF9SRUZVU0VEEAUSIgoeUk9MTE9VVF9SRVNVTFRfTkVFRFNfQVRURU5USU9OEAYqYQoMUmVwb3J0Rm9ybWF0Eh0KGVJFUE9SVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIaChZSRVBPUlRfRk9STUFUX01BUktET1dOEAESFgoSUkVQT1JUX0ZPUk1BVF9IVE1MEAIy1AsKDlJvbGxvdXRTZXJ2aWNlEnEKDExpc3RSb2xsb3V0cxIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkxpc3RSb2xsb3V0c1JlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0Um9sbG91dHNSZXNwb25zZRJrCgpHZXRSb2xsb3V0Ei0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dFJlcXVlc3QaLi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0UmVzcG9uc2USYgoHR2V0UGxhbhIqLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFBsYW5SZXF1ZXN0GisudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UGxhblJlc3BvbnNlEn0KEEdldFJvbGxvdXRFdmVudHMSMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0RXZlbnRzUmVxdWVzdBo0LnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRFdmVudHNSZXNwb25zZRJzCgxXYXRjaFJvbGxvdXQSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XYXRjaFJvbGxvdXRSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hSb2xsb3V0UmVzcG9uc2UwARJoCglHZXRSZXBvcnQSLC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSZXBvcnRSZXF1ZXN0Gi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UmVwb3J0UmVzcG9uc2UScQoMUmVuZGVyUmVwb3J0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVuZGVyUmVwb3J0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlbmRlclJlcG9ydFJlc3BvbnNlEnQKDVZlcmlmeVJvbGxvdXQSMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlSb2xsb3V0UmVxdWVzdBoxLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeVJvbGxvdXRSZXNwb25zZRJoCglWZXJpZnlMb2cSLC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlMb2dSZXF1ZXN0Gi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5TG9nUmVzcG9uc2USbgoLSG9sZFJvbGxvdXQSLi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Ib2xkUm9sbG91dFJlcXVlc3QaLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Ib2xkUm9sbG91dFJlc3BvbnNlEnQKDVJlc3VtZVJvbGxvdXQSMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVSb2xsb3V0UmVxdWVzdBoxLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlc3VtZVJvbGxvdXRSZXNwb25zZRJxCgxBYm9ydFJvbGxvdXQSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5BYm9ydFJvbGxvdXRSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQWJvcnRSb2xsb3V0UmVzcG9uc2USdAoNRnJlZXplUm9sbG91dBIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVJvbGxvdXRSZXF1ZXN0GjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRnJlZXplUm9sbG91dFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_events]);
-
-/**
- * Where a list goes on.
- *
- * @generated from message understudy.orchestrator.v1.Page
- */
-export type Page = Message<"understudy.orchestrator.v1.Page"> & {
-  /**
-   * Absent on the last page.
-   *
-   * @generated from field: optional string next_cursor = 1;
-   */
-  nextCursor?: string | undefined;
-
-  /**
-   * @generated from field: int32 limit = 2;
-   */
-  limit: number;
-};
-
-/**
- * Where a list goes on.
- *
- * @generated from message understudy.orchestrator.v1.Page
- */
-export type PageJson = {
-  /**
-   * Absent on the last page.
-   *
-   * @generated from field: optional string next_cursor = 1;
-   */
-  nextCursor?: string;
-
-  /**
-   * @generated from field: int32 limit = 2;
-   */
-  limit?: number;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.Page.
- * Use `create(PageSchema)` to create a new message.
- */
-export const PageSchema: GenMessage<Page, {jsonType: PageJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 0);
+  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEi3gMKClJvbGxvdXRSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIQCghwb3NpdGlvbhgDIAEoAxIRCgl3aW5kb3dfaWQYBCABKAkSDwoHY2x1c3RlchgFIAEoCRI1CgRraW5kGAYgASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSOQoGc3RhdHVzGAcgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYCCABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhEKBHN0ZXAYCSABKAlIAIgBARITCgtmaW5nZXJwcmludBgKIAEoCRIuCgpwbGFubmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGA0gASgBSAGIAQFCBwoFX3N0ZXBCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIlYKBU93bmVyEhAKCGluc3RhbmNlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAwoHUm9sbG91dBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEjkKBnN0YXR1cxgEIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIPCgdjbHVzdGVyGAYgASgJEhEKCXdpbmRvd19pZBgHIAEoCRI1CgRraW5kGAggASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSFAoHYmluZGluZxgJIAEoCUgAiAEBEjAKBW93bmVyGAogASgLMiEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3duZXISJgoFc3RhdGUYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCF9iaW5kaW5nIlEKCkV2ZW50QWN0b3ISDwoHc3ViamVjdBgBIAEoCRIMCgRyb2xlGAIgASgJEhYKDmF1dGhlbnRpY2F0aW9uGAMgASgJEgwKBGZyb20YBCABKAkiigIKDUV2ZW50TWV0YWRhdGESEgoKY29tbWFuZF9pZBgBIAEoCRI1CgVhY3RvchgCIAEoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50QWN0b3ISGwoOY29ycmVsYXRpb25faWQYAyABKAlIAIgBARIZCgxjYXVzYXRpb25faWQYBCABKAlIAYgBARIYCgt0cmFjZXBhcmVudBgFIAEoCUgCiAEBEhgKC2ZpbmdlcnByaW50GAYgASgJSAOIAQFCEQoPX2NvcnJlbGF0aW9uX2lkQg8KDV9jYXVzYXRpb25faWRCDgoMX3RyYWNlcGFyZW50Qg4KDF9maW5nZXJwcmludCKDAgoMUm9sbG91dEV2ZW50EhAKCHBvc2l0aW9uGAEgASgDEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgDEgwKBHR5cGUYBCABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoIbWV0YWRhdGEYByABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5FdmVudE1ldGFkYXRhEiUKBGJvZHkYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYCSABKAki0AEKDFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSEwoGZXZlbnRzGAIgASgDSACIAQESGgoNaGVhZF9wb3NpdGlvbhgDIAEoA0gBiAEBEhUKCHBvc2l0aW9uGAQgASgDSAKIAQESEwoGc3RyZWFtGAUgASgJSAOIAQESEwoGcmVhc29uGAYgASgJSASIAQFCCQoHX2V2ZW50c0IQCg5faGVhZF9wb3NpdGlvbkILCglfcG9zaXRpb25CCQoHX3N0cmVhbUIJCgdfcmVhc29uIpABChNMaXN0Um9sbG91dHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRIOCgZ3aW5kb3cYAyABKAkSDwoHY2x1c3RlchgEIAEoCRI5CgZzdGF0dXMYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzIn0KFExpc3RSb2xsb3V0c1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJvdxIuCgRwYWdlGAIgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGFnZSJxChFHZXRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiSgoSR2V0Um9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IiQKDkdldFBsYW5SZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiSAoPR2V0UGxhblJlc3BvbnNlEjUKBHBsYW4YASABKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuSW5Gb3JjZSI8ChdHZXRSb2xsb3V0RXZlbnRzUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg0KBWFmdGVyGAIgASgDIlMKGEdldFJvbGxvdXRFdmVudHNSZXNwb25zZRI3CgVpdGVtcxgBIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRFdmVudCI4ChNXYXRjaFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDQoFYWZ0ZXIYAiABKAMiTwoUV2F0Y2hSb2xsb3V0UmVzcG9uc2USNwoFZXZlbnQYASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0RXZlbnQicAoQR2V0UmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiTgoRR2V0UmVwb3J0UmVzcG9uc2USOQoGcmVwb3J0GAEgASgLMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlcG9ydCKtAQoTUmVuZGVyUmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABI4CgZmb3JtYXQYBCABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRGb3JtYXRCCAoGbW9tZW50IjgKFFJlbmRlclJlcG9ydFJlc3BvbnNlEhIKCm1lZGlhX3R5cGUYASABKAkSDAoEdGV4dBgCIAEoCSIqChRWZXJpZnlSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIlcKFVZlcmlmeVJvbGxvdXRSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24iEgoQVmVyaWZ5TG9nUmVxdWVzdCJTChFWZXJpZnlMb2dSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24ingEKEkhvbGRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJLChNIb2xkUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IpABChRSZXN1bWVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFVJlc3VtZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKfAQoTQWJvcnRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJMChRBYm9ydFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKgAQoURnJlZXplUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDgoGcmVhc29uGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTQoVRnJlZXplUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0MtQLCg5Sb2xsb3V0U2VydmljZRJxCgxMaXN0Um9sbG91dHMSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0Um9sbG91dHNSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuTGlzdFJvbGxvdXRzUmVzcG9uc2USawoKR2V0Um9sbG91dBItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRSZXF1ZXN0Gi4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dFJlc3BvbnNlEmIKB0dldFBsYW4SKi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRQbGFuUmVxdWVzdBorLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFBsYW5SZXNwb25zZRJ9ChBHZXRSb2xsb3V0RXZlbnRzEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dEV2ZW50c1JlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0RXZlbnRzUmVzcG9uc2UScwoMV2F0Y2hSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdGNoUm9sbG91dFJlc3BvbnNlMAESaAoJR2V0UmVwb3J0EiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UmVwb3J0UmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJlcG9ydFJlc3BvbnNlEnEKDFJlbmRlclJlcG9ydBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlbmRlclJlcG9ydFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW5kZXJSZXBvcnRSZXNwb25zZRJ0Cg1WZXJpZnlSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5Um9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlSb2xsb3V0UmVzcG9uc2USaAoJVmVyaWZ5TG9nEiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5TG9nUmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeUxvZ1Jlc3BvbnNlEm4KC0hvbGRSb2xsb3V0Ei4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXF1ZXN0Gi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXNwb25zZRJ0Cg1SZXN1bWVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVSb2xsb3V0UmVzcG9uc2UScQoMQWJvcnRSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQWJvcnRSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFib3J0Um9sbG91dFJlc3BvbnNlEnQKDUZyZWV6ZVJvbGxvdXQSMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GcmVlemVSb2xsb3V0UmVxdWVzdBoxLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVJvbGxvdXRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans, file_understudy_orchestrator_v1_reports]);
 
 /**
  * A rollout as lists show it.
@@ -226,7 +185,7 @@ export type RolloutRowJson = {
  * Use `create(RolloutRowSchema)` to create a new message.
  */
 export const RolloutRowSchema: GenMessage<RolloutRow, {jsonType: RolloutRowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 1);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 0);
 
 /**
  * The process that drives a rollout.
@@ -277,7 +236,7 @@ export type OwnerJson = {
  * Use `create(OwnerSchema)` to create a new message.
  */
 export const OwnerSchema: GenMessage<Owner, {jsonType: OwnerJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 2);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 1);
 
 /**
  * A rollout, folded from its recorded events.
@@ -420,578 +379,7 @@ export type RolloutJson = {
  * Use `create(RolloutSchema)` to create a new message.
  */
 export const RolloutSchema: GenMessage<Rollout, {jsonType: RolloutJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 3);
-
-/**
- * One step of a plan.
- *
- * @generated from message understudy.orchestrator.v1.PlannedStep
- */
-export type PlannedStep = Message<"understudy.orchestrator.v1.PlannedStep"> & {
-  /**
-   * Deterministic: two-digit ordinal, kind, node.
-   *
-   * @generated from field: string step_id = 1;
-   */
-  stepId: string;
-
-  /**
-   * @generated from field: string kind = 2;
-   */
-  kind: string;
-
-  /**
-   * @generated from field: string phase = 3;
-   */
-  phase: string;
-
-  /**
-   * @generated from field: optional string node = 4;
-   */
-  node?: string | undefined;
-
-  /**
-   * @generated from field: string workload = 5;
-   */
-  workload: string;
-
-  /**
-   * @generated from field: double deadline_ms = 6;
-   */
-  deadlineMs: number;
-
-  /**
-   * Stopping after this step leaves the workload served by a validated node.
-   *
-   * @generated from field: bool safe_point_after = 7;
-   */
-  safePointAfter: boolean;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PatchItem item = 8;
-   */
-  item?: PatchItem | undefined;
-
-  /**
-   * @generated from field: optional string from_version = 9;
-   */
-  fromVersion?: string | undefined;
-
-  /**
-   * @generated from field: optional string to_version = 10;
-   */
-  toVersion?: string | undefined;
-
-  /**
-   * @generated from field: optional double soak_ms = 11;
-   */
-  soakMs?: number | undefined;
-
-  /**
-   * @generated from field: optional string check = 12;
-   */
-  check?: string | undefined;
-
-  /**
-   * @generated from field: optional bool as_active = 13;
-   */
-  asActive?: boolean | undefined;
-};
-
-/**
- * One step of a plan.
- *
- * @generated from message understudy.orchestrator.v1.PlannedStep
- */
-export type PlannedStepJson = {
-  /**
-   * Deterministic: two-digit ordinal, kind, node.
-   *
-   * @generated from field: string step_id = 1;
-   */
-  stepId?: string;
-
-  /**
-   * @generated from field: string kind = 2;
-   */
-  kind?: string;
-
-  /**
-   * @generated from field: string phase = 3;
-   */
-  phase?: string;
-
-  /**
-   * @generated from field: optional string node = 4;
-   */
-  node?: string;
-
-  /**
-   * @generated from field: string workload = 5;
-   */
-  workload?: string;
-
-  /**
-   * @generated from field: double deadline_ms = 6;
-   */
-  deadlineMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * Stopping after this step leaves the workload served by a validated node.
-   *
-   * @generated from field: bool safe_point_after = 7;
-   */
-  safePointAfter?: boolean;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PatchItem item = 8;
-   */
-  item?: PatchItemJson;
-
-  /**
-   * @generated from field: optional string from_version = 9;
-   */
-  fromVersion?: string;
-
-  /**
-   * @generated from field: optional string to_version = 10;
-   */
-  toVersion?: string;
-
-  /**
-   * @generated from field: optional double soak_ms = 11;
-   */
-  soakMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional string check = 12;
-   */
-  check?: string;
-
-  /**
-   * @generated from field: optional bool as_active = 13;
-   */
-  asActive?: boolean;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.PlannedStep.
- * Use `create(PlannedStepSchema)` to create a new message.
- */
-export const PlannedStepSchema: GenMessage<PlannedStep, {jsonType: PlannedStepJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 4);
-
-/**
- * A node's place in the patch order, with its reason.
- *
- * @generated from message understudy.orchestrator.v1.OrderedNode
- */
-export type OrderedNode = Message<"understudy.orchestrator.v1.OrderedNode"> & {
-  /**
-   * @generated from field: string node = 1;
-   */
-  node: string;
-
-  /**
-   * @generated from field: string host = 2;
-   */
-  host: string;
-
-  /**
-   * @generated from field: string reason = 3;
-   */
-  reason: string;
-};
-
-/**
- * A node's place in the patch order, with its reason.
- *
- * @generated from message understudy.orchestrator.v1.OrderedNode
- */
-export type OrderedNodeJson = {
-  /**
-   * @generated from field: string node = 1;
-   */
-  node?: string;
-
-  /**
-   * @generated from field: string host = 2;
-   */
-  host?: string;
-
-  /**
-   * @generated from field: string reason = 3;
-   */
-  reason?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.OrderedNode.
- * Use `create(OrderedNodeSchema)` to create a new message.
- */
-export const OrderedNodeSchema: GenMessage<OrderedNode, {jsonType: OrderedNodeJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 5);
-
-/**
- * From this step on the way back is not lossless.
- *
- * @generated from message understudy.orchestrator.v1.PointOfNoReturn
- */
-export type PointOfNoReturn = Message<"understudy.orchestrator.v1.PointOfNoReturn"> & {
-  /**
-   * @generated from field: string step_id = 1;
-   */
-  stepId: string;
-
-  /**
-   * @generated from field: string meaning = 2;
-   */
-  meaning: string;
-};
-
-/**
- * From this step on the way back is not lossless.
- *
- * @generated from message understudy.orchestrator.v1.PointOfNoReturn
- */
-export type PointOfNoReturnJson = {
-  /**
-   * @generated from field: string step_id = 1;
-   */
-  stepId?: string;
-
-  /**
-   * @generated from field: string meaning = 2;
-   */
-  meaning?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.PointOfNoReturn.
- * Use `create(PointOfNoReturnSchema)` to create a new message.
- */
-export const PointOfNoReturnSchema: GenMessage<PointOfNoReturn, {jsonType: PointOfNoReturnJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 6);
-
-/**
- * What a rollout will do.
- *
- * @generated from message understudy.orchestrator.v1.Plan
- */
-export type Plan = Message<"understudy.orchestrator.v1.Plan"> & {
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.PlannedStep steps = 1;
-   */
-  steps: PlannedStep[];
-
-  /**
-   * Standbys first, the active node last.
-   *
-   * @generated from field: repeated understudy.orchestrator.v1.OrderedNode order = 2;
-   */
-  order: OrderedNode[];
-
-  /**
-   * @generated from field: string original_active = 3;
-   */
-  originalActive: string;
-
-  /**
-   * @generated from field: string switchover_target = 4;
-   */
-  switchoverTarget: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PointOfNoReturn point_of_no_return = 5;
-   */
-  pointOfNoReturn?: PointOfNoReturn | undefined;
-
-  /**
-   * @generated from field: double forward_ms = 6;
-   */
-  forwardMs: number;
-
-  /**
-   * @generated from field: double way_back_ms = 7;
-   */
-  wayBackMs: number;
-
-  /**
-   * What cannot be rolled back, in words.
-   *
-   * @generated from field: repeated string no_rollback = 8;
-   */
-  noRollback: string[];
-
-  /**
-   * How two writable primaries are prevented, as the driver says.
-   *
-   * @generated from field: string write_safety = 9;
-   */
-  writeSafety: string;
-
-  /**
-   * SHA-256 hex of the steps.
-   *
-   * @generated from field: string hash = 10;
-   */
-  hash: string;
-};
-
-/**
- * What a rollout will do.
- *
- * @generated from message understudy.orchestrator.v1.Plan
- */
-export type PlanJson = {
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.PlannedStep steps = 1;
-   */
-  steps?: PlannedStepJson[];
-
-  /**
-   * Standbys first, the active node last.
-   *
-   * @generated from field: repeated understudy.orchestrator.v1.OrderedNode order = 2;
-   */
-  order?: OrderedNodeJson[];
-
-  /**
-   * @generated from field: string original_active = 3;
-   */
-  originalActive?: string;
-
-  /**
-   * @generated from field: string switchover_target = 4;
-   */
-  switchoverTarget?: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PointOfNoReturn point_of_no_return = 5;
-   */
-  pointOfNoReturn?: PointOfNoReturnJson;
-
-  /**
-   * @generated from field: double forward_ms = 6;
-   */
-  forwardMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: double way_back_ms = 7;
-   */
-  wayBackMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * What cannot be rolled back, in words.
-   *
-   * @generated from field: repeated string no_rollback = 8;
-   */
-  noRollback?: string[];
-
-  /**
-   * How two writable primaries are prevented, as the driver says.
-   *
-   * @generated from field: string write_safety = 9;
-   */
-  writeSafety?: string;
-
-  /**
-   * SHA-256 hex of the steps.
-   *
-   * @generated from field: string hash = 10;
-   */
-  hash?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.Plan.
- * Use `create(PlanSchema)` to create a new message.
- */
-export const PlanSchema: GenMessage<Plan, {jsonType: PlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 7);
-
-/**
- * One part of a downtime.
- *
- * @generated from message understudy.orchestrator.v1.DowntimeStep
- */
-export type DowntimeStep = Message<"understudy.orchestrator.v1.DowntimeStep"> & {
-  /**
-   * @generated from field: string what = 1;
-   */
-  what: string;
-
-  /**
-   * @generated from field: double estimated_ms = 2;
-   */
-  estimatedMs: number;
-
-  /**
-   * @generated from field: string source = 3;
-   */
-  source: string;
-
-  /**
-   * @generated from field: bool service_down = 4;
-   */
-  serviceDown: boolean;
-};
-
-/**
- * One part of a downtime.
- *
- * @generated from message understudy.orchestrator.v1.DowntimeStep
- */
-export type DowntimeStepJson = {
-  /**
-   * @generated from field: string what = 1;
-   */
-  what?: string;
-
-  /**
-   * @generated from field: double estimated_ms = 2;
-   */
-  estimatedMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: string source = 3;
-   */
-  source?: string;
-
-  /**
-   * @generated from field: bool service_down = 4;
-   */
-  serviceDown?: boolean;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.DowntimeStep.
- * Use `create(DowntimeStepSchema)` to create a new message.
- */
-export const DowntimeStepSchema: GenMessage<DowntimeStep, {jsonType: DowntimeStepJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 8);
-
-/**
- * Offered where a cluster cannot roll.
- *
- * @generated from message understudy.orchestrator.v1.DowntimePlan
- */
-export type DowntimePlan = Message<"understudy.orchestrator.v1.DowntimePlan"> & {
-  /**
-   * @generated from field: string reason = 1;
-   */
-  reason: string;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.DowntimeStep steps = 2;
-   */
-  steps: DowntimeStep[];
-
-  /**
-   * @generated from field: double estimated_downtime_ms = 3;
-   */
-  estimatedDowntimeMs: number;
-
-  /**
-   * @generated from field: string why_not_less = 4;
-   */
-  whyNotLess: string;
-};
-
-/**
- * Offered where a cluster cannot roll.
- *
- * @generated from message understudy.orchestrator.v1.DowntimePlan
- */
-export type DowntimePlanJson = {
-  /**
-   * @generated from field: string reason = 1;
-   */
-  reason?: string;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.DowntimeStep steps = 2;
-   */
-  steps?: DowntimeStepJson[];
-
-  /**
-   * @generated from field: double estimated_downtime_ms = 3;
-   */
-  estimatedDowntimeMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: string why_not_less = 4;
-   */
-  whyNotLess?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.DowntimePlan.
- * Use `create(DowntimePlanSchema)` to create a new message.
- */
-export const DowntimePlanSchema: GenMessage<DowntimePlan, {jsonType: DowntimePlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 9);
-
-/**
- * The plan in force, or why there is none.
- *
- * @generated from message understudy.orchestrator.v1.PlanInForce
- */
-export type PlanInForce = Message<"understudy.orchestrator.v1.PlanInForce"> & {
-  /**
-   * @generated from field: understudy.orchestrator.v1.Plan plan = 1;
-   */
-  plan?: Plan | undefined;
-
-  /**
-   * @generated from field: optional string no_plan_because = 2;
-   */
-  noPlanBecause?: string | undefined;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.DowntimePlan downtime_plan = 3;
-   */
-  downtimePlan?: DowntimePlan | undefined;
-
-  /**
-   * @generated from field: optional string binding = 4;
-   */
-  binding?: string | undefined;
-};
-
-/**
- * The plan in force, or why there is none.
- *
- * @generated from message understudy.orchestrator.v1.PlanInForce
- */
-export type PlanInForceJson = {
-  /**
-   * @generated from field: understudy.orchestrator.v1.Plan plan = 1;
-   */
-  plan?: PlanJson;
-
-  /**
-   * @generated from field: optional string no_plan_because = 2;
-   */
-  noPlanBecause?: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.DowntimePlan downtime_plan = 3;
-   */
-  downtimePlan?: DowntimePlanJson;
-
-  /**
-   * @generated from field: optional string binding = 4;
-   */
-  binding?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.PlanInForce.
- * Use `create(PlanInForceSchema)` to create a new message.
- */
-export const PlanInForceSchema: GenMessage<PlanInForce, {jsonType: PlanInForceJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 10);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 2);
 
 /**
  * Who did something, by which authentication, from where.
@@ -1052,7 +440,7 @@ export type EventActorJson = {
  * Use `create(EventActorSchema)` to create a new message.
  */
 export const EventActorSchema: GenMessage<EventActor, {jsonType: EventActorJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 11);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 3);
 
 /**
  * What is stored beside an event.
@@ -1133,7 +521,7 @@ export type EventMetadataJson = {
  * Use `create(EventMetadataSchema)` to create a new message.
  */
 export const EventMetadataSchema: GenMessage<EventMetadata, {jsonType: EventMetadataJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 12);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 4);
 
 /**
  * One recorded event.
@@ -1264,983 +652,7 @@ export type RolloutEventJson = {
  * Use `create(RolloutEventSchema)` to create a new message.
  */
 export const RolloutEventSchema: GenMessage<RolloutEvent, {jsonType: RolloutEventJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 13);
-
-/**
- * A gap in successful operations.
- *
- * @generated from message understudy.orchestrator.v1.Gap
- */
-export type Gap = Message<"understudy.orchestrator.v1.Gap"> & {
-  /**
-   * @generated from field: double from_ms = 1;
-   */
-  fromMs: number;
-
-  /**
-   * @generated from field: double duration_ms = 2;
-   */
-  durationMs: number;
-
-  /**
-   * @generated from field: double failed_operations = 3;
-   */
-  failedOperations: number;
-};
-
-/**
- * A gap in successful operations.
- *
- * @generated from message understudy.orchestrator.v1.Gap
- */
-export type GapJson = {
-  /**
-   * @generated from field: double from_ms = 1;
-   */
-  fromMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: double duration_ms = 2;
-   */
-  durationMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: double failed_operations = 3;
-   */
-  failedOperations?: number | "NaN" | "Infinity" | "-Infinity";
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.Gap.
- * Use `create(GapSchema)` to create a new message.
- */
-export const GapSchema: GenMessage<Gap, {jsonType: GapJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 14);
-
-/**
- * Measured from outside, or said not to be.
- *
- * @generated from message understudy.orchestrator.v1.Interruption
- */
-export type Interruption = Message<"understudy.orchestrator.v1.Interruption"> & {
-  /**
-   * @generated from field: bool measured = 1;
-   */
-  measured: boolean;
-
-  /**
-   * Why it was not measured.
-   *
-   * @generated from field: optional string reason = 2;
-   */
-  reason?: string | undefined;
-
-  /**
-   * @generated from field: optional double from_ms = 3;
-   */
-  fromMs?: number | undefined;
-
-  /**
-   * @generated from field: optional double to_ms = 4;
-   */
-  toMs?: number | undefined;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.Gap gaps = 5;
-   */
-  gaps: Gap[];
-
-  /**
-   * @generated from field: optional double longest_ms = 6;
-   */
-  longestMs?: number | undefined;
-
-  /**
-   * @generated from field: optional double sum_ms = 7;
-   */
-  sumMs?: number | undefined;
-
-  /**
-   * @generated from field: optional double failed_operations = 8;
-   */
-  failedOperations?: number | undefined;
-
-  /**
-   * @generated from field: optional double resolution_ms = 9;
-   */
-  resolutionMs?: number | undefined;
-
-  /**
-   * @generated from field: optional double acknowledged_writes = 10;
-   */
-  acknowledgedWrites?: number | undefined;
-
-  /**
-   * @generated from field: optional double lost_writes = 11;
-   */
-  lostWrites?: number | undefined;
-};
-
-/**
- * Measured from outside, or said not to be.
- *
- * @generated from message understudy.orchestrator.v1.Interruption
- */
-export type InterruptionJson = {
-  /**
-   * @generated from field: bool measured = 1;
-   */
-  measured?: boolean;
-
-  /**
-   * Why it was not measured.
-   *
-   * @generated from field: optional string reason = 2;
-   */
-  reason?: string;
-
-  /**
-   * @generated from field: optional double from_ms = 3;
-   */
-  fromMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double to_ms = 4;
-   */
-  toMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.Gap gaps = 5;
-   */
-  gaps?: GapJson[];
-
-  /**
-   * @generated from field: optional double longest_ms = 6;
-   */
-  longestMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double sum_ms = 7;
-   */
-  sumMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double failed_operations = 8;
-   */
-  failedOperations?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double resolution_ms = 9;
-   */
-  resolutionMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double acknowledged_writes = 10;
-   */
-  acknowledgedWrites?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional double lost_writes = 11;
-   */
-  lostWrites?: number | "NaN" | "Infinity" | "-Infinity";
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.Interruption.
- * Use `create(InterruptionSchema)` to create a new message.
- */
-export const InterruptionSchema: GenMessage<Interruption, {jsonType: InterruptionJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 15);
-
-/**
- * A step as the report tells it.
- *
- * @generated from message understudy.orchestrator.v1.ReportStep
- */
-export type ReportStep = Message<"understudy.orchestrator.v1.ReportStep"> & {
-  /**
-   * @generated from field: string step_id = 1;
-   */
-  stepId: string;
-
-  /**
-   * @generated from field: string kind = 2;
-   */
-  kind: string;
-
-  /**
-   * @generated from field: string phase = 3;
-   */
-  phase: string;
-
-  /**
-   * @generated from field: optional string node = 4;
-   */
-  node?: string | undefined;
-
-  /**
-   * @generated from field: string status = 5;
-   */
-  status: string;
-
-  /**
-   * @generated from field: int32 attempts = 6;
-   */
-  attempts: number;
-
-  /**
-   * @generated from field: optional double took_ms = 7;
-   */
-  tookMs?: number | undefined;
-
-  /**
-   * @generated from field: optional string reason = 8;
-   */
-  reason?: string | undefined;
-
-  /**
-   * Found done after a crash, and not done again.
-   *
-   * @generated from field: bool adopted = 9;
-   */
-  adopted: boolean;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 10;
-   */
-  interruption?: Interruption | undefined;
-};
-
-/**
- * A step as the report tells it.
- *
- * @generated from message understudy.orchestrator.v1.ReportStep
- */
-export type ReportStepJson = {
-  /**
-   * @generated from field: string step_id = 1;
-   */
-  stepId?: string;
-
-  /**
-   * @generated from field: string kind = 2;
-   */
-  kind?: string;
-
-  /**
-   * @generated from field: string phase = 3;
-   */
-  phase?: string;
-
-  /**
-   * @generated from field: optional string node = 4;
-   */
-  node?: string;
-
-  /**
-   * @generated from field: string status = 5;
-   */
-  status?: string;
-
-  /**
-   * @generated from field: int32 attempts = 6;
-   */
-  attempts?: number;
-
-  /**
-   * @generated from field: optional double took_ms = 7;
-   */
-  tookMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: optional string reason = 8;
-   */
-  reason?: string;
-
-  /**
-   * Found done after a crash, and not done again.
-   *
-   * @generated from field: bool adopted = 9;
-   */
-  adopted?: boolean;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 10;
-   */
-  interruption?: InterruptionJson;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.ReportStep.
- * Use `create(ReportStepSchema)` to create a new message.
- */
-export const ReportStepSchema: GenMessage<ReportStep, {jsonType: ReportStepJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 16);
-
-/**
- * A gate as it was evaluated last.
- *
- * @generated from message understudy.orchestrator.v1.ReportGate
- */
-export type ReportGate = Message<"understudy.orchestrator.v1.ReportGate"> & {
-  /**
-   * @generated from field: string gate = 1;
-   */
-  gate: string;
-
-  /**
-   * required, advisory or off.
-   *
-   * @generated from field: string requirement = 2;
-   */
-  requirement: string;
-
-  /**
-   * pending, open or closed.
-   *
-   * @generated from field: string status = 3;
-   */
-  status: string;
-
-  /**
-   * @generated from field: string reason = 4;
-   */
-  reason: string;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp until = 5;
-   */
-  until?: Timestamp | undefined;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp since = 6;
-   */
-  since?: Timestamp | undefined;
-
-  /**
-   * @generated from field: string who_can_change_it = 7;
-   */
-  whoCanChangeIt: string;
-
-  /**
-   * Nothing within this window can open it.
-   *
-   * @generated from field: bool final = 8;
-   */
-  final: boolean;
-
-  /**
-   * What was seen. A Struct, because each gate has evidence of its own.
-   *
-   * @generated from field: google.protobuf.Struct evidence = 9;
-   */
-  evidence?: JsonObject | undefined;
-};
-
-/**
- * A gate as it was evaluated last.
- *
- * @generated from message understudy.orchestrator.v1.ReportGate
- */
-export type ReportGateJson = {
-  /**
-   * @generated from field: string gate = 1;
-   */
-  gate?: string;
-
-  /**
-   * required, advisory or off.
-   *
-   * @generated from field: string requirement = 2;
-   */
-  requirement?: string;
-
-  /**
-   * pending, open or closed.
-   *
-   * @generated from field: string status = 3;
-   */
-  status?: string;
-
-  /**
-   * @generated from field: string reason = 4;
-   */
-  reason?: string;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp until = 5;
-   */
-  until?: TimestampJson;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp since = 6;
-   */
-  since?: TimestampJson;
-
-  /**
-   * @generated from field: string who_can_change_it = 7;
-   */
-  whoCanChangeIt?: string;
-
-  /**
-   * Nothing within this window can open it.
-   *
-   * @generated from field: bool final = 8;
-   */
-  final?: boolean;
-
-  /**
-   * What was seen. A Struct, because each gate has evidence of its own.
-   *
-   * @generated from field: google.protobuf.Struct evidence = 9;
-   */
-  evidence?: StructJson;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.ReportGate.
- * Use `create(ReportGateSchema)` to create a new message.
- */
-export const ReportGateSchema: GenMessage<ReportGate, {jsonType: ReportGateJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 17);
-
-/**
- * One thing that happened, in a sentence.
- *
- * @generated from message understudy.orchestrator.v1.ReportLine
- */
-export type ReportLine = Message<"understudy.orchestrator.v1.ReportLine"> & {
-  /**
-   * @generated from field: google.protobuf.Timestamp at = 1;
-   */
-  at?: Timestamp | undefined;
-
-  /**
-   * @generated from field: string what = 2;
-   */
-  what: string;
-};
-
-/**
- * One thing that happened, in a sentence.
- *
- * @generated from message understudy.orchestrator.v1.ReportLine
- */
-export type ReportLineJson = {
-  /**
-   * @generated from field: google.protobuf.Timestamp at = 1;
-   */
-  at?: TimestampJson;
-
-  /**
-   * @generated from field: string what = 2;
-   */
-  what?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.ReportLine.
- * Use `create(ReportLineSchema)` to create a new message.
- */
-export const ReportLineSchema: GenMessage<ReportLine, {jsonType: ReportLineJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 18);
-
-/**
- * What is left behind, and how to mend it.
- *
- * @generated from message understudy.orchestrator.v1.Remainder
- */
-export type Remainder = Message<"understudy.orchestrator.v1.Remainder"> & {
-  /**
-   * @generated from field: string what = 1;
-   */
-  what: string;
-
-  /**
-   * @generated from field: string mend = 2;
-   */
-  mend: string;
-};
-
-/**
- * What is left behind, and how to mend it.
- *
- * @generated from message understudy.orchestrator.v1.Remainder
- */
-export type RemainderJson = {
-  /**
-   * @generated from field: string what = 1;
-   */
-  what?: string;
-
-  /**
-   * @generated from field: string mend = 2;
-   */
-  mend?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.Remainder.
- * Use `create(RemainderSchema)` to create a new message.
- */
-export const RemainderSchema: GenMessage<Remainder, {jsonType: RemainderJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 19);
-
-/**
- * The playbook that was followed.
- *
- * @generated from message understudy.orchestrator.v1.ReportPlaybook
- */
-export type ReportPlaybook = Message<"understudy.orchestrator.v1.ReportPlaybook"> & {
-  /**
-   * @generated from field: string name = 1;
-   */
-  name: string;
-
-  /**
-   * @generated from field: int32 version = 2;
-   */
-  version: number;
-
-  /**
-   * @generated from field: string hash = 3;
-   */
-  hash: string;
-};
-
-/**
- * The playbook that was followed.
- *
- * @generated from message understudy.orchestrator.v1.ReportPlaybook
- */
-export type ReportPlaybookJson = {
-  /**
-   * @generated from field: string name = 1;
-   */
-  name?: string;
-
-  /**
-   * @generated from field: int32 version = 2;
-   */
-  version?: number;
-
-  /**
-   * @generated from field: string hash = 3;
-   */
-  hash?: string;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.ReportPlaybook.
- * Use `create(ReportPlaybookSchema)` to create a new message.
- */
-export const ReportPlaybookSchema: GenMessage<ReportPlaybook, {jsonType: ReportPlaybookJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 20);
-
-/**
- * The window that it ran in.
- *
- * @generated from message understudy.orchestrator.v1.ReportWindow
- */
-export type ReportWindow = Message<"understudy.orchestrator.v1.ReportWindow"> & {
-  /**
-   * @generated from field: google.protobuf.Timestamp opens_at = 1;
-   */
-  opensAt?: Timestamp | undefined;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp closes_at = 2;
-   */
-  closesAt?: Timestamp | undefined;
-};
-
-/**
- * The window that it ran in.
- *
- * @generated from message understudy.orchestrator.v1.ReportWindow
- */
-export type ReportWindowJson = {
-  /**
-   * @generated from field: google.protobuf.Timestamp opens_at = 1;
-   */
-  opensAt?: TimestampJson;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp closes_at = 2;
-   */
-  closesAt?: TimestampJson;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.ReportWindow.
- * Use `create(ReportWindowSchema)` to create a new message.
- */
-export const ReportWindowSchema: GenMessage<ReportWindow, {jsonType: ReportWindowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 21);
-
-/**
- * What a report says; everything in it was recorded.
- *
- * @generated from message understudy.orchestrator.v1.RolloutReport
- */
-export type RolloutReport = Message<"understudy.orchestrator.v1.RolloutReport"> & {
-  /**
-   * @generated from field: string rollout_id = 1;
-   */
-  rolloutId: string;
-
-  /**
-   * @generated from field: string cluster = 2;
-   */
-  cluster: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutKind kind = 3;
-   */
-  kind: RolloutKind;
-
-  /**
-   * @generated from field: string environment = 4;
-   */
-  environment: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutStatus status = 5;
-   */
-  status: RolloutStatus;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 6;
-   */
-  result: RolloutResult;
-
-  /**
-   * @generated from field: string reason = 7;
-   */
-  reason: string;
-
-  /**
-   * @generated from field: string planned_by = 8;
-   */
-  plannedBy: string;
-
-  /**
-   * @generated from field: optional string approved_by = 9;
-   */
-  approvedBy?: string | undefined;
-
-  /**
-   * @generated from field: optional string ticket = 10;
-   */
-  ticket?: string | undefined;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.ReportPlaybook playbook = 11;
-   */
-  playbook?: ReportPlaybook | undefined;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PatchSet patch_set = 12;
-   */
-  patchSet?: PatchSet | undefined;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.ReportWindow window = 13;
-   */
-  window?: ReportWindow | undefined;
-
-  /**
-   * From the admission to the close.
-   *
-   * @generated from field: optional double took_ms = 14;
-   */
-  tookMs?: number | undefined;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportStep steps = 15;
-   */
-  steps: ReportStep[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportGate gates = 16;
-   */
-  gates: ReportGate[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.OrderedNode order = 17;
-   */
-  order: OrderedNode[];
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 18;
-   */
-  interruption?: Interruption | undefined;
-
-  /**
-   * Item -> version by node: {"node": {"item": "version"}}. A Struct, because it is a table of two keys.
-   *
-   * @generated from field: google.protobuf.Struct versions_before = 19;
-   */
-  versionsBefore?: JsonObject | undefined;
-
-  /**
-   * @generated from field: google.protobuf.Struct versions_after = 20;
-   */
-  versionsAfter?: JsonObject | undefined;
-
-  /**
-   * @generated from field: repeated string accepted_risks = 21;
-   */
-  acceptedRisks: string[];
-
-  /**
-   * @generated from field: repeated string not_required = 22;
-   */
-  notRequired: string[];
-
-  /**
-   * @generated from field: repeated string deviations = 23;
-   */
-  deviations: string[];
-
-  /**
-   * Numbers of invariants that were found broken.
-   *
-   * @generated from field: repeated int32 breaches = 24;
-   */
-  breaches: number[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.Remainder remains = 25;
-   */
-  remains: Remainder[];
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.DowntimePlan downtime_plan = 26;
-   */
-  downtimePlan?: DowntimePlan | undefined;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 27;
-   */
-  story: ReportLine[];
-};
-
-/**
- * What a report says; everything in it was recorded.
- *
- * @generated from message understudy.orchestrator.v1.RolloutReport
- */
-export type RolloutReportJson = {
-  /**
-   * @generated from field: string rollout_id = 1;
-   */
-  rolloutId?: string;
-
-  /**
-   * @generated from field: string cluster = 2;
-   */
-  cluster?: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutKind kind = 3;
-   */
-  kind?: RolloutKindJson;
-
-  /**
-   * @generated from field: string environment = 4;
-   */
-  environment?: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutStatus status = 5;
-   */
-  status?: RolloutStatusJson;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 6;
-   */
-  result?: RolloutResultJson;
-
-  /**
-   * @generated from field: string reason = 7;
-   */
-  reason?: string;
-
-  /**
-   * @generated from field: string planned_by = 8;
-   */
-  plannedBy?: string;
-
-  /**
-   * @generated from field: optional string approved_by = 9;
-   */
-  approvedBy?: string;
-
-  /**
-   * @generated from field: optional string ticket = 10;
-   */
-  ticket?: string;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.ReportPlaybook playbook = 11;
-   */
-  playbook?: ReportPlaybookJson;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.PatchSet patch_set = 12;
-   */
-  patchSet?: PatchSetJson;
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.ReportWindow window = 13;
-   */
-  window?: ReportWindowJson;
-
-  /**
-   * From the admission to the close.
-   *
-   * @generated from field: optional double took_ms = 14;
-   */
-  tookMs?: number | "NaN" | "Infinity" | "-Infinity";
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportStep steps = 15;
-   */
-  steps?: ReportStepJson[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportGate gates = 16;
-   */
-  gates?: ReportGateJson[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.OrderedNode order = 17;
-   */
-  order?: OrderedNodeJson[];
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 18;
-   */
-  interruption?: InterruptionJson;
-
-  /**
-   * Item -> version by node: {"node": {"item": "version"}}. A Struct, because it is a table of two keys.
-   *
-   * @generated from field: google.protobuf.Struct versions_before = 19;
-   */
-  versionsBefore?: StructJson;
-
-  /**
-   * @generated from field: google.protobuf.Struct versions_after = 20;
-   */
-  versionsAfter?: StructJson;
-
-  /**
-   * @generated from field: repeated string accepted_risks = 21;
-   */
-  acceptedRisks?: string[];
-
-  /**
-   * @generated from field: repeated string not_required = 22;
-   */
-  notRequired?: string[];
-
-  /**
-   * @generated from field: repeated string deviations = 23;
-   */
-  deviations?: string[];
-
-  /**
-   * Numbers of invariants that were found broken.
-   *
-   * @generated from field: repeated int32 breaches = 24;
-   */
-  breaches?: number[];
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.Remainder remains = 25;
-   */
-  remains?: RemainderJson[];
-
-  /**
-   * @generated from field: understudy.orchestrator.v1.DowntimePlan downtime_plan = 26;
-   */
-  downtimePlan?: DowntimePlanJson;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 27;
-   */
-  story?: ReportLineJson[];
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.RolloutReport.
- * Use `create(RolloutReportSchema)` to create a new message.
- */
-export const RolloutReportSchema: GenMessage<RolloutReport, {jsonType: RolloutReportJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 22);
-
-/**
- * Items, the advisories that they fix, and when they were published.
- *
- * @generated from message understudy.orchestrator.v1.PatchSet
- */
-export type PatchSet = Message<"understudy.orchestrator.v1.PatchSet"> & {
-  /**
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.PatchItem items = 2;
-   */
-  items: PatchItem[];
-
-  /**
-   * @generated from field: repeated string advisories = 3;
-   */
-  advisories: string[];
-
-  /**
-   * @generated from field: google.protobuf.Timestamp published_at = 4;
-   */
-  publishedAt?: Timestamp | undefined;
-};
-
-/**
- * Items, the advisories that they fix, and when they were published.
- *
- * @generated from message understudy.orchestrator.v1.PatchSet
- */
-export type PatchSetJson = {
-  /**
-   * @generated from field: string id = 1;
-   */
-  id?: string;
-
-  /**
-   * @generated from field: repeated understudy.orchestrator.v1.PatchItem items = 2;
-   */
-  items?: PatchItemJson[];
-
-  /**
-   * @generated from field: repeated string advisories = 3;
-   */
-  advisories?: string[];
-
-  /**
-   * @generated from field: google.protobuf.Timestamp published_at = 4;
-   */
-  publishedAt?: TimestampJson;
-};
-
-/**
- * Describes the message understudy.orchestrator.v1.PatchSet.
- * Use `create(PatchSetSchema)` to create a new message.
- */
-export const PatchSetSchema: GenMessage<PatchSet, {jsonType: PatchSetJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 23);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 5);
 
 /**
  * Intact, or where the first break is.
@@ -2321,7 +733,7 @@ export type VerificationJson = {
  * Use `create(VerificationSchema)` to create a new message.
  */
 export const VerificationSchema: GenMessage<Verification, {jsonType: VerificationJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 24);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 6);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListRolloutsRequest
@@ -2400,7 +812,7 @@ export type ListRolloutsRequestJson = {
  * Use `create(ListRolloutsRequestSchema)` to create a new message.
  */
 export const ListRolloutsRequestSchema: GenMessage<ListRolloutsRequest, {jsonType: ListRolloutsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 25);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 7);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListRolloutsResponse
@@ -2437,7 +849,7 @@ export type ListRolloutsResponseJson = {
  * Use `create(ListRolloutsResponseSchema)` to create a new message.
  */
 export const ListRolloutsResponseSchema: GenMessage<ListRolloutsResponse, {jsonType: ListRolloutsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 26);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 8);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutRequest
@@ -2497,7 +909,7 @@ export type GetRolloutRequestJson = {
  * Use `create(GetRolloutRequestSchema)` to create a new message.
  */
 export const GetRolloutRequestSchema: GenMessage<GetRolloutRequest, {jsonType: GetRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 27);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 9);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutResponse
@@ -2524,7 +936,7 @@ export type GetRolloutResponseJson = {
  * Use `create(GetRolloutResponseSchema)` to create a new message.
  */
 export const GetRolloutResponseSchema: GenMessage<GetRolloutResponse, {jsonType: GetRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 28);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 10);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetPlanRequest
@@ -2551,7 +963,7 @@ export type GetPlanRequestJson = {
  * Use `create(GetPlanRequestSchema)` to create a new message.
  */
 export const GetPlanRequestSchema: GenMessage<GetPlanRequest, {jsonType: GetPlanRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 29);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 11);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetPlanResponse
@@ -2578,7 +990,7 @@ export type GetPlanResponseJson = {
  * Use `create(GetPlanResponseSchema)` to create a new message.
  */
 export const GetPlanResponseSchema: GenMessage<GetPlanResponse, {jsonType: GetPlanResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 30);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 12);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutEventsRequest
@@ -2619,7 +1031,7 @@ export type GetRolloutEventsRequestJson = {
  * Use `create(GetRolloutEventsRequestSchema)` to create a new message.
  */
 export const GetRolloutEventsRequestSchema: GenMessage<GetRolloutEventsRequest, {jsonType: GetRolloutEventsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 13);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutEventsResponse
@@ -2646,7 +1058,7 @@ export type GetRolloutEventsResponseJson = {
  * Use `create(GetRolloutEventsResponseSchema)` to create a new message.
  */
 export const GetRolloutEventsResponseSchema: GenMessage<GetRolloutEventsResponse, {jsonType: GetRolloutEventsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 14);
 
 /**
  * @generated from message understudy.orchestrator.v1.WatchRolloutRequest
@@ -2687,7 +1099,7 @@ export type WatchRolloutRequestJson = {
  * Use `create(WatchRolloutRequestSchema)` to create a new message.
  */
 export const WatchRolloutRequestSchema: GenMessage<WatchRolloutRequest, {jsonType: WatchRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 33);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 15);
 
 /**
  * @generated from message understudy.orchestrator.v1.WatchRolloutResponse
@@ -2714,7 +1126,7 @@ export type WatchRolloutResponseJson = {
  * Use `create(WatchRolloutResponseSchema)` to create a new message.
  */
 export const WatchRolloutResponseSchema: GenMessage<WatchRolloutResponse, {jsonType: WatchRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 34);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 16);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetReportRequest
@@ -2774,7 +1186,7 @@ export type GetReportRequestJson = {
  * Use `create(GetReportRequestSchema)` to create a new message.
  */
 export const GetReportRequestSchema: GenMessage<GetReportRequest, {jsonType: GetReportRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 35);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 17);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetReportResponse
@@ -2801,7 +1213,7 @@ export type GetReportResponseJson = {
  * Use `create(GetReportResponseSchema)` to create a new message.
  */
 export const GetReportResponseSchema: GenMessage<GetReportResponse, {jsonType: GetReportResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 36);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 18);
 
 /**
  * @generated from message understudy.orchestrator.v1.RenderReportRequest
@@ -2875,7 +1287,7 @@ export type RenderReportRequestJson = {
  * Use `create(RenderReportRequestSchema)` to create a new message.
  */
 export const RenderReportRequestSchema: GenMessage<RenderReportRequest, {jsonType: RenderReportRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 37);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 19);
 
 /**
  * @generated from message understudy.orchestrator.v1.RenderReportResponse
@@ -2912,7 +1324,7 @@ export type RenderReportResponseJson = {
  * Use `create(RenderReportResponseSchema)` to create a new message.
  */
 export const RenderReportResponseSchema: GenMessage<RenderReportResponse, {jsonType: RenderReportResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 38);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 20);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyRolloutRequest
@@ -2939,7 +1351,7 @@ export type VerifyRolloutRequestJson = {
  * Use `create(VerifyRolloutRequestSchema)` to create a new message.
  */
 export const VerifyRolloutRequestSchema: GenMessage<VerifyRolloutRequest, {jsonType: VerifyRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 39);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 21);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyRolloutResponse
@@ -2966,7 +1378,7 @@ export type VerifyRolloutResponseJson = {
  * Use `create(VerifyRolloutResponseSchema)` to create a new message.
  */
 export const VerifyRolloutResponseSchema: GenMessage<VerifyRolloutResponse, {jsonType: VerifyRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 40);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 22);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyLogRequest
@@ -2985,7 +1397,7 @@ export type VerifyLogRequestJson = {
  * Use `create(VerifyLogRequestSchema)` to create a new message.
  */
 export const VerifyLogRequestSchema: GenMessage<VerifyLogRequest, {jsonType: VerifyLogRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 41);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 23);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyLogResponse
@@ -3012,7 +1424,7 @@ export type VerifyLogResponseJson = {
  * Use `create(VerifyLogResponseSchema)` to create a new message.
  */
 export const VerifyLogResponseSchema: GenMessage<VerifyLogResponse, {jsonType: VerifyLogResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 42);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 24);
 
 /**
  * @generated from message understudy.orchestrator.v1.HoldRolloutRequest
@@ -3077,7 +1489,7 @@ export type HoldRolloutRequestJson = {
  * Use `create(HoldRolloutRequestSchema)` to create a new message.
  */
 export const HoldRolloutRequestSchema: GenMessage<HoldRolloutRequest, {jsonType: HoldRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 43);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 25);
 
 /**
  * @generated from message understudy.orchestrator.v1.HoldRolloutResponse
@@ -3104,7 +1516,7 @@ export type HoldRolloutResponseJson = {
  * Use `create(HoldRolloutResponseSchema)` to create a new message.
  */
 export const HoldRolloutResponseSchema: GenMessage<HoldRolloutResponse, {jsonType: HoldRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 44);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 26);
 
 /**
  * @generated from message understudy.orchestrator.v1.ResumeRolloutRequest
@@ -3159,7 +1571,7 @@ export type ResumeRolloutRequestJson = {
  * Use `create(ResumeRolloutRequestSchema)` to create a new message.
  */
 export const ResumeRolloutRequestSchema: GenMessage<ResumeRolloutRequest, {jsonType: ResumeRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 45);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 27);
 
 /**
  * @generated from message understudy.orchestrator.v1.ResumeRolloutResponse
@@ -3186,7 +1598,7 @@ export type ResumeRolloutResponseJson = {
  * Use `create(ResumeRolloutResponseSchema)` to create a new message.
  */
 export const ResumeRolloutResponseSchema: GenMessage<ResumeRolloutResponse, {jsonType: ResumeRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 46);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 28);
 
 /**
  * @generated from message understudy.orchestrator.v1.AbortRolloutRequest
@@ -3251,7 +1663,7 @@ export type AbortRolloutRequestJson = {
  * Use `create(AbortRolloutRequestSchema)` to create a new message.
  */
 export const AbortRolloutRequestSchema: GenMessage<AbortRolloutRequest, {jsonType: AbortRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 47);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 29);
 
 /**
  * @generated from message understudy.orchestrator.v1.AbortRolloutResponse
@@ -3278,7 +1690,7 @@ export type AbortRolloutResponseJson = {
  * Use `create(AbortRolloutResponseSchema)` to create a new message.
  */
 export const AbortRolloutResponseSchema: GenMessage<AbortRolloutResponse, {jsonType: AbortRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 48);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 30);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutRequest
@@ -3343,7 +1755,7 @@ export type FreezeRolloutRequestJson = {
  * Use `create(FreezeRolloutRequestSchema)` to create a new message.
  */
 export const FreezeRolloutRequestSchema: GenMessage<FreezeRolloutRequest, {jsonType: FreezeRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 49);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutResponse
@@ -3370,185 +1782,7 @@ export type FreezeRolloutResponseJson = {
  * Use `create(FreezeRolloutResponseSchema)` to create a new message.
  */
 export const FreezeRolloutResponseSchema: GenMessage<FreezeRolloutResponse, {jsonType: FreezeRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 50);
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutKind
- */
-export enum RolloutKind {
-  /**
-   * @generated from enum value: ROLLOUT_KIND_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * @generated from enum value: ROLLOUT_KIND_PATCH = 1;
-   */
-  PATCH = 1,
-
-  /**
-   * @generated from enum value: ROLLOUT_KIND_REHEARSAL = 2;
-   */
-  REHEARSAL = 2,
-
-  /**
-   * @generated from enum value: ROLLOUT_KIND_SWITCHOVER_TEST = 3;
-   */
-  SWITCHOVER_TEST = 3,
-
-  /**
-   * @generated from enum value: ROLLOUT_KIND_DOWNTIME = 4;
-   */
-  DOWNTIME = 4,
-}
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutKind
- */
-export type RolloutKindJson = "ROLLOUT_KIND_UNSPECIFIED" | "ROLLOUT_KIND_PATCH" | "ROLLOUT_KIND_REHEARSAL" | "ROLLOUT_KIND_SWITCHOVER_TEST" | "ROLLOUT_KIND_DOWNTIME";
-
-/**
- * Describes the enum understudy.orchestrator.v1.RolloutKind.
- */
-export const RolloutKindSchema: GenEnum<RolloutKind, RolloutKindJson> = /*@__PURE__*/
-  enumDesc(file_understudy_orchestrator_v1_rollouts, 0);
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutStatus
- */
-export enum RolloutStatus {
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_PLANNED = 1;
-   */
-  PLANNED = 1,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_RUNNING = 2;
-   */
-  RUNNING = 2,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_RECOVERING = 3;
-   */
-  RECOVERING = 3,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_HELD = 4;
-   */
-  HELD = 4,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_FROZEN = 5;
-   */
-  FROZEN = 5,
-
-  /**
-   * @generated from enum value: ROLLOUT_STATUS_CLOSED = 6;
-   */
-  CLOSED = 6,
-}
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutStatus
- */
-export type RolloutStatusJson = "ROLLOUT_STATUS_UNSPECIFIED" | "ROLLOUT_STATUS_PLANNED" | "ROLLOUT_STATUS_RUNNING" | "ROLLOUT_STATUS_RECOVERING" | "ROLLOUT_STATUS_HELD" | "ROLLOUT_STATUS_FROZEN" | "ROLLOUT_STATUS_CLOSED";
-
-/**
- * Describes the enum understudy.orchestrator.v1.RolloutStatus.
- */
-export const RolloutStatusSchema: GenEnum<RolloutStatus, RolloutStatusJson> = /*@__PURE__*/
-  enumDesc(file_understudy_orchestrator_v1_rollouts, 1);
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutResult
- */
-export enum RolloutResult {
-  /**
-   * It has not ended.
-   *
-   * @generated from enum value: ROLLOUT_RESULT_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * @generated from enum value: ROLLOUT_RESULT_SUCCEEDED = 1;
-   */
-  SUCCEEDED = 1,
-
-  /**
-   * @generated from enum value: ROLLOUT_RESULT_ROLLED_BACK = 2;
-   */
-  ROLLED_BACK = 2,
-
-  /**
-   * @generated from enum value: ROLLOUT_RESULT_ABORTED = 3;
-   */
-  ABORTED = 3,
-
-  /**
-   * @generated from enum value: ROLLOUT_RESULT_FAILED = 4;
-   */
-  FAILED = 4,
-
-  /**
-   * @generated from enum value: ROLLOUT_RESULT_REFUSED = 5;
-   */
-  REFUSED = 5,
-
-  /**
-   * Something remains that a person must mend; the report says what and how.
-   *
-   * @generated from enum value: ROLLOUT_RESULT_NEEDS_ATTENTION = 6;
-   */
-  NEEDS_ATTENTION = 6,
-}
-
-/**
- * @generated from enum understudy.orchestrator.v1.RolloutResult
- */
-export type RolloutResultJson = "ROLLOUT_RESULT_UNSPECIFIED" | "ROLLOUT_RESULT_SUCCEEDED" | "ROLLOUT_RESULT_ROLLED_BACK" | "ROLLOUT_RESULT_ABORTED" | "ROLLOUT_RESULT_FAILED" | "ROLLOUT_RESULT_REFUSED" | "ROLLOUT_RESULT_NEEDS_ATTENTION";
-
-/**
- * Describes the enum understudy.orchestrator.v1.RolloutResult.
- */
-export const RolloutResultSchema: GenEnum<RolloutResult, RolloutResultJson> = /*@__PURE__*/
-  enumDesc(file_understudy_orchestrator_v1_rollouts, 2);
-
-/**
- * @generated from enum understudy.orchestrator.v1.ReportFormat
- */
-export enum ReportFormat {
-  /**
-   * @generated from enum value: REPORT_FORMAT_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * @generated from enum value: REPORT_FORMAT_MARKDOWN = 1;
-   */
-  MARKDOWN = 1,
-
-  /**
-   * @generated from enum value: REPORT_FORMAT_HTML = 2;
-   */
-  HTML = 2,
-}
-
-/**
- * @generated from enum understudy.orchestrator.v1.ReportFormat
- */
-export type ReportFormatJson = "REPORT_FORMAT_UNSPECIFIED" | "REPORT_FORMAT_MARKDOWN" | "REPORT_FORMAT_HTML";
-
-/**
- * Describes the enum understudy.orchestrator.v1.ReportFormat.
- */
-export const ReportFormatSchema: GenEnum<ReportFormat, ReportFormatJson> = /*@__PURE__*/
-  enumDesc(file_understudy_orchestrator_v1_rollouts, 3);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
 
 /**
  * Rollouts. The same use cases as REST /v1/rollouts. A command may be given to any replica.
