@@ -57,6 +57,7 @@ export * from './metrics.js';
 export { PrivateFileError, PrivateJsonFile, writePrivateFile } from './private-file.js';
 export * from './problems.js';
 export * from './process/index.js';
+export * from './read-models.js';
 export * from './redaction.js';
 export * from './token-command.js';
 export * from './tokens.js';

@@ -32,6 +32,12 @@ export class Metrics {
     this.calls.observe({ method, code }, seconds);
   }
 
+  /** Where a metric of this name goes: a part that is started again in the same process begins its figures anew. */
+  registersFor(name: string): Registry[] {
+    this.registry.removeSingleMetric(name);
+    return [this.registry];
+  }
+
   /** `route` is the declared path (never the requested one: its ids would make labels without end). */
   observeRequest(method: string, route: string, status: number, seconds: number): void {
     this.requests.observe({ method, route, status }, seconds);

@@ -1,7 +1,7 @@
 import { ProjectionRunner, typeormTransactions } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
+import { ReadModels } from '@understudy/runtime';
 import { DataSource } from 'typeorm';
-import type { EntityManager } from 'typeorm';
 import type { DriftConfig } from './config.js';
 import { Clock } from './effects/clock.js';
 import { INVENTORY_TOPIC, inventoryHandlers } from './inbound/events/inventory.js';
@@ -15,8 +15,6 @@ import { Ledgers } from './use-cases/ledgers.js';
 
 export const DRIFT_TOPIC = 'understudy.drift.v1';
 const DATA_SOURCE_POOL = 5;
-/** How long a read waits for a read model that is behind; it is a few ms unless the machine is overloaded. */
-const READ_WAIT_MS = 2_000;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Drift {
@@ -24,7 +22,7 @@ export class Drift {
   readonly baselines: Baselines;
   readonly findings: Findings;
   private readonly dataSource: DataSource;
-  private readonly projection: ProjectionRunner<EntityManager>;
+  readonly readModels: ReadModels;
   private readonly clock: Clock;
 
   constructor(
@@ -34,11 +32,12 @@ export class Drift {
     const { store, runtime, connectionString: url } = config;
     this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
     this.findings = new Findings(this.dataSource);
-    this.projection = new ProjectionRunner({
+    const projection = new ProjectionRunner({
       store,
       projection: findingsProjection,
       transactions: typeormTransactions(this.dataSource),
     });
+    this.readModels = new ReadModels(runtime, { 'drift.findings': projection });
     this.ledgers = new Ledgers(store, this.findings);
     this.baselines = new Baselines(store);
     this.clock = new Clock(store, this.ledgers, runtime.log, config.reassessIntervalMs);
@@ -55,30 +54,14 @@ export class Drift {
 
   async start(): Promise<void> {
     await this.dataSource.initialize();
-    this.config.runtime.health.register('drift.findings', async () => {
-      const { state, lagEvents, problem } = await this.projection.status();
-      if (problem !== undefined) return { status: 'degraded', reason: `${lagEvents} events behind: ${problem}` };
-      return state === 'restored' ? { status: 'down', reason: 'the log was restored' } : { status: 'ok' };
-    });
-    this.projection.start();
+    this.readModels.start();
     this.clock.start();
   }
 
   async stop(): Promise<void> {
     await this.clock.stop();
-    await this.projection.stop();
+    await this.readModels.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
-  }
-
-  /** Waits until lists show what the log says now, so that a reader never sees less than was told; for a moment only, then they show what they have. */
-  async fresh(): Promise<void> {
-    await this.projection.caughtUp(READ_WAIT_MS).catch(() => undefined);
-  }
-
-  /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */
-  async written(position: number | undefined): Promise<void> {
-    if (position === undefined) return;
-    await this.projection.caughtUp(READ_WAIT_MS, position).catch(() => undefined);
   }
 
   /** Judges every ledger now, e.g. because a baseline changed. */

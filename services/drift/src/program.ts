@@ -10,6 +10,9 @@ export const driftProgram: ServiceProgram<typeof driftSettings> = {
   settings: driftSettings,
   compose: ({ settings, runtime, store, transport }) => {
     const { storeUrl: connectionString, reassessIntervalMs } = settings;
-    return { modules: [DriftModule.forRoot({ runtime, store, connectionString, reassessIntervalMs }, transport)], grpc: driftGrpc.services };
+    return {
+      modules: [DriftModule.forRoot({ runtime, store, connectionString, reassessIntervalMs }, transport)],
+      grpc: driftGrpc.services,
+    };
   },
 };

@@ -2,9 +2,8 @@ import { createHmac } from 'node:crypto';
 import { ProjectionRunner, typeormTransactions } from '@understudy/event-log';
 import { patchSourceNames } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
-import type { CredentialStore } from '@understudy/runtime';
+import { ReadModels, type CredentialStore } from '@understudy/runtime';
 import { DataSource } from 'typeorm';
-import type { EntityManager } from 'typeorm';
 import type { InventoryConfig } from './config.js';
 import { FactsQueue } from './effects/facts-queue.js';
 import { Observer } from './effects/observer.js';
@@ -21,8 +20,6 @@ export const INVENTORY_TOPIC = 'understudy.inventory.v1';
 /** How practice hosts say how their reboot is played; no patch source, and part of the same document. */
 const REBOOT_SETTINGS = 'reboot';
 const DATA_SOURCE_POOL = 5;
-/** How long a read waits for a read model that is behind; it is a few ms unless the machine is overloaded. */
-const READ_WAIT_MS = 2_000;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Inventory {
@@ -31,7 +28,7 @@ export class Inventory {
   readonly states: States;
   readonly credentials: CredentialStore;
   private readonly dataSource: DataSource;
-  private readonly projection: ProjectionRunner<EntityManager>;
+  readonly readModels: ReadModels;
   private readonly observer: Observer;
 
   constructor(
@@ -44,11 +41,12 @@ export class Inventory {
     this.credentials = runtime.credentials;
     this.catalogue = new Catalogue(this.dataSource);
     this.states = new States(store);
-    this.projection = new ProjectionRunner({
+    const projection = new ProjectionRunner({
       store,
       projection: catalogueProjection,
       transactions: typeormTransactions(this.dataSource),
     });
+    this.readModels = new ReadModels(runtime, { 'inventory.catalogue': projection });
     const keyedHash = (value: string): string => createHmac('sha256', config.factsKey).update(value).digest('base64url');
     const sight = new Sight({ platforms, credentials: this.credentials, keyedHash, now: () => store.now() });
     this.observer = new Observer(
@@ -69,30 +67,14 @@ export class Inventory {
 
   async start(): Promise<void> {
     await this.dataSource.initialize();
-    this.config.runtime.health.register('inventory.catalogue', async () => {
-      const { state, lagEvents, problem } = await this.projection.status();
-      if (problem !== undefined) return { status: 'degraded', reason: `${lagEvents} events behind: ${problem}` };
-      return state === 'restored' ? { status: 'down', reason: 'the log was restored' } : { status: 'ok' };
-    });
-    this.projection.start();
+    this.readModels.start();
     this.observer.start();
   }
 
   async stop(): Promise<void> {
     await this.observer.stop();
-    await this.projection.stop();
+    await this.readModels.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
-  }
-
-  /** Waits until lists show what the log says now, so that a reader never sees less than was told; for a moment only, then they show what they have. */
-  async fresh(): Promise<void> {
-    await this.projection.caughtUp(READ_WAIT_MS).catch(() => undefined);
-  }
-
-  /** Waits until lists show what was just written (`position`), so that a caller reads its own writes; a slow projection delays nobody for long. */
-  async written(position: number | undefined): Promise<void> {
-    if (position === undefined) return;
-    await this.projection.caughtUp(READ_WAIT_MS, position).catch(() => undefined);
   }
 
   /** Looks at a cluster now and not at its next turn. */

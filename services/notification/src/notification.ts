@@ -1,6 +1,7 @@
 import { ProjectionRunner, poolTransactions } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
-import { Gauge } from 'prom-client';
+import { ReadModels } from '@understudy/runtime';
+import { Counter, Gauge } from 'prom-client';
 import type pg from 'pg';
 import { channelsOf } from './channels/index.js';
 import type { NotificationConfig } from './config.js';
@@ -26,8 +27,9 @@ export class Notification {
   readonly queue: DeliveryQueue;
   readonly tickets: Tickets;
   readonly ticketList: TicketList;
-  private readonly projections: readonly ProjectionRunner<pg.ClientBase>[];
+  readonly readModels: ReadModels;
   private readonly sender: Sender;
+  private attempts: Counter<'result'> | undefined;
 
   /** Registers what it produces and consumes: the transport must not have been started. */
   constructor(
@@ -44,7 +46,7 @@ export class Notification {
     const [subscriptions, tickets] = [subscriptionProjection(store.schema), ticketProjection(store.schema)].map(
       (projection) => new ProjectionRunner({ store, projection, transactions: poolTransactions(store.pool) }),
     ) as [ProjectionRunner<pg.ClientBase>, ProjectionRunner<pg.ClientBase>];
-    this.projections = [subscriptions, tickets];
+    this.readModels = new ReadModels(runtime, { 'notification.subscriptions': subscriptions, 'notification.tickets': tickets });
     this.sender = new Sender({
       store,
       queue: this.queue,
@@ -52,6 +54,7 @@ export class Notification {
       channel,
       options: webhooks,
       log: runtime.log,
+      onAttempt: (result) => this.attempts?.inc({ result }),
       chance: Math.random,
     });
     const wakeSender = (): void => this.sender.wake();
@@ -72,17 +75,7 @@ export class Notification {
   }
 
   start(): Promise<void> {
-    const { runtime } = this.config;
-    for (const [index, projection] of this.projections.entries()) {
-      projection.start();
-      runtime.health.register(`notification.projection-${index + 1}`, async () => {
-        const { state, lagEvents, problem } = await projection.status();
-        if (state === 'restored') return { status: 'down', reason: problem ?? 'the log was restored' };
-        return problem === undefined
-          ? { status: 'ok' }
-          : { status: 'degraded', reason: `${lagEvents} events behind: ${problem}` };
-      });
-    }
+    this.readModels.start();
     this.registerMetrics();
     this.sender.start();
     return Promise.resolve();
@@ -90,24 +83,23 @@ export class Notification {
 
   async stop(): Promise<void> {
     await this.sender.stop();
-    for (const projection of this.projections) await projection.stop();
-  }
-
-  /** Waits until lists show what was just written, so that a caller reads its own writes; a slow projection delays nobody for long. */
-  async written(position: number | undefined): Promise<void> {
-    if (position === undefined) return;
-    await Promise.all(
-      this.projections.map((projection) => projection.caughtUp(READ_YOUR_WRITES_MS, position).catch(() => undefined)),
-    );
+    await this.readModels.stop();
   }
 
   private registerMetrics(): void {
     const { queue } = this;
+    const { metrics } = this.config.runtime;
+    this.attempts = new Counter({
+      name: 'understudy_notification_attempts_total',
+      help: 'Attempts to deliver, by how they ended: failed is tried again, exhausted is given up.',
+      labelNames: ['result'],
+      registers: metrics.registersFor('understudy_notification_attempts_total'),
+    });
     const gauge = new Gauge({
       name: 'understudy_notification_deliveries',
       help: 'Deliveries that wait for an attempt (pending) or were given up (exhausted).',
       labelNames: ['status'],
-      registers: [this.config.runtime.metrics.registry],
+      registers: metrics.registersFor('understudy_notification_deliveries'),
       async collect() {
         const { pending, exhausted } = await queue.counts();
         this.set({ status: 'pending' }, pending);

@@ -1,7 +1,7 @@
 import { ProjectionRunner, typeormTransactions, type Projection } from '@understudy/event-log';
 import { patchSourceNames } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
-import { newId } from '@understudy/runtime';
+import { newId, ReadModels } from '@understudy/runtime';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { OrchestratorConfig } from './config.js';
 import { openEffects } from './effects/effects.js';
@@ -35,7 +35,7 @@ export class Orchestrator {
   readonly queries: RolloutQueries;
   readonly lists: { readonly rollouts: Rollouts; readonly windows: WindowList; readonly documents: StoredDocuments };
   private readonly dataSource: DataSource;
-  private readonly projections: readonly ProjectionRunner<EntityManager>[];
+  private readonly readModels: ReadModels;
   private readonly targets: Targets;
   private readonly owner: Owner;
   private readonly reactor: WindowReactor;
@@ -53,7 +53,11 @@ export class Orchestrator {
       windows: new WindowList(this.dataSource),
       documents: new StoredDocuments(this.dataSource),
     };
-    this.projections = [rolloutsProjection, windowsProjection, documentsProjection].map((projection) => this.runner(projection));
+    this.readModels = new ReadModels(runtime, {
+      'orchestrator.rollouts': this.runner(rolloutsProjection),
+      'orchestrator.windows': this.runner(windowsProjection),
+      'orchestrator.documents': this.runner(documentsProjection),
+    });
     const directory = new Directory(this.dataSource);
     const rollouts = new RolloutStore(store);
     const past = new PastTests(store.log, this.lists.rollouts);
@@ -109,12 +113,7 @@ export class Orchestrator {
   /** Takes up what was unfinished when the process ended the last time. */
   async start(): Promise<void> {
     await this.dataSource.initialize();
-    for (const projection of this.projections) projection.start();
-    this.config.runtime.health.register('orchestrator.projections', async () => {
-      const statuses = await Promise.all(this.projections.map((projection) => projection.status()));
-      const problem = statuses.find((status) => status.problem !== undefined)?.problem;
-      return problem === undefined ? { status: 'ok' } : { status: 'degraded', reason: problem };
-    });
+    this.readModels.start();
     await this.owner.start();
     await this.reactor.start();
   }
@@ -123,7 +122,7 @@ export class Orchestrator {
   async stop(): Promise<void> {
     await this.reactor.stop();
     await this.owner.stop();
-    await Promise.all(this.projections.map((projection) => projection.stop()));
+    await this.readModels.stop();
     await this.targets.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
@@ -134,7 +133,7 @@ export class Orchestrator {
 
   /** A list that is complete up to a log position: the read models are waited for first. */
   private async upTo<T>(position: number, list: () => Promise<T>): Promise<T> {
-    await Promise.all(this.projections.map((projection) => projection.caughtUp(START_LIMIT_MS, position)));
+    await this.readModels.upTo(START_LIMIT_MS, position);
     return list();
   }
 }

@@ -22,6 +22,8 @@ const STOP_LIMIT_MS = 3_000;
 const PRUNE_EVERY_MS = 3_600_000;
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
+const RESULTS = { succeed: 'succeeded', retry: 'failed', exhaust: 'exhausted' } as const;
+
 export interface SenderTools {
   readonly store: Store;
   readonly queue: DeliveryQueue;
@@ -29,6 +31,8 @@ export interface SenderTools {
   readonly channel: Channel;
   readonly options: WebhookOptions;
   readonly log: Log;
+  /** Told how each attempt ended. */
+  readonly onAttempt: (result: 'succeeded' | 'failed' | 'exhausted') => void;
   /** In [0, 1). */
   readonly chance: () => number;
 }
@@ -129,6 +133,7 @@ export class Sender {
     const { queue, options, chance } = this.tools;
     const { id: deliveryId, subscriptionId, attempts, round } = delivery;
     const next = nextMove(outcome, attempts, options.retryScheduleMs, chance());
+    this.tools.onAttempt(RESULTS[next.move]);
     switch (next.move) {
       case 'succeed':
         await this.record(delivery, { type: 'succeed', deliveryId, subscriptionId, attempts, round });

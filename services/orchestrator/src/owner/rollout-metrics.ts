@@ -16,26 +16,25 @@ export class RolloutMetrics {
   private readonly closed: Counter<'kind' | 'result'>;
 
   /** @param driven the rollouts that this process drives now. */
-  constructor({ registry }: Metrics, driven: () => readonly RolloutState[]) {
-    const registers = [registry];
+  constructor(metrics: Metrics, driven: () => readonly RolloutState[]) {
     this.steps = new Histogram({
       name: 'understudy_step_duration_seconds',
       help: 'Time from the request of a step’s attempt to its outcome.',
       labelNames: ['kind', 'phase', 'outcome'],
       buckets: STEP_BUCKETS_SECONDS,
-      registers,
+      registers: metrics.registersFor('understudy_step_duration_seconds'),
     });
     this.closed = new Counter({
       name: 'understudy_rollouts_closed_total',
       help: 'Rollouts that this process closed, by result.',
       labelNames: ['kind', 'result'],
-      registers,
+      registers: metrics.registersFor('understudy_rollouts_closed_total'),
     });
     new Gauge({
       name: 'understudy_rollouts_driven',
       help: 'Rollouts that this process drives now, by phase and state.',
       labelNames: ['phase', 'status'],
-      registers,
+      registers: metrics.registersFor('understudy_rollouts_driven'),
       collect() {
         this.reset();
         for (const state of driven()) this.inc({ phase: phaseOf(state), status: state.status });

@@ -31,7 +31,7 @@ export class BaselinesController {
   async set(call: Call<Omit<Baseline, 'name'>>): Promise<Reply> {
     const baseline: Baseline = { name: nameOf(call), ...call.body };
     const { revision, position } = await this.drift.baselines.set(baseline, call.metadata, call.expectedVersion);
-    await this.drift.written(position);
+    await this.drift.readModels.written(position);
     this.drift.judgeSoon();
     return reply.ok({ ...baseline, revision }, { version: revision });
   }
@@ -81,7 +81,7 @@ export class BaselinesController {
   })
   async remove(call: Call): Promise<Reply> {
     const { position } = await this.drift.baselines.remove(nameOf(call), call.metadata, call.expectedVersion);
-    await this.drift.written(position);
+    await this.drift.readModels.written(position);
     this.drift.judgeSoon();
     return reply.noContent();
   }

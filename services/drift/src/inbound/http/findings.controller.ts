@@ -33,7 +33,7 @@ export class FindingsController {
     const { cluster, node, severity, state } = call.query as FindingFilter;
     const filter = { cluster, node, severity, state };
     const page = call.page(filter);
-    await this.drift.fresh();
+    await this.drift.readModels.fresh();
     const rows = await this.drift.findings.findings(filter, page.after?.map(String), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.cluster, row.findingId], findingView));
   }
@@ -49,7 +49,7 @@ export class FindingsController {
     answers: { 200: { description: 'The finding.', schema: FINDING } },
   })
   async get(call: Call): Promise<Reply> {
-    await this.drift.fresh();
+    await this.drift.readModels.fresh();
     return reply.ok(findingView(await this.drift.findings.finding(idOf(call))));
   }
 
@@ -67,7 +67,7 @@ export class FindingsController {
   })
   async waive(call: Call<NewWaiver>): Promise<Reply> {
     const waiver = { owner: call.actor.subject, ...call.body };
-    await this.drift.written(await this.drift.ledgers.waive(idOf(call), waiver, call.metadata));
+    await this.drift.readModels.written(await this.drift.ledgers.waive(idOf(call), waiver, call.metadata));
     return reply.ok(findingView(await this.drift.findings.finding(idOf(call))));
   }
 
@@ -82,7 +82,7 @@ export class FindingsController {
     answers: { 204: { description: 'There is no waiver now.' } },
   })
   async withdraw(call: Call): Promise<Reply> {
-    await this.drift.written(await this.drift.ledgers.withdraw(idOf(call), call.metadata));
+    await this.drift.readModels.written(await this.drift.ledgers.withdraw(idOf(call), call.metadata));
     return reply.noContent();
   }
 
@@ -98,7 +98,7 @@ export class FindingsController {
   })
   async fidelity(call: Call): Promise<Reply> {
     const cluster = call.params['slug'] ?? '';
-    await this.drift.fresh();
+    await this.drift.readModels.fresh();
     const scored = await this.drift.findings.fidelity(cluster);
     if (scored === null) throw notFound('fidelity of a lab', cluster);
     return reply.ok({ cluster, ...scored });

@@ -36,7 +36,7 @@ export class ClustersController {
   async register(call: Call<ClusterDefinition>): Promise<Reply> {
     if (call.query['dryRun'] === true) return reply.ok(previewView(await this.inventory.clusters.preview(call.body)));
     const { definition, revision, replayed, position } = await this.inventory.clusters.register(call.body, call.metadata);
-    await this.inventory.written(position);
+    await this.inventory.readModels.written(position);
     this.inventory.lookSoon(definition.slug);
     return reply.created(clusterView(definition, revision, null), {
       location: `/v1/clusters/${definition.slug}`,
@@ -65,7 +65,7 @@ export class ClustersController {
     const { environment, platform, haLayer, retired } = call.query as ClusterFilter;
     const filter = { environment, platform, haLayer, retired };
     const page = call.page(filter);
-    await this.inventory.fresh();
+    await this.inventory.readModels.fresh();
     const after = page.after?.[0];
     const rows = await this.inventory.catalogue.clusters(filter, after === undefined ? undefined : String(after), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.slug], rowView));
@@ -83,7 +83,7 @@ export class ClustersController {
     answers: { 200: { description: 'The cluster.', schema: CLUSTER, headers: { ETag: 'Revision of the document.' } } },
   })
   async get(call: Call): Promise<Reply> {
-    await this.inventory.fresh();
+    await this.inventory.readModels.fresh();
     const row = await this.inventory.catalogue.cluster(slugOf(call));
     return reply.ok(rowView(row), { version: row.revision });
   }
@@ -109,7 +109,7 @@ export class ClustersController {
       call.metadata,
       call.expectedVersion,
     );
-    await this.inventory.written(position);
+    await this.inventory.readModels.written(position);
     this.inventory.lookSoon(definition.slug);
     return reply.ok(clusterView(definition, revision, null), { version: revision });
   }
@@ -128,7 +128,9 @@ export class ClustersController {
   })
   async retire(call: Call): Promise<Reply> {
     const reason = typeof call.query['reason'] === 'string' ? call.query['reason'] : 'no reason given';
-    await this.inventory.written(await this.inventory.clusters.retire(slugOf(call), reason, call.metadata, call.expectedVersion));
+    await this.inventory.readModels.written(
+      await this.inventory.clusters.retire(slugOf(call), reason, call.metadata, call.expectedVersion),
+    );
     return reply.noContent();
   }
 
@@ -144,7 +146,7 @@ export class ClustersController {
   })
   async topology(call: Call): Promise<Reply> {
     const { catalogue } = this.inventory;
-    await this.inventory.fresh();
+    await this.inventory.readModels.fresh();
     const row = await catalogue.cluster(slugOf(call));
     return reply.ok(topologyView(row.slug, row.snapshot, row.classification, await catalogue.lastLook(row.slug)));
   }
@@ -160,7 +162,7 @@ export class ClustersController {
     answers: { 200: { description: 'Facts; secrets are named and not shown.', schema: FACTS } },
   })
   async facts(call: Call): Promise<Reply> {
-    await this.inventory.fresh();
+    await this.inventory.readModels.fresh();
     const row = await this.inventory.catalogue.cluster(slugOf(call));
     return reply.ok(factsView(row.slug, row.facts));
   }
@@ -183,7 +185,7 @@ export class ClustersController {
     const { cluster, settled } = call.query as DebtFilter;
     const filter = { cluster, settled };
     const page = call.page(filter);
-    await this.inventory.fresh();
+    await this.inventory.readModels.fresh();
     const rows = await this.inventory.catalogue.debts(filter, page.after?.map(String), page.limit + 1);
     return reply.ok(pageOf(page, rows, (row) => [row.cluster, row.node, row.patchSetId], debtView));
   }

@@ -27,7 +27,7 @@ export class SubscriptionsController {
   })
   async create(call: Call<SubscriptionDocument>): Promise<Reply> {
     const { view, secret, ...made } = await this.notification.subscriptions.create(call.newId, call.body, call.metadata);
-    await this.notification.written(made.position);
+    await this.notification.readModels.written(made.position);
     return reply.created(
       { ...view, secret },
       { location: `/v1/subscriptions/${view.id}`, version: made.version, replayed: made.replayed },
@@ -101,7 +101,7 @@ export class SubscriptionsController {
       call.metadata,
       call.expectedVersion,
     );
-    await this.notification.written(position);
+    await this.notification.readModels.written(position);
     return reply.noContent();
   }
 
@@ -123,7 +123,7 @@ export class SubscriptionsController {
   }
 
   private async answer({ view, version, replayed, position }: Changed): Promise<Reply> {
-    await this.notification.written(position);
+    await this.notification.readModels.written(position);
     return reply.ok(view, { version, replayed });
   }
 }

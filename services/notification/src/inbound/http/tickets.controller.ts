@@ -36,7 +36,7 @@ export class TicketsController {
   })
   async record(call: Call<NewTicket>): Promise<Reply> {
     const { view, version, replayed, position } = await this.notification.tickets.record(call.newId, call.body, call.metadata);
-    await this.notification.written(position);
+    await this.notification.readModels.written(position);
     return reply.created(view, { location: `/v1/tickets/${view.id}`, version, replayed });
   }
 
@@ -113,7 +113,7 @@ export class TicketsController {
 
   private async answer(change: Promise<TicketChange>): Promise<Reply> {
     const { view, version, replayed, position } = await change;
-    await this.notification.written(position);
+    await this.notification.readModels.written(position);
     return reply.ok(view, { version, replayed });
   }
 }
