@@ -12,33 +12,29 @@ export interface LinkedTraces {
   readonly next: readonly LinkedTraces[];
 }
 
-/** Everything that followed from a trace, joined by span links alone: what shares a trace id is one node, and no ids are guessed. */
+/**
+ * Everything that followed from a trace, joined by span links alone: what shares a trace id is one node, and no ids are guessed. A
+ * link says what came before, so a trace is looked at after those that began earlier, and stands below the first of them that it
+ * links to and that is in the tree.
+ */
 export function followLinks(spans: readonly ReceivedSpan[], traceId: string): LinkedTraces {
   const traces = new Map<string, ReceivedSpan[]>();
   for (const span of spans) traces.set(span.traceId, [...(traces.get(span.traceId) ?? []), span]);
-  const children = new Map<string, string[]>();
-  const byBeginning = [...traces].sort(([, a], [, b]) => compare(rootOf(a).startNs, rootOf(b).startNs));
-  for (const [id, members] of byBeginning) {
-    const led = members
-      .flatMap((span) => span.links.map((link) => link.traceId))
-      .filter((other) => other !== id && traces.has(other));
-    const [first] = led;
-    if (first !== undefined) children.set(first, [...(children.get(first) ?? []), id]);
-  }
-  const seen = new Set<string>();
-  const node = (id: string): LinkedTraces => {
-    seen.add(id);
-    const members = traces.get(id) ?? [];
-    const next = (children.get(id) ?? []).filter((child) => !seen.has(child)).map(node);
-    return {
-      traceId: id,
-      root: rootOf(members),
-      services: [...new Set(members.map((span) => span.service))],
-      spans: members.length,
-      next,
-    };
-  };
   if (!traces.has(traceId)) throw new Error(`No span of the trace ${traceId} was received.`);
+  const byBeginning = [...traces].sort(([, a], [, b]) => compare(rootOf(a).startNs, rootOf(b).startNs));
+  const below = new Map<string, string[]>([[traceId, []]]);
+  for (const [id, members] of byBeginning) {
+    const inOrder = [...members].sort((a, b) => compare(a.startNs, b.startNs));
+    const before = inOrder.flatMap((span) => span.links.map((link) => link.traceId)).find((other) => below.has(other));
+    if (before === undefined || below.has(id)) continue;
+    below.get(before)?.push(id);
+    below.set(id, []);
+  }
+  const node = (id: string): LinkedTraces => {
+    const members = traces.get(id) ?? [];
+    const services = [...new Set(members.map((span) => span.service))];
+    return { traceId: id, root: rootOf(members), services, spans: members.length, next: (below.get(id) ?? []).map(node) };
+  };
   return node(traceId);
 }
 
@@ -47,12 +43,33 @@ export function servicesOf(tree: LinkedTraces): readonly string[] {
   return [...new Set([...tree.services, ...tree.next.flatMap(servicesOf)])].sort();
 }
 
-/** One line per trace, indented by what it links to. */
+/** One line per trace, indented by what it links to; neighbours alike that led to nothing share a line. */
 export function printLinks(tree: LinkedTraces, depth = 0): readonly string[] {
   const ms = Number(tree.root.endNs - tree.root.startNs) / 1e6;
-  const services = tree.services.map((name) => name.replace('understudy-', '')).join('+');
-  const line = `${'  '.repeat(depth)}${tree.root.name}  [${services}]  ${ms.toFixed(1)} ms, ${tree.spans} spans, ${tree.traceId.slice(0, 8)}`;
-  return [line, ...tree.next.flatMap((child) => printLinks(child, depth + 1))];
+  const line = `${'  '.repeat(depth)}${titleOf(tree)}  ${ms.toFixed(1)} ms, ${tree.spans} spans, ${tree.traceId.slice(0, 8)}`;
+  return [line, ...runsOf(tree.next).flatMap((alike) => printRun(alike, depth + 1))];
+}
+
+function printRun(alike: readonly LinkedTraces[], depth: number): readonly string[] {
+  const [first] = alike;
+  if (first === undefined) return [];
+  return alike.length === 1 ? printLinks(first, depth) : [`${'  '.repeat(depth)}${titleOf(first)}  ${alike.length} times`];
+}
+
+function runsOf(siblings: readonly LinkedTraces[]): readonly (readonly LinkedTraces[])[] {
+  const runs: LinkedTraces[][] = [];
+  for (const tree of siblings) {
+    const last = runs.at(-1);
+    const isAlike =
+      last?.every((other) => other.next.length + tree.next.length === 0 && titleOf(other) === titleOf(tree)) ?? false;
+    if (isAlike) last?.push(tree);
+    else runs.push([tree]);
+  }
+  return runs;
+}
+
+function titleOf({ root, services }: LinkedTraces): string {
+  return `${root.name}  [${services.map((name) => name.replace('understudy-', '')).join('+')}]`;
 }
 
 function rootOf(members: readonly ReceivedSpan[]): ReceivedSpan {

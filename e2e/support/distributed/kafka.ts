@@ -87,6 +87,34 @@ function headerOf(headers: IHeaders | undefined, name: string): string | undefin
   return value === undefined ? undefined : String(Array.isArray(value) ? value[0] : value);
 }
 
+/** How many records of the topics a consumer group has not committed yet. */
+export async function lagOf(access: BrokerAccess, group: string, topics: readonly string[]): Promise<number> {
+  const admin = kafkaClient(access).admin();
+  await admin.connect();
+  try {
+    const committed = await admin.fetchOffsets({ groupId: group, topics: [...topics] });
+    const ends = await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)));
+    const lags = topics.flatMap((topic, index) => {
+      const places = committed.find((entry) => entry.topic === topic)?.partitions ?? [];
+      return (ends[index] ?? []).map(({ partition, high, low }) => {
+        const offset = Number(places.find((place) => place.partition === partition)?.offset ?? -1);
+        return Number(high) - (offset < 0 ? Number(low) : offset);
+      });
+    });
+    return lags.reduce((sum, lag) => sum + lag, 0);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** Which topics a service hears, as `deploy/kafka/topics.yaml` says; its group has its own name. */
+export const HEARD_BY: Readonly<Record<string, readonly string[]>> = {
+  inventory: ['understudy.orchestrator.v1'],
+  drift: ['understudy.inventory.v1', 'understudy.orchestrator.v1'],
+  notification: ['understudy.inventory.v1', 'understudy.drift.v1', 'understudy.orchestrator.v1'],
+  orchestrator: ['understudy.inventory.v1', 'understudy.drift.v1', 'understudy.notification.v1'],
+};
+
 /** Ids that lie at more than one offset of their topic. */
 export function saidTwice(records: readonly HeardRecord[]): readonly string[] {
   const places = new Map<string, number>();

@@ -15,6 +15,8 @@ export interface Delivery {
 
 export class Receiver {
   readonly deliveries: Delivery[] = [];
+  /** Milliseconds of a clock that only goes forward, as `Delivery.at`. */
+  wentAwayAt = 0;
   private server: Server | undefined;
   private port = 0;
 
@@ -31,10 +33,16 @@ export class Receiver {
     return `http://127.0.0.1:${this.port}/hook`;
   }
 
+  /** When the first request came. */
+  get firstAt(): number {
+    return this.deliveries[0]?.at ?? Number.NaN;
+  }
+
   /** Nobody listens at its address any more. */
   async goAway(): Promise<void> {
     const { server } = this;
     this.server = undefined;
+    this.wentAwayAt = performance.now();
     if (server === undefined) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());

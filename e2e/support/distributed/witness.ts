@@ -30,16 +30,26 @@ function entryOf(kind: JournalFile['kind'], folder: string, name: string): Journ
   return { kind, key: name.replaceAll('!', '/'), epoch: Number(epoch), code };
 }
 
-/** Acts and jobs that were performed more than once with success, whatever number they were given: `<host> <key without n>`. */
+/** `<step id> <act>` of an entry, without the numbers of attempt and try; of a job, whose key is its step's, `<step id> job`. */
+function actOf({ key }: JournalFile): string {
+  const [, stepId = key, , ...act] = key.split('/');
+  return `${stepId} ${act.length === 0 ? 'job' : act.join('/').replace(/\/\d+$/, '')}`;
+}
+
+/** Acts and jobs that ended well more than once, in whatever attempt and under whatever number: `<host> <step> <act>: n times`. */
 export function doneTwice(nodes: readonly PracticeNode[]): readonly string[] {
   return nodes.flatMap((node) => {
     const times = new Map<string, number>();
-    for (const { key, code } of journalOf(node)) {
-      const act = key.replace(/\/\d+$/, '');
-      if (code === 0) times.set(act, (times.get(act) ?? 0) + 1);
+    for (const entry of journalOf(node)) {
+      if (entry.code === 0) times.set(actOf(entry), (times.get(actOf(entry)) ?? 0) + 1);
     }
     return [...times].filter(([, count]) => count > 1).map(([act, count]) => `${node.slug} ${act}: ${count} times`);
   });
+}
+
+/** The steps for which a host has something entered. */
+export function stepsWithActs(node: PracticeNode): readonly string[] {
+  return [...new Set(journalOf(node).map((entry) => actOf(entry).split(' ')[0] ?? ''))].sort();
 }
 
 /** What each node says of itself; undefined where it does not answer. */

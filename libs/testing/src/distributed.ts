@@ -1,5 +1,5 @@
 /** The distributed shape for specs that prove something from outside: what starts it, a client's load, a gRPC client, the fold. */
-import { rolloutDecider, upcastRollout, type RolloutState } from '@understudy/orchestrator-domain';
+import { reportOf, rolloutDecider, upcastRollout, type RolloutEvent, type RolloutState } from '@understudy/orchestrator-domain';
 
 export {
   SERVICES,
@@ -22,7 +22,14 @@ export interface ExportedEvent {
 
 /** What the domain makes of exported events, and of nothing else. */
 export function foldExported(events: readonly ExportedEvent[]): RolloutState {
-  return events
-    .map(({ type, schemaVersion, body }) => upcastRollout({ type, schemaVersion, data: body }))
-    .reduce((state, event) => rolloutDecider.evolve(state, event), rolloutDecider.initial);
+  return domainEvents(events).reduce((state, event) => rolloutDecider.evolve(state, event), rolloutDecider.initial);
+}
+
+/** The report that the domain makes of exported events. */
+export function reportExported(events: readonly ExportedEvent[]): ReturnType<typeof reportOf> {
+  return reportOf(domainEvents(events));
+}
+
+function domainEvents(events: readonly ExportedEvent[]): readonly RolloutEvent[] {
+  return events.map(({ type, schemaVersion, body }) => upcastRollout({ type, schemaVersion, data: body }));
 }
