@@ -14,7 +14,7 @@ import {
   sourcePosition,
 } from '@understudy/messaging';
 import { type Broker, startBroker } from '@understudy/practice/broker';
-// eslint-disable-next-line no-restricted-imports -- the partner is the bare library
+// The partner is the bare library.
 import kafkajs, { type Consumer, type Producer } from 'kafkajs';
 import { type Benchmark, type Report, median, medianRatio, quantile } from './benchmark.js';
 import { startBenchDatabase } from './database.js';
