@@ -36,6 +36,7 @@ export interface StageOptions {
 /** What runs, and how to reach it. */
 export interface Stage {
   readonly folder: string;
+  /** Holds the services' logs; after a restart the new one. */
   readonly postgres: EmbeddedPostgres;
   readonly broker: Broker;
   /** The first process of each service. */
@@ -45,6 +46,8 @@ export interface Stage {
   readonly token: string;
   /** Another replica, not started: `orchestrator-2`. */
   replica(service: Service, name: string, nodeArguments?: readonly string[]): ServiceProcess;
+  /** Starts PostgreSQL again on its data and at its port, after it was killed. */
+  restartPostgres(): Promise<void>;
 }
 
 interface Secrets {
@@ -63,7 +66,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const principals = Object.fromEntries(SERVICES.map((service) => [service, password()])) as Record<Service, string>;
   const starting = [startStore(options), startBus(options, principals)] as const;
   await Promise.allSettled(starting);
-  const [postgres, broker] = await Promise.all(starting);
+  const [store, broker] = await Promise.all(starting);
+  const { postgres } = store;
   signal.throwIfAborted();
   say(`PostgreSQL ${postgres.version} at 127.0.0.1:${postgres.port}, Kafka at ${broker.address}`);
   const tokens = new TokenStore(tokensFileOf(folder));
@@ -94,14 +98,40 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   };
   await Promise.all([begin('inventory'), begin('drift'), begin('notification')]);
   await begin('orchestrator');
-  const token = readFileSync(tokenFile, 'utf8').trim();
-  return { folder, postgres, broker, services: services as Record<Service, ServiceProcess>, tokenFile, token, replica: make };
+  return {
+    folder,
+    get postgres() {
+      return store.postgres;
+    },
+    broker,
+    services: services as Record<Service, ServiceProcess>,
+    tokenFile,
+    token: readFileSync(tokenFile, 'utf8').trim(),
+    replica: make,
+    restartPostgres: () => store.restart(),
+  };
 }
 
-async function startStore({ folder, defer }: StageOptions): Promise<EmbeddedPostgres> {
-  const postgres = await startEmbeddedPostgres({ dataFolder: join(folder, 'store') });
+/** PostgreSQL that may be killed and started again. */
+interface Store {
+  readonly postgres: EmbeddedPostgres;
+  restart(): Promise<void>;
+}
+
+async function startStore({ folder, defer }: StageOptions): Promise<Store> {
+  const dataFolder = join(folder, 'store');
+  let postgres = await startEmbeddedPostgres({ dataFolder });
   defer('PostgreSQL', () => postgres.stop());
-  return postgres;
+  return {
+    get postgres() {
+      return postgres;
+    },
+    restart: async () => {
+      await postgres.ended;
+      await postgres.stop(); // gives its folder back
+      postgres = await startEmbeddedPostgres({ dataFolder, port: postgres.port });
+    },
+  };
 }
 
 async function startBus({ folder, defer }: StageOptions, users: Readonly<Record<string, string>>): Promise<Broker> {

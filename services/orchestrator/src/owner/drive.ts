@@ -222,7 +222,11 @@ export class Drive {
       state: this.live.state,
       requested,
       fence: this.fence(),
-      mayGoOn: (next) => next.binding || this.mayGoOn(),
+      mayGoOn: (next) => {
+        if (!next.binding && !this.mayGoOn()) return false;
+        atPlace('act-decided', `${requested.stepId}/${next.act}`);
+        return true;
+      },
       onAct: (act, tookMs, detail) => {
         atPlace('act-accepted', `${requested.stepId}/${act}`);
         this.tools.log.info(
