@@ -115,6 +115,24 @@ export const HEARD_BY: Readonly<Record<string, readonly string[]>> = {
   orchestrator: ['understudy.inventory.v1', 'understudy.drift.v1', 'understudy.notification.v1'],
 };
 
+/**
+ * What a consumer hears that passes over every event whose place in its source's log is not above the last one of its key. A relay
+ * that did not hear the broker's answer says a batch again; that is all that this takes away.
+ */
+export function heardOnce(records: readonly HeardRecord[]): readonly HeardRecord[] {
+  const last = new Map<string, bigint>();
+  return [...records].sort(byOffset).filter(({ topic, partition, key, source, sequence }) => {
+    const name = `${topic} ${partition} ${key} ${source}`;
+    if (sequence <= (last.get(name) ?? -1n)) return false;
+    last.set(name, sequence);
+    return true;
+  });
+}
+
+function byOffset(a: HeardRecord, b: HeardRecord): number {
+  return Number(BigInt(a.offset) - BigInt(b.offset));
+}
+
 /** Ids that lie at more than one offset of their topic. */
 export function saidTwice(records: readonly HeardRecord[]): readonly string[] {
   const places = new Map<string, number>();
@@ -126,8 +144,7 @@ export function saidTwice(records: readonly HeardRecord[]): readonly string[] {
 export function outOfOrder(records: readonly HeardRecord[]): readonly string[] {
   const last = new Map<string, HeardRecord>();
   const wrong: string[] = [];
-  const byOffset = [...records].sort((a, b) => Number(BigInt(a.offset) - BigInt(b.offset)));
-  for (const record of byOffset) {
+  for (const record of [...records].sort(byOffset)) {
     const before = last.get(`${record.topic} ${record.key}`);
     if (before !== undefined && before.partition !== record.partition)
       wrong.push(`${record.topic} ${record.key}: two partitions`);

@@ -43,6 +43,8 @@ export interface WindowOptions {
   readonly opensAt?: Date;
   /** Merged over the playbook. */
   readonly playbook?: Readonly<Record<string, unknown>>;
+  /** Of the cluster; default `practice`, where neither a ticket nor an approval is asked for. */
+  readonly environment?: 'production' | 'lab' | 'practice';
   /** Change tickets without which it does not go on. */
   readonly tickets?: readonly unknown[];
 }
@@ -158,7 +160,7 @@ export async function openWindow(system: System, options: WindowOptions): Promis
   const ledgerFile = join(system.folder, `${options.slug}-ledger.ndjson`);
   const load = await loaded(pair, ledgerFile);
   system.undo.defer(`load of ${options.slug}`, async () => void (await load.stop()));
-  await register(system, pair);
+  await register(system, pair, options);
   const windowId = await schedule(system, options);
   const rolloutId = await rolloutOf(system, windowId);
   return new PairWindow(system, { pair, windowId, rolloutId, load, ledgerFile });
@@ -183,7 +185,7 @@ async function loaded({ cluster }: TestPair, ledger: string): Promise<LoadWorker
   });
 }
 
-async function register({ rest }: System, { cluster }: TestPair): Promise<void> {
+async function register({ rest }: System, { cluster }: TestPair, { environment = 'practice' }: WindowOptions): Promise<void> {
   const secrets = join(cluster.folder, '.secrets');
   mkdirSync(secrets, { mode: 0o700 });
   for (const [name, login] of Object.entries(cluster.credentials)) {
@@ -192,7 +194,7 @@ async function register({ rest }: System, { cluster }: TestPair): Promise<void> 
     const hosts = [...new Set(cluster.nodes.map(({ address }) => address))];
     await rest.put(`/v1/credentials/${name}`, { user: login.user, source: `file:${file}`, hosts });
   }
-  await rest.post('/v1/clusters', cluster.definition);
+  await rest.post('/v1/clusters', { ...cluster.definition, environment });
 }
 
 async function schedule({ rest }: System, options: WindowOptions): Promise<string> {

@@ -11,7 +11,7 @@ export {
   type StageOptions as DistributedStageOptions,
 } from '@understudy/practice/distributed';
 export { startLoad, type LedgerEntry, type LoadOptions, type LoadWorker } from '@understudy/practice/load';
-export { postgresBinaries, RpcClient } from '@understudy/runtime';
+export { postgresBinaries, RpcClient, TokenStore } from '@understudy/runtime';
 
 /** An event as the API exports it. */
 export interface ExportedEvent {
