@@ -119,8 +119,14 @@ function judge({ seen }, { code, output }) {
     return { verdict: code === 0 ? 'STAYS GREEN' : 'DID NOT RUN', isRed: false, words: output.slice(-500) };
   const line = output.split('\n').find((text) => seen.test(text));
   return line === undefined
-    ? { verdict: 'FAILS FOR ANOTHER REASON', isRed: false, words: output.slice(-2_000) }
+    ? { verdict: 'FAILS FOR ANOTHER REASON', isRed: false, words: reasonOf(output) }
     : { verdict: 'red', isRed: true, words: line.trim() };
+}
+
+/** What vitest says below a failed test's name. */
+function reasonOf(output) {
+  const reason = /^\s+→ (.+)$/m.exec(output);
+  return reason === null ? output.slice(-1_000) : reason[1];
 }
 
 const wanted = process.argv.slice(2);
