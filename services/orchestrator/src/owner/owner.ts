@@ -1,7 +1,8 @@
-import { inNewTrace, LEASE_TERM_MS, type Lease, type Store, type StoredEvent } from '@understudy/event-log';
+import { inNewTrace, type Store, type StoredEvent } from '@understudy/event-log';
 import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
+import { type Incarnation, isAlive, type Look, mayAdopt } from './adoption.js';
 import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
@@ -22,14 +23,6 @@ export interface OwnerTools {
   readonly metrics: Metrics;
 }
 
-/** What the leases say of the other processes. */
-interface Others {
-  /** Incarnations. */
-  readonly alive: ReadonlySet<string>;
-  /** Instances that have begun again a moment ago. */
-  readonly back: ReadonlySet<string>;
-}
-
 interface Driven {
   readonly live: LiveRollout;
   readonly drive: Drive;
@@ -44,6 +37,8 @@ export class Owner {
   private readonly driven = new Map<string, Driven>();
   /** Not closed, not ours: owned by another process, or not yet adopted. */
   private readonly waiting = new Set<string>();
+  /** Since when the owner of a waiting rollout was seen without a lease, by the monotonic clock. */
+  private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
   private stopping = false;
   private hasNew = true;
   private adoptAt = 0;
@@ -96,46 +91,33 @@ export class Owner {
       this.waiting.add(rolloutId);
       this.hasNew = true;
     }
-    if (event.type === 'RolloutClosed') this.waiting.delete(rolloutId);
+    if (event.type === 'RolloutClosed') this.forget(rolloutId);
   }
 
   private async adoptWaiting(): Promise<void> {
-    if (this.waiting.size === 0) return;
-    const leases = await this.tools.store.leases();
-    const alive = leases.filter((lease) => lease.alive);
-    const others: Others = {
-      alive: new Set(alive.map(({ incarnation }) => incarnation)),
-      back: new Set(alive.filter((lease) => this.hasJustBegun(lease)).map(({ instance }) => instance)),
-    };
+    const { store, log } = this.tools;
+    // Who has lost its own lease, to its successor or to a store that is away, adopts nothing: it would only fence the healthy owner.
+    if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
+    const look: Look = { self: store, leases: await store.leases(), nowMs: store.now() };
     for (const rolloutId of [...this.waiting]) {
       if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
       try {
-        await this.adopt(rolloutId, others);
+        await this.adopt(rolloutId, look);
       } catch (error) {
-        this.tools.log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again');
+        log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again');
       }
     }
   }
 
-  /** A process that begins ends the lease of its own predecessor; for as long as that would have lasted, the others leave it the time to adopt. */
-  private hasJustBegun({ incarnation }: Lease): boolean {
-    // RFC 9562, section 5.7: the first 48 bits of a UUIDv7 are milliseconds since the epoch.
-    const begunAt = Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16);
-    return begunAt > this.tools.store.now() - LEASE_TERM_MS;
-  }
-
-  /** The same instance takes over at once; another waits until the owner's lease has ended. */
-  private async adopt(rolloutId: string, { alive, back }: Others): Promise<void> {
+  private async adopt(rolloutId: string, look: Look): Promise<void> {
     const { store, rollouts } = this.tools;
     const live = await rollouts.load(rolloutId);
-    const owner = live.state.owner;
+    const { owner } = live.state;
     if (live.state.status === 'closed') {
-      this.waiting.delete(rolloutId);
+      this.forget(rolloutId);
       return;
     }
-    const gone = owner !== null && !alive.has(owner.incarnation) && !back.has(owner.instance);
-    const free = owner === null || owner.instance === store.instance || gone;
-    if (!free) return;
+    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return;
     const at = new Date(store.now()).toISOString();
     atPlace('adoption', rolloutId);
     const { instance, incarnation } = store;
@@ -143,8 +125,21 @@ export class Owner {
     const begin = { name: 'rollout adoption', after: [live.traceparent], attributes: { 'understudy.rollout_id': rolloutId } };
     const adopted = await inNewTrace(begin, () => rollouts.give(live, command));
     if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
-    this.waiting.delete(rolloutId);
+    this.forget(rolloutId);
     if (!this.stopping) this.begin(live);
+  }
+
+  private goneForMs(rolloutId: string, owner: Incarnation | null, { leases }: Look): number {
+    const known = this.goneSince.get(rolloutId);
+    if (owner === null || isAlive(owner, leases)) this.goneSince.delete(rolloutId);
+    else if (known?.incarnation === owner.incarnation) return performance.now() - known.sinceMs;
+    else this.goneSince.set(rolloutId, { incarnation: owner.incarnation, sinceMs: performance.now() });
+    return 0;
+  }
+
+  private forget(rolloutId: string): void {
+    this.waiting.delete(rolloutId);
+    this.goneSince.delete(rolloutId);
   }
 
   private begin(live: LiveRollout): void {

@@ -1,0 +1,43 @@
+import { LEASE_TERM_MS, type Lease } from '@understudy/event-log';
+import { describe, expect, it } from 'vitest';
+import { type Incarnation, mayAdopt } from './adoption.js';
+
+const NOW = 1_800_000_000_000;
+
+/** A process that began so long ago: its id says when. */
+function began(instance: string, agoMs: number): Incarnation {
+  const time = (NOW - agoMs).toString(16).padStart(12, '0');
+  const tail = Buffer.from(instance).toString('hex').padStart(12, '0');
+  return { instance, incarnation: `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${tail}` };
+}
+
+const lease = (process: Incarnation, alive = true): Lease => ({ ...process, endsAt: NOW, alive });
+const look = (self: Incarnation, ...leases: readonly Lease[]) => ({ self, leases: [lease(self), ...leases], nowMs: NOW });
+
+describe('a rollout is adopted', () => {
+  const self = began('one', 3_600_000);
+  const other = began('two', 3_600_000);
+
+  it('when nobody owns it, or its owner’s lease has ended', () => {
+    expect(mayAdopt(null, 0, look(self))).toBe(true);
+    expect(mayAdopt(other, 0, look(self, lease(other, false)))).toBe(true);
+    expect(mayAdopt(other, 0, look(self))).toBe(true);
+    expect(mayAdopt(other, 3_600_000, look(self, lease(other)))).toBe(false);
+  });
+
+  it('at once by a later start of the same instance, and never back by the one that was replaced', () => {
+    const before = began('one', 7_200_000);
+    expect(mayAdopt(before, 0, look(self, lease(before)))).toBe(true);
+    expect(mayAdopt(self, 3_600_000, { ...look(before), leases: [lease(self)] })).toBe(false);
+  });
+
+  it('not from an instance that is back a moment ago, unless it has left it alone for a whole lease', () => {
+    const back = lease(began('two', 5_000));
+    expect(mayAdopt(other, 0, look(self, back))).toBe(false);
+    expect(mayAdopt(other, LEASE_TERM_MS, look(self, back))).toBe(false);
+    expect(mayAdopt(other, LEASE_TERM_MS + 1, look(self, back))).toBe(true);
+    // Back for longer than a lease: it had its time.
+    expect(mayAdopt(other, 0, look(self, lease(began('two', LEASE_TERM_MS + 1))))).toBe(true);
+    expect(mayAdopt(other, 0, look(self, lease(began('two', 5_000), false)))).toBe(true);
+  });
+});
