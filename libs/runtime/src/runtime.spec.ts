@@ -126,6 +126,27 @@ describe('tokens', () => {
     expect(await run('create', '--wrong')).toBe(1);
     expect([await run(), await run('--help')]).toEqual([2, 0]);
   });
+  it('in a file are made anew when they are no good any more, or for less than a week', async () => {
+    const tokens = new TokenStore(join(folder, 'tokens.json'));
+    const file = join(folder, 'peers-token');
+    const make = async (days: string): Promise<string> => {
+      expect(
+        await tokenCommand(
+          tokens,
+          ['create', '--subject', 'p', '--role', 'viewer', '--days', days, '--out', file],
+          () => undefined,
+        ),
+      ).toBe(0);
+      return readFileSync(file, 'utf8').trim();
+    };
+    const short = await make('6');
+    const long = await make('30');
+    expect(long).not.toBe(short);
+    expect(await make('30')).toBe(long);
+    const [, record] = tokens.list();
+    await tokens.revoke(record?.id ?? '');
+    expect(tokens.check(await make('30')).valid).toBe(true);
+  });
 });
 
 describe('a private file', () => {

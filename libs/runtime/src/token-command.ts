@@ -1,5 +1,5 @@
 /** `understudy token create|revoke|list`: the logic; the program that calls it gives it its arguments and its output. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { writePrivateFile } from './private-file.js';
 import { DEFAULT_TOKEN_DAYS, ROLES } from './tokens.js';
@@ -10,8 +10,11 @@ understudy token revoke ID
 understudy token list
 
 The token's text is printed once, by create, and stored nowhere; with --out it goes to a file that only its owner can read, and where
-that file exists nothing is done. Running services see a change with the next request.
+that file holds a token that is still good for a week nothing is done. Running services see a change with the next request.
 `;
+
+/** A token in a file is made anew when it has less than a week left. */
+const RENEW_BEFORE_MS = 7 * 24 * 3_600_000;
 
 /** Answers the exit code: 0 done, 1 refused, 2 used wrongly. `print` gets whole lines. */
 export async function tokenCommand(tokens: TokenStore, args: readonly string[], print: (text: string) => void): Promise<number> {
@@ -44,8 +47,8 @@ async function create(tokens: TokenStore, args: readonly string[], print: (text:
     print(TOKEN_HELP);
     return 2;
   }
-  if (values.out !== undefined && existsSync(values.out)) {
-    print(`${values.out} is there already; no token was made.\n`);
+  if (values.out !== undefined && holdsGoodToken(tokens, values.out)) {
+    print(`${values.out} is there already, and good; no token was made.\n`);
     return 0;
   }
   const { token, record } = await tokens.create({
@@ -57,6 +60,12 @@ async function create(tokens: TokenStore, args: readonly string[], print: (text:
   else writePrivateFile(values.out, `${token}\n`);
   print(`id ${record.id}, ${record.role} ${record.subject}, until ${record.expiresAt}\n`);
   return 0;
+}
+
+function holdsGoodToken(tokens: TokenStore, file: string): boolean {
+  if (!existsSync(file)) return false;
+  const check = tokens.check(readFileSync(file, 'utf8').trim());
+  return check.valid && Date.parse(check.token.expiresAt) > Date.now() + RENEW_BEFORE_MS;
 }
 
 async function revoke(tokens: TokenStore, args: readonly string[], print: (text: string) => void): Promise<number> {

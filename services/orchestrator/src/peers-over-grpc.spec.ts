@@ -4,9 +4,10 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Server, ServerCredentials, loadPackageDefinition } from '@grpc/grpc-js';
 import type { GrpcObject, Metadata, ServiceClientConstructor, sendUnaryData } from '@grpc/grpc-js';
 import { drift, inventory, notification } from '@understudy/contracts';
-import { packageDefinition } from '@understudy/runtime';
+import { packageDefinition, type Log } from '@understudy/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PeersOverGrpc } from './peers-over-grpc.js';
+import { orchestratorProgram } from './program.js';
 
 const DEADLINE_MS = 5_000;
 const SHORT_MS = 300;
@@ -118,13 +119,29 @@ describe('the second look over gRPC', () => {
     const began = performance.now();
     expect(await peers.change('w', SHORT_MS)).toBeNull();
     expect(performance.now() - began).toBeLessThan(SHORT_MS + 2_000);
+    const logged: unknown[] = [];
+    const warn = (fields: unknown): void => void logged.push(fields);
     const away = new PeersOverGrpc({
       inventory: '127.0.0.1:1',
       drift: '127.0.0.1:1',
       notification: '127.0.0.1:1',
       token: () => '',
+      log: { warn } as unknown as Log,
     });
     expect(await away.haLayer('orders', DEADLINE_MS)).toBeNull();
+    expect(logged).toMatchObject([{ owner: 'inventory', status: 'UNAVAILABLE' }]);
     away.close();
+  });
+
+  it('does not begin over a line in clear to another machine', () => {
+    const settings = {
+      inventoryGrpc: '127.0.0.1:1',
+      driftGrpc: 'drift.example:7501',
+      notificationGrpc: '[::1]:1',
+      peersTls: false,
+    };
+    const compose = (): unknown => orchestratorProgram.compose({ settings } as never);
+    expect(compose).toThrow(/^Not started[^]*DRIFT_GRPC drift\.example:7501 is another machine and PEERS_TLS is not true/);
+    expect(compose).not.toThrow(/INVENTORY_GRPC|NOTIFICATION_GRPC/);
   });
 });

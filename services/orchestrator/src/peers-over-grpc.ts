@@ -1,7 +1,8 @@
 import { drift, inventory, notification } from '@understudy/contracts';
 import type { DriftSeen, GateInputs, TicketSeen } from '@understudy/orchestrator-domain';
-import { RpcClient } from '@understudy/runtime';
+import { RpcClient, type Log } from '@understudy/runtime';
 import { toJson } from '@bufbuild/protobuf';
+import { status as Status } from '@grpc/grpc-js';
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { driftSeen } from './inbound/events/handlers.js';
 import { withinDeadline, type Peers } from './peers.js';
@@ -15,6 +16,8 @@ export interface PeersOverGrpcOptions {
   readonly token: () => string;
   /** Absent = in clear, for one machine alone. */
   readonly tls?: { readonly caFile?: string };
+  /** Hears why an owner was no answer, by its code: gates only say that there was none. */
+  readonly log?: Log;
 }
 
 const HA_LAYERS: Readonly<Record<inventory.HaLayer, 'application' | 'hypervisor' | 'none' | null>> = {
@@ -30,7 +33,8 @@ export class PeersOverGrpc implements Peers {
   private readonly drift: RpcClient;
   private readonly notification: RpcClient;
 
-  constructor({ inventory: inventoryAt, drift: driftAt, notification: notificationAt, token, tls }: PeersOverGrpcOptions) {
+  constructor(private readonly options: PeersOverGrpcOptions) {
+    const { inventory: inventoryAt, drift: driftAt, notification: notificationAt, token, tls } = options;
     const client = (address: string): RpcClient => new RpcClient({ address, token, ...(tls === undefined ? {} : { tls }) });
     this.inventory = client(inventoryAt);
     this.drift = client(driftAt);
@@ -39,20 +43,32 @@ export class PeersOverGrpc implements Peers {
 
   haLayer(cluster: string, deadlineMs: number): Promise<GateInputs['haLayer']> {
     const { getHaLayer } = inventory.ClusterService.method;
-    return withinDeadline(this.inventory.call(getHaLayer, { slug: cluster }, deadlineMs).then(classificationOf), deadlineMs);
-  }
-
-  driftAssessment(cluster: string, requestId: string, deadlineMs: number): Promise<DriftSeen | null> {
-    const { getDriftAssessment } = drift.FindingService.method;
-    return withinDeadline(
-      this.drift.call(getDriftAssessment, { slug: cluster, requestId }, deadlineMs).then(assessmentOf),
+    return this.answer(
+      'inventory',
+      this.inventory.call(getHaLayer, { slug: cluster }, deadlineMs).then(classificationOf),
       deadlineMs,
     );
   }
 
+  driftAssessment(cluster: string, requestId: string, deadlineMs: number): Promise<DriftSeen | null> {
+    const { getDriftAssessment } = drift.FindingService.method;
+    const asked = this.drift.call(getDriftAssessment, { slug: cluster, requestId }, deadlineMs);
+    return this.answer('drift', asked.then(assessmentOf), deadlineMs);
+  }
+
   change(windowId: string, deadlineMs: number): Promise<TicketSeen | null> {
     const { getChange } = notification.TicketService.method;
-    return withinDeadline(this.notification.call(getChange, { windowId }, deadlineMs).then(ticketOf), deadlineMs);
+    return this.answer('notification', this.notification.call(getChange, { windowId }, deadlineMs).then(ticketOf), deadlineMs);
+  }
+
+  private answer<T>(owner: string, asked: Promise<T | null>, deadlineMs: number): Promise<T | null> {
+    const told = asked.catch((error: unknown) => {
+      const { code, details } = error as { readonly code?: number; readonly details?: string };
+      const status = code === undefined ? 'none' : (Status[code] ?? String(code));
+      this.options.log?.warn({ owner, status, details }, 'the second look got no answer; what it is about stays closed');
+      return null;
+    });
+    return withinDeadline(told, deadlineMs);
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { usablePlatforms } from '@understudy/platforms';
-import { credentialSettings, parsers, setting, type ServiceProgram } from '@understudy/runtime';
+import { credentialSettings, isLoopback, parsers, setting, SettingsError, type ServiceProgram } from '@understudy/runtime';
 import { orchestratorSettings } from './config.js';
 import { orchestratorGrpc } from './inbound/grpc/api.js';
 import { OrchestratorModule } from './orchestrator.module.js';
@@ -46,10 +46,26 @@ export const orchestratorProgram: ServiceProgram<typeof settings> = {
   compose: ({ settings: { inventoryGrpc, driftGrpc, notificationGrpc, ...given }, runtime, store, transport }) => {
     const tls = given.peersTls ? { tls: given.peersCa === undefined ? {} : { caFile: given.peersCa } } : {};
     const addresses = { inventory: inventoryGrpc, drift: driftGrpc, notification: notificationGrpc };
-    const peers = new PeersOverGrpc({ ...addresses, token: () => given.peersToken, ...tls });
+    if (!given.peersTls) onThisMachineAlone(addresses);
+    const peers = new PeersOverGrpc({ ...addresses, token: () => given.peersToken, log: runtime.log, ...tls });
     const platforms = usablePlatforms({ allowSimulated: false });
     const { storeUrl: connectionString, commandsFolder } = given;
     const config = { runtime, store, connectionString, platforms, commandsFolder };
-    return { modules: [OrchestratorModule.forRoot(config, transport, peers)], grpc: orchestratorGrpc.services, close: () => peers.close() };
+    return {
+      modules: [OrchestratorModule.forRoot(config, transport, peers)],
+      grpc: orchestratorGrpc.services,
+      close: () => peers.close(),
+    };
   },
 };
+
+/** @throws `SettingsError`: over a line in clear the token could be read, and the answers that open gates forged. */
+function onThisMachineAlone(addresses: Readonly<Record<string, string>>): void {
+  const wrong = Object.entries(addresses)
+    .filter(([, address]) => !isLoopback(address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '')))
+    .map(
+      ([name, address]) =>
+        `${name.toUpperCase()}_GRPC ${address} is another machine and PEERS_TLS is not true: the token would cross the network in clear, and answers that open gates could be forged`,
+    );
+  if (wrong.length > 0) throw new SettingsError(wrong);
+}
