@@ -12,6 +12,12 @@ interface Row {
   readonly died_at: Date;
 }
 
+/**
+ * PostgreSQL holds no U+0000 in text, and a message that could not be buried would block its partition for good. Its JSON, which holds
+ * it as an escape, stays as it came.
+ */
+const held = (text: string): string => text.replaceAll('\u0000', '\ufffd');
+
 /** Keeps a message; burying it again adds to its attempts. */
 export async function bury(store: Store, letter: Omit<DeadLetter, 'diedAt'>): Promise<void> {
   const { group, message, reason, attempts } = letter;
@@ -20,7 +26,7 @@ export async function bury(store: Store, letter: Omit<DeadLetter, 'diedAt'>): Pr
      values ($1, $2, $3, $4, $5, $6)
      on conflict (consumer_group, source, id) do update
        set reason = excluded.reason, attempts = d.attempts + excluded.attempts, died_at = clock_timestamp()`,
-    [group, message.source, message.id, JSON.stringify(message), reason, attempts],
+    [group, held(message.source), held(message.id), JSON.stringify(message), held(reason), attempts],
   );
 }
 
@@ -37,7 +43,7 @@ export async function findDeadLetter(store: Store, group: string, source: string
   const { rows } = await store.pool.query<Row>(
     `select consumer_group, message, reason, attempts, died_at from ${store.schema}.dead_letter
      where consumer_group = $1 and source = $2 and id = $3`,
-    [group, source, id],
+    [group, held(source), held(id)],
   );
   return rows[0] === undefined ? undefined : letterOf(rows[0]);
 }
@@ -45,8 +51,8 @@ export async function findDeadLetter(store: Store, group: string, source: string
 export async function removeDeadLetter(store: Store, group: string, source: string, id: string): Promise<void> {
   await store.pool.query(`delete from ${store.schema}.dead_letter where consumer_group = $1 and source = $2 and id = $3`, [
     group,
-    source,
-    id,
+    held(source),
+    held(id),
   ]);
 }
 

@@ -7,8 +7,8 @@ import type { IHeaders, Message } from 'kafkajs';
 import type { CloudEvent } from '../api.js';
 
 export interface KafkaRecord {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
+  readonly key: Buffer | string | null;
+  readonly value: Buffer | string | null;
   readonly headers?: IHeaders;
 }
 
@@ -37,6 +37,21 @@ export function typeOf(record: KafkaRecord): string {
   return header(record, 'ce_type') ?? '';
 }
 
+/**
+ * The same record as texts of its own, and their size: the bytes of a fetched record are a view into the broker's whole answer, and
+ * would keep it in memory for as long as this one waits.
+ */
+export function detached({ key, value, headers = {} }: KafkaRecord): KafkaRecord & { readonly sizeBytes: number } {
+  let sizeBytes = (key?.length ?? 0) + (value?.length ?? 0);
+  const texts: Record<string, string | undefined> = {};
+  for (const [name, content] of Object.entries(headers)) {
+    const first = Array.isArray(content) ? content[0] : content;
+    sizeBytes += name.length + (first?.length ?? 0);
+    texts[name] = first?.toString();
+  }
+  return { key: textOf(key), value: textOf(value), headers: texts, sizeBytes };
+}
+
 /** Throws an `Error` that says what is missing or wrong. */
 export function fromRecord(record: KafkaRecord): CloudEvent {
   const need = (name: string): string => {
@@ -60,7 +75,7 @@ export function fromRecord(record: KafkaRecord): CloudEvent {
     partitionkey: need('ce_partitionkey'),
     sequence: need('ce_sequence'),
     ...(traceparent === undefined ? {} : { traceparent }),
-    data: JSON.parse(record.value?.toString('utf8') ?? '') as unknown,
+    data: JSON.parse(textOf(record.value) ?? '') as unknown,
   };
 }
 
@@ -80,11 +95,13 @@ export function unreadable(
     subject: place.topic,
     time: new Date(0).toISOString(),
     datacontenttype: 'application/json',
-    partitionkey: record.key?.toString('utf8') ?? '',
+    partitionkey: textOf(record.key) ?? '',
     sequence: place.offset.padStart(20, '0'),
-    data: { headers, value: record.value?.toString('utf8').slice(0, UNREADABLE_KEPT_CHARACTERS) ?? null },
+    data: { headers, value: textOf(record.value)?.slice(0, UNREADABLE_KEPT_CHARACTERS) ?? null },
   };
 }
+
+const textOf = (content: Buffer | string | null): string | null => (content === null ? null : content.toString());
 
 function header({ headers }: KafkaRecord, name: string): string | undefined {
   const value = headers?.[name];

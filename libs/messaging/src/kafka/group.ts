@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer as KafkaConsumer, EachBatchPayload } from 'kafkajs';
 import type { Consumer } from '../api.js';
 import { type Client, openClient } from './client.js';
+import { Commits } from './commits.js';
 import { Guard } from './guard.js';
 import { Lane } from './lane.js';
 import { settled } from './limits.js';
@@ -27,7 +28,6 @@ const FETCH_WAIT_MS = 250;
 const HEARTBEATS_PER_SESSION = 10;
 const FINISH_LIMIT_MS = 1_500;
 const COMMIT_LIMIT_MS = 800;
-const COMMIT_PAUSE_MS = 500;
 /** Of the whole stop: what lanes and commits left of it is for leaving, so that nobody waits for this member. */
 const STOP_LIMIT_MS = 4_000;
 const LEAST_LEAVE_MS = 1_000;
@@ -41,11 +41,7 @@ export class ConsumerGroup {
   private readonly guards = new Map<string, Guard>();
   private readonly ends = new Map<string, Promise<void>>();
   private readonly over = new AbortController();
-  private readonly uncommitted = new Map<
-    string,
-    { readonly topic: string; readonly partition: number; readonly offset: string }
-  >();
-  private committing: Promise<void> | undefined;
+  private commits: Commits | undefined;
   private running: Promise<void> | undefined;
   private session: { readonly client: Client; readonly consumer: KafkaConsumer } | undefined;
   private leaveLimitMs = STOP_LIMIT_MS;
@@ -64,7 +60,7 @@ export class ConsumerGroup {
     const lanes = [...this.lanes.values()];
     await settled(Promise.all(lanes.map((lane) => lane.close())), FINISH_LIMIT_MS);
     for (const lane of lanes) void lane.abort();
-    await settled(this.flushed(), COMMIT_LIMIT_MS);
+    await settled(this.commits?.flushed() ?? Promise.resolve(), COMMIT_LIMIT_MS);
     this.leaveLimitMs = Math.max(LEAST_LEAVE_MS, STOP_LIMIT_MS - (performance.now() - began));
     this.over.abort();
     await this.running;
@@ -141,14 +137,17 @@ export class ConsumerGroup {
   /** A new generation of the group: everything that was in hand comes again from the committed offset, to whom it now belongs. */
   private assigned(assignment: Readonly<Record<string, readonly number[]>>): void {
     this.trouble = undefined;
-    this.uncommitted.clear();
+    this.commits?.end();
+    this.commits = undefined;
     for (const [key, lane] of this.lanes) this.ends.set(key, settled(lane.abort(), HANDLER_END_LIMIT_MS));
     this.lanes.clear();
     const consumer = this.session?.consumer;
     if (consumer === undefined) return;
+    const commits = this.commitsBy(consumer);
+    this.commits = commits;
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) {
-        const lane = this.openLane(topic, partition);
+        const lane = this.openLane(topic, partition, commits);
         if (lane !== undefined) this.lanes.set(keyOf(topic, partition), lane);
       }
     }
@@ -156,7 +155,15 @@ export class ConsumerGroup {
     if (paused.length > 0) consumer.resume(paused);
   }
 
-  private openLane(topic: string, partition: number): Lane | undefined {
+  private commitsBy(consumer: KafkaConsumer): Commits {
+    const { kafka, group } = this.options;
+    return new Commits(
+      (offsets) => consumer.commitOffsets(offsets),
+      (error) => kafka.log?.warn({ group, reason: String(error) }, 'offsets were not committed yet'),
+    );
+  }
+
+  private openLane(topic: string, partition: number, commits: Commits): Lane | undefined {
     const consumer = this.options.consumers.find(({ subscription }) => subscription.topic === topic);
     if (consumer === undefined) return undefined;
     const key = keyOf(topic, partition);
@@ -166,10 +173,7 @@ export class ConsumerGroup {
     return new Lane(
       { consumer, partition, guard, after: this.ends.get(key) ?? Promise.resolve() },
       {
-        done: (offset) => {
-          this.uncommitted.set(key, { topic, partition, offset });
-          void this.flushed();
-        },
+        done: (offset) => commits.done({ topic, partition, offset }),
         pause: () => this.session?.consumer.pause(own),
         resume: () => this.session?.consumer.resume(own),
       },
@@ -179,27 +183,5 @@ export class ConsumerGroup {
   private async take({ batch, heartbeat }: EachBatchPayload): Promise<void> {
     this.lanes.get(keyOf(batch.topic, batch.partition))?.push(batch.messages);
     await heartbeat();
-  }
-
-  /** Commits what is done until nothing is left to commit. A commit that fails costs a second delivery, no more. */
-  private flushed(): Promise<void> {
-    this.committing ??= this.commitAll().finally(() => (this.committing = undefined));
-    return this.committing;
-  }
-
-  private async commitAll(): Promise<void> {
-    const { session } = this;
-    while (session !== undefined && this.session === session && this.uncommitted.size > 0) {
-      const offsets = [...this.uncommitted];
-      this.uncommitted.clear();
-      try {
-        await session.consumer.commitOffsets(offsets.map(([, offset]) => offset));
-      } catch (error) {
-        this.options.kafka.log?.warn({ group: this.options.group, reason: String(error) }, 'offsets were not committed yet');
-        for (const [key, offset] of offsets) if (!this.uncommitted.has(key)) this.uncommitted.set(key, offset);
-        await delay(COMMIT_PAUSE_MS, undefined, { signal: this.over.signal }).catch(() => undefined);
-        if (this.over.signal.aborted) return;
-      }
-    }
   }
 }

@@ -34,6 +34,15 @@ describe('what a partition brought before', () => {
     expect(guard.isNew(event(5))).toBe(true);
   });
 
+  it('stays what it was when something older comes once more and is passed over', () => {
+    const guard = new Guard();
+    guard.took(event(5));
+    guard.took(event(3));
+    expect(guard.isNew(event(4))).toBe(false);
+    expect(guard.isNew(event(5))).toBe(false);
+    expect(guard.isNew(event(6))).toBe(true);
+  });
+
   it('another event at a known place means a restored log', () => {
     const guard = new Guard();
     guard.took(event(5));

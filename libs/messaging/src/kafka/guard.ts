@@ -31,9 +31,11 @@ export class Guard {
     return last === undefined || event.sequence > last;
   }
 
-  /** The message was taken, or buried. */
+  /** The message was taken, buried or passed over: one that is passed over does not bring its key back. */
   took(event: CloudEvent): void {
-    keep(this.last, keyOf(event), event.sequence, KEYS_KEPT);
+    const key = keyOf(event);
+    const last = this.last.get(key);
+    keep(this.last, key, last !== undefined && last > event.sequence ? last : event.sequence, KEYS_KEPT);
     keep(this.ids, placeOf(event), fingerprint(event), POSITIONS_KEPT);
   }
 }

@@ -7,11 +7,17 @@ import type { CloudEvent, Consumer, HandlerTable, MessageHandler } from '../api.
 import { bury } from '../dead-letters.js';
 import { MessagingError } from '../errors.js';
 import { handleBatch, reasonOf } from '../handling.js';
-import { type KafkaRecord, fromRecord, typeOf, unreadable } from './binding.js';
+import { type KafkaRecord, detached, fromRecord, typeOf, unreadable } from './binding.js';
 import { Guard } from './guard.js';
 
 export interface LaneRecord extends KafkaRecord {
   readonly offset: string;
+}
+
+/** A record that waits, and how far the topic is done with it: what nobody handles is dropped, and its offset goes with the one before. */
+interface Waiting extends LaneRecord {
+  readonly sizeBytes: number;
+  lastOffset: string;
 }
 
 export interface LaneHooks {
@@ -34,13 +40,18 @@ export interface LanePlace {
 const BATCH_RECORDS = 250;
 const PAUSE_ABOVE_RECORDS = 2_000;
 const RESUME_BELOW_RECORDS = 500;
+const MIB = 1_048_576;
+/** A partition's share of the memory; one fetch may go above it by what it brings. */
+const PAUSE_ABOVE_BYTES = 8 * MIB;
+const RESUME_BELOW_BYTES = PAUSE_ABOVE_BYTES / 2;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
 
 export class Lane {
   /** Why it does not move, for people. */
   problem: string | undefined;
-  private readonly waiting: LaneRecord[] = [];
+  private readonly waiting: Waiting[] = [];
+  private waitingBytes = 0;
   private readonly guarded: Consumer;
   private readonly inFlight = new Set<Promise<void>>();
   private readonly over = new AbortController();
@@ -60,8 +71,13 @@ export class Lane {
 
   push(records: readonly LaneRecord[]): void {
     if (this.closing) return;
-    this.waiting.push(...records);
-    if (this.waiting.length > PAUSE_ABOVE_RECORDS && !this.paused) {
+    for (const record of records) this.keep(record);
+    const last = records.at(-1);
+    if (this.waiting.length === 0) {
+      if (last !== undefined) this.done(last.offset);
+      return;
+    }
+    if (!this.paused && (this.waiting.length > PAUSE_ABOVE_RECORDS || this.waitingBytes > PAUSE_ABOVE_BYTES)) {
       this.paused = true;
       this.hooks.pause();
     }
@@ -82,6 +98,23 @@ export class Lane {
     this.over.abort();
     await this.working;
     await Promise.allSettled(this.inFlight);
+  }
+
+  private keep(record: LaneRecord): void {
+    const type = typeOf(record);
+    // Without a type it is a dead letter.
+    if (type === '' || Object.hasOwn(this.place.consumer.subscription.handlers, type)) {
+      const waiting = { ...detached(record), offset: record.offset, lastOffset: record.offset };
+      this.waiting.push(waiting);
+      this.waitingBytes += waiting.sizeBytes;
+      return;
+    }
+    const before = this.waiting.at(-1);
+    if (before !== undefined) before.lastOffset = record.offset;
+  }
+
+  private done(lastOffset: string): void {
+    this.hooks.done(String(BigInt(lastOffset) + 1n));
   }
 
   private async work(): Promise<void> {
@@ -114,31 +147,27 @@ export class Lane {
     this.hooks.pause();
   }
 
-  private finish(batch: readonly LaneRecord[]): void {
+  private finish(batch: readonly Waiting[]): void {
     this.problem = undefined;
     this.waiting.splice(0, batch.length);
+    for (const { sizeBytes } of batch) this.waitingBytes -= sizeBytes;
     const last = batch.at(-1);
-    if (last !== undefined) this.hooks.done(String(BigInt(last.offset) + 1n));
-    if (this.paused && this.waiting.length < RESUME_BELOW_RECORDS) {
+    if (last !== undefined) this.done(last.lastOffset);
+    if (this.paused && this.waiting.length < RESUME_BELOW_RECORDS && this.waitingBytes < RESUME_BELOW_BYTES) {
       this.paused = false;
       this.hooks.resume();
     }
   }
 
   private async handle(records: readonly LaneRecord[]): Promise<void> {
-    const { consumer, guard } = this.place;
-    const wanted = records.filter((record) => {
-      const type = typeOf(record);
-      return type === '' || Object.hasOwn(consumer.subscription.handlers, type);
-    });
     const events: CloudEvent[] = [];
-    for (const record of wanted) {
+    for (const record of records) {
       const event = await this.read(record);
       if (event !== undefined) events.push(event);
     }
     await handleBatch(this.guarded, events, this.over.signal);
     // Those that were buried, too.
-    for (const event of events) guard.took(event);
+    for (const event of events) this.place.guard.took(event);
   }
 
   /** Undefined: it is no event; it lies among the dead letters, with the reason. */
