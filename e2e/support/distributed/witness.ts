@@ -30,10 +30,17 @@ function entryOf(kind: JournalFile['kind'], folder: string, name: string): Journ
   return { kind, key: name.replaceAll('!', '/'), epoch: Number(epoch), code };
 }
 
-/** `<step id> <act>` of an entry, without the numbers of attempt and try; of a job, whose key is its step's, `<step id> job`. */
-function actOf({ key }: JournalFile): string {
-  const [, stepId = key, , ...act] = key.split('/');
-  return `${stepId} ${act.length === 0 ? 'job' : act.join('/').replace(/\/\d+$/, '')}`;
+const ACT = /^[0-9a-f-]{36}\/(?<step>[^/]+)\/\d+\/(?<act>.+)\/\d+$/;
+const JOB = /^[0-9a-f-]{36}-(?<step>\d{2}-.+)-\d+$/;
+
+/**
+ * `<step id> <act>` of an entry, without the numbers of attempt and try; of a job `<step id> job`.
+ * @throws for a key of another form: who compares must not pass over what it cannot read.
+ */
+function actOf({ kind, key }: JournalFile): string {
+  const { step, act = 'job' } = (kind === 'acts' ? ACT : JOB).exec(key)?.groups ?? {};
+  if (step === undefined) throw new Error(`An entry of ${kind} has a key of an unknown form: ${key}`);
+  return `${step} ${act}`;
 }
 
 /** Acts and jobs that ended well more than once, in whatever attempt and under whatever number: `<host> <step> <act>: n times`. */
