@@ -2,6 +2,7 @@
 import type { FollowerStatus } from '@understudy/event-log';
 import { Gauge } from 'prom-client';
 import type { Health, PartHealth } from './health.js';
+import { inAMoment } from './in-a-moment.js';
 import type { Metrics } from './metrics.js';
 
 /** How long a read waits for a read model that is behind; it is a few ms unless the machine is overloaded. */
@@ -35,7 +36,9 @@ export class ReadModels {
       labelNames: ['model'],
       registers: this.rim.metrics.registersFor(name),
       async collect() {
-        for (const [model, runner] of models) this.set({ model }, (await runner.status()).lagEvents);
+        this.reset();
+        const told = await Promise.all(models.map(async ([model, runner]) => [model, await inAMoment(runner.status())] as const));
+        for (const [model, status] of told) if (status !== undefined) this.set({ model }, status.lagEvents);
       },
     });
   }

@@ -12,6 +12,7 @@ import { PrivateJsonFile } from './private-file.js';
 import { Problem, problemFrom, refused } from './problems.js';
 import { redactFields, redactText, registerSecret } from './redaction.js';
 import { serverSentEvents } from './http/stream.js';
+import { inAMoment } from './in-a-moment.js';
 import { tokenCommand } from './token-command.js';
 import { TokenStore } from './tokens.js';
 
@@ -146,6 +147,14 @@ describe('tokens', () => {
     const [, record] = tokens.list();
     await tokens.revoke(record?.id ?? '');
     expect(tokens.check(await make('30')).valid).toBe(true);
+  });
+});
+
+describe('a figure about what may be away', () => {
+  it('is what is said in a moment, or nothing', async () => {
+    expect(await inAMoment(Promise.resolve(7))).toBe(7);
+    expect(await inAMoment(Promise.reject(new Error('away')))).toBeUndefined();
+    expect(await inAMoment(new Promise<never>(() => undefined))).toBeUndefined();
   });
 });
 

@@ -3,8 +3,8 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { Store } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
 import { Gauge, Histogram } from 'prom-client';
+import { inAMoment } from '../in-a-moment.js';
 import type { Metrics } from '../metrics.js';
-import { lagOf } from './transport.js';
 
 const APPEND_BUCKETS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 const BATCH_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000];
@@ -20,7 +20,7 @@ export function processMetrics(metrics: Metrics, store: Store, transport: Transp
     registers,
     async collect() {
       this.reset();
-      for (const { group, topic, events } of (await lagOf(transport)) ?? []) this.set({ group, topic }, events);
+      for (const { group, topic, events } of (await inAMoment(transport.lag())) ?? []) this.set({ group, topic }, events);
     },
   });
   new Gauge({
@@ -28,8 +28,10 @@ export function processMetrics(metrics: Metrics, store: Store, transport: Transp
     help: 'Messages that this service could not take and that wait for a person.',
     registers,
     async collect() {
-      const { rows } = await store.pool.query<{ n: string }>(`select count(*) as n from ${store.schema}.dead_letter`);
-      this.set(Number(rows[0]?.n ?? 0));
+      const text = `select count(*) as n from ${store.schema}.dead_letter`;
+      const counted = await inAMoment(store.pool.query<{ n: string }>(text));
+      if (counted === undefined) this.remove();
+      else this.set(Number(counted.rows[0]?.n ?? 0));
     },
   });
   leaseMetrics(metrics, store);
@@ -51,7 +53,9 @@ function leaseMetrics(metrics: Metrics, store: Store): void {
     labelNames: ['state'],
     registers,
     async collect() {
-      const leases = await store.leases();
+      this.reset();
+      const leases = await inAMoment(store.leases());
+      if (leases === undefined) return;
       const alive = leases.filter((lease) => lease.alive).length;
       this.set({ state: 'alive' }, alive);
       this.set({ state: 'ended' }, leases.length - alive);
