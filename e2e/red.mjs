@@ -2,6 +2,7 @@
 /**
  * `npm run e2e:red`: takes each guard of `e2e/red/*.patch` away from a copy of the tree, builds it, runs the promise that stands on
  * it, and expects that to fail for the reason that the patch names. See `e2e/red/README.md`. Prints a table; exits 1 otherwise.
+ * `--committed` copies HEAD instead of the tree as it is; words choose patches by their names.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +21,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PATCHES = join(ROOT, 'e2e/red');
@@ -42,8 +44,16 @@ function readPatch(file) {
   return { file, promise: field('Promise'), test: field('Test'), guard: field('Guard'), seen: new RegExp(field('Seen')) };
 }
 
-/** The tree as it is now, with what was built; packages are shared, our own are the copy's. */
-function copyTree(folder) {
+/** The tree as it is now, with what was built, or as it was committed; packages are shared, our own are the copy's. */
+function copyTree(folder, isCommitted) {
+  if (isCommitted) {
+    mkdirSync(folder);
+    execFileSync('sh', ['-c', 'git archive HEAD | tar -x -C "$0"', folder], { cwd: ROOT });
+  } else copyFiles(folder);
+  sharePackages(folder);
+}
+
+function copyFiles(folder) {
   cpSync(ROOT, folder, {
     recursive: true,
     preserveTimestamps: true,
@@ -53,6 +63,9 @@ function copyTree(folder) {
         .split('/')
         .some((part) => NOT_COPIED.has(part)),
   });
+}
+
+function sharePackages(folder) {
   const shared = (from, to, names) => {
     mkdirSync(to, { recursive: true });
     for (const name of names) symlinkSync(join(from, name), join(to, name));
@@ -129,7 +142,7 @@ function reasonOf(output) {
   return reason === null ? output.slice(-1_000) : reason[1];
 }
 
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { committed: { type: 'boolean' } } });
 const files = readdirSync(PATCHES)
   .filter((name) => name.endsWith('.patch'))
   .sort();
@@ -139,7 +152,7 @@ let isGood = patches.length > 0;
 try {
   chmodSync(folder, 0o755);
   const tree = join(folder, basename(ROOT));
-  copyTree(tree);
+  copyTree(tree, values.committed === true);
   const rows = [];
   for (const patch of patches) {
     const started = Date.now();
