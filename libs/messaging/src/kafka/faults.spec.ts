@@ -4,7 +4,7 @@ import type { Store } from '@understudy/event-log';
 import { type Broker, createTestStore, needsBroker, ownBroker } from '@understudy/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { note, publish, until } from '../contract.js';
-import { KafkaTransport, type TopicPlan, applyTopics } from '../index.js';
+import { KafkaTransport, type TopicPlan, applyTopics, readTopics } from '../index.js';
 import { type Recorder, freshTopic, recorder } from './fixtures/contract.js';
 
 // Brokers come and go here, on a busy machine.
@@ -66,6 +66,24 @@ describe('the broker', () => {
     await broker.restart();
     await until(() => idle(transport), RECOVERY_LIMIT_MS);
     expect(hears.textsOf('a')).toEqual(['a1', 'a2']);
+  });
+
+  it('is away at the start and comes without the topics: the lag says how they differ, until they are made', async () => {
+    await broker.shutDown();
+    const transport = new KafkaTransport({ ...broker.client('spec'), sessionTimeoutMs: SESSION_MS });
+    const { handlers } = recorder();
+    const topic = 'understudy.notification.v1';
+    transport.produce({ service: 'inventory', topic: 'understudy.inventory.v1', publish, store: from });
+    transport.consume({ store: to, subscription: { group: 'drift', topic, handlers } });
+    await transport.start();
+    running.push(transport);
+    await broker.restart();
+    const differing = async (): Promise<readonly string[]> =>
+      (await transport.lag()).filter(({ problem }) => problem?.includes('does not exist')).map((lag) => lag.topic);
+    await until(async () => (await differing()).length === 2, RECOVERY_LIMIT_MS);
+    expect(await differing()).toEqual([topic, 'understudy.inventory.v1']);
+    await applyTopics(broker.client('topics'), readTopics());
+    await until(() => idle(transport), RECOVERY_LIMIT_MS);
   });
 
   it('is killed under load and comes back: nothing is missing, every key keeps its order', async () => {

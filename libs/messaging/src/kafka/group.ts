@@ -106,7 +106,11 @@ export class ConsumerGroup {
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     });
     broken.catch(() => undefined);
-    const stopped = new Promise<void>((resolve) => this.over.signal.addEventListener('abort', () => resolve(), { once: true }));
+    // Sessions come and go for as long as a broker is away: none leaves its listener behind.
+    const left = new AbortController();
+    const stopped = new Promise<void>((resolve) =>
+      this.over.signal.addEventListener('abort', () => resolve(), { once: true, signal: left.signal }),
+    );
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assigned(payload.memberAssignment));
     this.session = { client, consumer };
     const begun = this.begin(consumer);
@@ -115,6 +119,7 @@ export class ConsumerGroup {
       await Promise.race([begun, broken, stopped]);
       await Promise.race([broken, stopped]);
     } finally {
+      left.abort();
       this.session = undefined;
       this.assigned({});
       // Whoever is cut off while joining stays a member until its session ends, and the others wait for it.

@@ -14,6 +14,7 @@ import { settled } from './limits.js';
 import type { KafkaOptions } from './options.js';
 import { Publisher } from './publisher.js';
 import { readTopics } from './topics/document.js';
+import { LateCheck } from './topics/late-check.js';
 import { checkTopics } from './topics/topics.js';
 
 /** In `lag`, and as the duty's name: the way from a service's log to its topic. */
@@ -42,6 +43,8 @@ interface Running {
   readonly outgoing: readonly Outgoing[];
   readonly groups: ReadonlyMap<string, ConsumerGroup>;
   readonly lags: LagReader;
+  /** Only if the broker was away at the start. */
+  readonly lateCheck: LateCheck | undefined;
 }
 
 export class KafkaTransport implements Transport {
@@ -60,13 +63,15 @@ export class KafkaTransport implements Transport {
   }
 
   /**
-   * With the broker away it returns within 5 s and waits for it in the background. Throws `MessagingError` TOPICS_DIFFER if the topics
+   * With the broker away it returns within 5 s and waits for it in the background; the topics are compared when it is there, and
+   * `lag` tells what differs. Throws `MessagingError` TOPICS_DIFFER if the topics
    * are not as the document says, TOPIC_REFUSED if the broker refuses this principal, TOPIC_UNKNOWN for a topic that is not in it.
    */
   async start(): Promise<void> {
     this.known.lock();
+    let lateCheck: LateCheck | undefined;
     try {
-      if (this.options.checkTopics !== false) await this.check();
+      if (this.options.checkTopics !== false) lateCheck = await this.check();
     } catch (error) {
       this.known.unlock();
       throw error;
@@ -77,7 +82,9 @@ export class KafkaTransport implements Transport {
       outgoing: [...this.known.producers.values()].map((producer) => this.outgoing(producer)),
       groups: new Map([...new Set(places.map(({ group }) => group))].map((group) => [group, this.groupOf(group)])),
       lags: new LagReader(this.options, places),
+      lateCheck,
     };
+    lateCheck?.start();
     for (const { relay } of this.running.outgoing) relay.start();
     for (const group of this.running.groups.values()) group.start();
   }
@@ -85,6 +92,7 @@ export class KafkaTransport implements Transport {
   async stop(): Promise<void> {
     const { running } = this;
     if (running === undefined) return;
+    running.lateCheck?.stop();
     await Promise.all([
       ...running.outgoing.map((outgoing) => stopOutgoing(outgoing)),
       ...[...running.groups.values()].map((group) => settled(group.stop(), CONSUMER_STOP_LIMIT_MS)),
@@ -99,7 +107,10 @@ export class KafkaTransport implements Transport {
     const { running } = this;
     if (running === undefined) return [];
     const [consumed, published] = await Promise.all([this.consumerLags(running), Promise.all(running.outgoing.map(relayLag))]);
-    return [...consumed, ...published];
+    return [...consumed, ...published].map((lag) => {
+      const problem = running.lateCheck?.problem(lag.topic) ?? lag.problem;
+      return problem === undefined ? lag : { ...lag, problem };
+    });
   }
 
   deadLetters(group: string): Promise<readonly DeadLetter[]> {
@@ -110,7 +121,8 @@ export class KafkaTransport implements Transport {
     return this.known.redeliver(group, source, id);
   }
 
-  private async check(): Promise<void> {
+  /** Answers what is to be asked again when the broker did not answer. */
+  private async check(): Promise<LateCheck | undefined> {
     const names = new Set([
       ...this.known.producers.keys(),
       ...this.known.consumers.map(({ subscription }) => subscription.topic),
@@ -121,12 +133,14 @@ export class KafkaTransport implements Transport {
       throw new MessagingError('TOPIC_UNKNOWN', `No topic ${unknown.join(', ')} is in deploy/kafka/topics.yaml; add it there.`);
     try {
       await checkTopics(this.options, plan, CHECK_LIMIT_MS);
+      return undefined;
     } catch (error) {
       if (!(error instanceof MessagingError) || error.code !== 'BROKER_AWAY') throw error;
       this.options.log?.warn(
         { brokers: this.options.brokers },
         `${error.message} The service starts without its bus and goes on trying.`,
       );
+      return new LateCheck(this.options, plan);
     }
   }
 

@@ -50,17 +50,35 @@ export async function applyTopics(options: KafkaOptions, plan: readonly TopicPla
 
 /** Throws `MessagingError` TOPICS_DIFFER with every difference that would keep a service from working. Needs no right but its own. */
 export async function checkTopics(options: KafkaOptions, plan: readonly TopicPlan[], limitMs: number): Promise<void> {
-  const names = plan.map(({ name }) => name);
-  const work = async (admin: Admin): Promise<readonly string[]> => {
-    const existing = await partitionsOf(admin, names);
-    return plan.flatMap((topic) => shapeDifference(topic, existing.get(topic.name)) ?? []);
-  };
-  const differences = await withAdmin(options, { what: 'Checking the topics', limitMs, work });
+  const differences = [...(await topicDifferences(options, plan, limitMs)).values()];
   if (differences.length === 0) return;
   throw new MessagingError(
     'TOPICS_DIFFER',
     `Kafka at ${options.brokers.join(', ')} has not the topics that this service needs:\n${differences.map((one) => `  - ${one}`).join('\n')}\nRun \`npm run topics\` to see all differences, and \`npm run topics -- --apply\` to create what is missing.`,
   );
+}
+
+/**
+ * Each topic that would keep a service from working, and how it differs. Rejects with `MessagingError` BROKER_AWAY without an answer
+ * within `limitMs`, TOPIC_REFUSED if the broker refuses this principal.
+ */
+export async function topicDifferences(
+  options: KafkaOptions,
+  plan: readonly TopicPlan[],
+  limitMs: number,
+): Promise<ReadonlyMap<string, string>> {
+  const names = plan.map(({ name }) => name);
+  const existing = await withAdmin(options, {
+    what: 'Checking the topics',
+    limitMs,
+    work: (admin) => partitionsOf(admin, names),
+  });
+  const differences = new Map<string, string>();
+  for (const topic of plan) {
+    const difference = shapeDifference(topic, existing.get(topic.name));
+    if (difference !== undefined) differences.set(topic.name, difference);
+  }
+  return differences;
 }
 
 async function compare(admin: Admin, plan: readonly TopicPlan[]): Promise<Comparison> {
