@@ -87,6 +87,8 @@ export interface SimulatedMark {
   readonly freshAtMs: number;
   readonly stopAtMs: number | null;
   readonly stopMissed: boolean;
+  /** False from the stop until a promotion is announced. Left out: not known, as from before such announcements. */
+  readonly promoting?: boolean;
   /** It is being started again as what it was; over when it serves. */
   readonly returning: boolean;
   readonly returned: boolean;

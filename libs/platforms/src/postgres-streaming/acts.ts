@@ -34,9 +34,11 @@ export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome>
     case 'release':
     case 'restore-synchronous':
     case 'unmark-standby':
-    case 'return-active':
+    case 'announce-promotion':
     case 'end-switchover':
       return onHost(call, node, act.act, []);
+    case 'return-active':
+      return onHost(call, node, act.act, act.unlessPromoting ? ['unless-promoting'] : []);
     case 'stop':
     case 'stop-at-once':
       return onHost(call, node, act.act, [String(Math.max(0, call.deadlineMs - 500))]);

@@ -85,6 +85,8 @@ function readMark(fields: ReadonlyMap<string, string>): SwitchoverMark | null {
     freshAgeMs: clock - Number(fields.get('mark.freshAt')),
     stopAgeMs: stopAt === undefined ? null : clock - Number(stopAt),
     stopMissed: fields.get('mark.stopMissed') === 'yes',
+    // A program before this one wrote no such field, and promoted without a word here.
+    promoting: fields.get('mark.promoting') !== 'no',
     returning: fields.get('mark.returning') === 'yes',
     returned: fields.get('mark.returned') === 'yes',
   };

@@ -39,10 +39,11 @@ const REST_LIMIT_MS = 5_000;
 /**
  * A planned switchover without loss, in an order that never lets two nodes take writes:
  * fresh position confirmed by every WAL sender; checkpoint; stop the active node and, in the same act, mark it durably as a
- * standby; its `CHECKPOINT_SHUTDOWN` replayed on the target; only then the promotion; slots; every other node follows.
- * Until the target has replayed that record nothing can have been promoted, and there is a way back: the old active node
- * is started again as what it was. The mark before the record costs nothing (the way back takes it away) and saves a
- * round trip to the host in the time without service.
+ * standby; its `CHECKPOINT_SHUTDOWN` replayed on the target; the promotion announced on the old active node's host; only
+ * then the promotion; slots; every other node follows.
+ * Until it is announced nothing can have been promoted, and there is a way back that needs nobody but the old active node:
+ * it is started again as what it was. After that the target has to be seen. The mark as a standby before the record costs
+ * nothing (the way back takes it away) and saves a round trip to the host in the time without service.
  */
 export function nextSwitchover(snapshot: PostgresSnapshot, goal: PostgresGoal, target: PostgresNode): PostgresNext {
   const [active, second] = writableOnes(snapshot);
@@ -175,8 +176,8 @@ function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, targe
     return stuck('no node serves, and not because of a switchover of ours: restoring service is for a person to decide');
   }
   const { old, disk, mark } = stopped;
-  if (mark.returning && !disk.process) return act({ act: 'return-active', host: old.host, node: old.node }, true);
-  if (old === target) return backToOld(snapshot, old, disk, mark);
+  if (mark.returning && !disk.process && mayStillReturn(snapshot, stopped)) return goBack(stopped);
+  if (old === target) return backToOld(snapshot, stopped);
   if (mark.target !== target.node) {
     return stuck(`a switchover from ${old.node} to ${mark.target} is under way: go on with that one, or back to ${old.node}`);
   }
@@ -185,13 +186,31 @@ function withNobodyServing(snapshot: PostgresSnapshot, goal: PostgresGoal, targe
 }
 
 /** Asked to serve on the node that was stopped: only where nothing can have been promoted in the meantime. */
-function backToOld(snapshot: PostgresSnapshot, old: PostgresNode, disk: Disk, mark: SwitchoverMark): PostgresNext {
-  if (disk.process) return wait(`node ${old.node} is starting or stopping`, true);
-  const other = nodeNamed(snapshot, mark.target);
-  const untouched = other !== undefined && isDown(other) && diskOf(other)?.standbySignal === true;
+function backToOld(snapshot: PostgresSnapshot, stopped: StoppedByUs): PostgresNext {
+  const { old, disk, mark } = stopped;
+  const untouched = mark.promoting === false || isUntouched(nodeNamed(snapshot, mark.target));
+  if (disk.process) {
+    const isStandby = answering(old)?.inRecovery === true;
+    return isStandby && untouched ? goBack(stopped) : wait(`node ${old.node} is starting or stopping`, true);
+  }
   if (disk.standbySignal && !untouched)
     return stuck(`node ${mark.target} may have been promoted: go on with the switchover to it`);
-  return act({ act: 'return-active', host: old.host, node: old.node }, true);
+  return goBack(stopped);
+}
+
+/** A standby's signal is removed before the first write of a new timeline: while it is there, nothing was promoted. */
+function isUntouched(target: PostgresNode | undefined): boolean {
+  return target !== undefined && isDown(target) && diskOf(target)?.standbySignal === true;
+}
+
+/**
+ * A return that was begun and cut off. With the signal gone nothing was promoted since; with it still there the node may
+ * have come up as a standby in between, and the target may have been promoted over it.
+ */
+function mayStillReturn(snapshot: PostgresSnapshot, { disk, mark }: StoppedByUs): boolean {
+  if (!disk.standbySignal || mark.promoting === false) return true;
+  const target = nodeNamed(snapshot, mark.target);
+  return isUntouched(target) || (target !== undefined && answering(target)?.inRecovery === true);
 }
 
 /** The old active node's process lives and takes no writes: stopping, starting, or already a standby. */
@@ -204,13 +223,13 @@ function oldStillThere(goal: PostgresGoal, target: PostgresNode, stopped: Stoppe
 }
 
 /** Stopped, and its files still say primary: the way back is to start it. */
-function oldStopped(goal: PostgresGoal, target: PostgresNode, { old, mark, disk }: StoppedByUs): PostgresNext {
-  const goBack: PostgresNext = act({ act: 'return-active', host: old.host, node: old.node }, true);
-  if (mark.stopMissed || disk.control?.state !== 'shut-down') return goBack;
+function oldStopped(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByUs): PostgresNext {
+  const { old, mark, disk } = stopped;
+  if (mark.stopMissed || disk.control?.state !== 'shut-down') return goBack(stopped);
   if (hasEverything(target, disk)) {
     return act({ act: 'mark-standby', host: old.host, node: old.node, upstream: target.node }, true);
   }
-  if (tooLate(mark, goal)) return goBack;
+  if (tooLate(mark, goal)) return goBack(stopped);
   return wait(`node ${target.node} has not replayed the last checkpoint of ${old.node} yet`, true);
 }
 
@@ -221,23 +240,35 @@ function oldStopped(goal: PostgresGoal, target: PostgresNode, { old, mark, disk 
  */
 function oldMarked(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByUs): PostgresNext {
   const { old, mark, disk } = stopped;
+  if (isUntouched(target)) return goBack(stopped);
   const server = answering(target);
-  if (server?.inRecovery === true) {
+  const isStandby = server?.inRecovery === true;
+  if (isStandby && hasEverything(target, disk)) {
+    if (mark.promoting === false) return act({ act: 'announce-promotion', host: old.host, node: old.node }, true);
     const { systemIdentifier, timeline, replayedLsn } = server;
-    if (hasEverything(target, disk))
-      return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
-    // Not replayed now was not replayed before: nobody can have promoted it, so going back is as safe as it was.
-    const lacksIt = disk.control !== null && replayedLsn !== null && replayedLsn <= disk.control.checkpointLsn;
-    if (lacksIt && tooLate(mark, goal)) return backFromMarked(stopped);
-    return wait(`node ${target.node} has not shown the last checkpoint of ${old.node} yet`, true);
+    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
   }
-  // A standby's signal is removed before the first write of a new timeline: while it is there, nothing was promoted.
-  if (isDown(target) && diskOf(target)?.standbySignal === true) return backFromMarked(stopped);
-  return wait(`node ${target.node} does not answer`, true);
+  if ((mark.promoting === false || lacksLastRecord(target, disk)) && tooLate(mark, goal)) return goBack(stopped);
+  return wait(
+    isStandby
+      ? `node ${target.node} has not shown the last checkpoint of ${old.node} yet`
+      : `node ${target.node} does not answer`,
+    true,
+  );
 }
 
-function backFromMarked({ old, disk }: StoppedByUs): PostgresNext {
-  return act({ act: disk.process ? 'stop-at-once' : 'return-active', host: old.host, node: old.node }, true);
+/** The way back: a node that runs meanwhile, as a standby, is stopped for it first. */
+function goBack({ old, disk, mark }: StoppedByUs): PostgresNext {
+  const { host, node } = old;
+  if (disk.process) return act({ act: 'stop-at-once', host, node }, true);
+  return act({ act: 'return-active', host, node, ...(mark.promoting === false ? { unlessPromoting: true as const } : {}) }, true);
+}
+
+/** Not replayed now was not replayed before: nobody can have promoted it, so going back is as safe as it was. */
+function lacksLastRecord(target: PostgresNode, disk: Disk): boolean {
+  const server = answering(target);
+  if (server?.inRecovery !== true || disk.control === null || server.replayedLsn === null) return false;
+  return server.replayedLsn <= disk.control.checkpointLsn;
 }
 
 /** It has replayed the record of a clean end, which is the last one of the node that was stopped: no acknowledged write is missing. */

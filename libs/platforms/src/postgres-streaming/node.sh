@@ -8,8 +8,8 @@
 # happened: 0 done (or it was so already), 3 its precondition is gone and nothing was changed, anything else: look again.
 #
 # What is kept, below STATE: drained (out of service by us), switchover (how far it is), relaxed (for whom the
-# synchronous standby names are relaxed) and relaxed.lines (what they were). Each file is written beside, synced, renamed;
-# only log-from (where the server's log was at our last start) is not, for nothing is decided by it.
+# synchronous standby names are relaxed) and relaxed.lines (what they were), pointed.lines and pointed.pgpass (what pointed
+# the active node at an upstream before it was to be stopped). Each file is written beside, synced, renamed; only log-from (where the server's log was at our last start) is not, for nothing is decided by it.
 #
 # POSIX sh, coreutils, awk, sed. SERVICE is `pg_ctl`: PostgreSQL is started and stopped with its own tool, as the owner
 # of the data folder; AUTOSTART is the file without which the host's boot does not start it.
@@ -145,8 +145,39 @@ point() {
   fi
   # The password file's path goes into a quoted string inside a quoted setting.
   folder=$(printf '%s' "$data" | sed -e "s/'/''''/g" -e 's/[&|\\]/\\&/g')
-  printf '%s\n' "$1" | sed "s|@DATA@|$folder|" | set_lines 'primary_conninfo|primary_slot_name|recovery_target_timeline'
+  printf '%s\n' "$1" | sed "s|@DATA@|$folder|" | set_lines "$POINTERS"
 }
+
+POINTERS='primary_conninfo|primary_slot_name|recovery_target_timeline'
+
+# What `point` is about to replace on a node that may stay active; once, so that a repeated stop keeps what was first.
+# pointed.lines is written last: it says that all of it is there.
+keep_pointers() {
+  [ ! -e "$state/pointed.lines" ] || return 0
+  rm -f "$state/pointed.pgpass"
+  [ ! -e "$data/understudy.pgpass" ] || put "$state/pointed.pgpass" <"$data/understudy.pgpass" ||
+    fail 5 'what the password file was could not be kept'
+  if [ -e "$auto" ]; then lines=$(grep -E "^[[:space:]]*($POINTERS)[[:space:]]*=" "$auto") || [ $? = 1 ]; else lines=''; fi ||
+    fail 5 'the settings could not be read'
+  { [ -z "$lines" ] || printf '%s\n' "$lines"; } | put "$state/pointed.lines" || fail 5 'what the settings were could not be kept'
+}
+
+# Takes back what `point` did to a node that stayed active. It serves meanwhile: a primary does not look at any of it.
+restore_pointers() {
+  [ -e "$state/pointed.lines" ] || return 0
+  set_lines "$POINTERS" <"$state/pointed.lines"
+  if [ -e "$state/pointed.pgpass" ]; then
+    cp "$state/pointed.pgpass" "$data/understudy.pgpass.new" && give "$data/understudy.pgpass.new" &&
+      synced "$data/understudy.pgpass.new" && mv -f "$data/understudy.pgpass.new" "$data/understudy.pgpass"
+  else
+    rm -f "$data/understudy.pgpass"
+  fi || fail 5 'the password file could not be put back'
+  synced "$data"
+  forget_pointers
+  reload
+}
+
+forget_pointers() { rm -f "$state/pointed.lines" "$state/pointed.pgpass"; }
 
 # What runs here afterwards can come up as nothing but a standby, or this fails and nothing may be promoted: a start after
 # the second look finds the signal, one before it has its pid file there and is seen.
@@ -224,15 +255,20 @@ case $verb in
     synced "$data" ;;
   record-position)
     # Where the WAL is now; what is written after it has to be confirmed by everybody.
+    # An earlier switchover may have ended here with somebody else's start.
+    restore_pointers
     now_ms
     rm -f "$state/switchover"
     mark key "$1" target "$2" fresh "$3" freshAt "$clock" round "$4" ;;
   stop-active)
     # Where it will stream from is written while it still serves: a primary does not look at it, and each sync after the
     # stop would be outage. Only the signal is left for then. A missed stop writes none.
+    # With the signal there it is no active node: begun this late, it would unsay that a promotion may have begun.
+    [ ! -e "$data/standby.signal" ] || fail 3 'it is marked as a standby'
+    keep_pointers
     point "$2" || exit 5
     now_ms
-    mark stopAt "$clock"
+    (mark stopAt "$clock" promoting no) || { restore_pointers; exit 5; }
     stop_service INT "$1" || { mark stopMissed yes; fail 4 "it did not stop within $1 ms"; }
     # DB_SHUTDOWNED. One that was killed may hold writes that nobody else has: it must not be taken for a standby.
     # shellcheck disable=SC2046 # split on purpose
@@ -240,9 +276,20 @@ case $verb in
     sign_standby
     # The look at this disk that decides what comes next, in the same answer.
     observe quick ;;
+  announce-promotion)
+    # From here on only the target can tell whether it was promoted; until here nobody can have tried. A return that was
+    # cut off before it took the signal away is given up with it.
+    [ -e "$data/standby.signal" ] || fail 3 'it could come up as a primary'
+    grep -q '^stopAt=' "$state/switchover" 2>/dev/null || fail 3 'there is no switchover under way'
+    ! grep -q '^returned=yes$' "$state/switchover" || fail 3 'the switchover is over'
+    mark promoting yes returning no
+    observe quick ;;
   stop-at-once)
     stop_service QUIT "$1" || fail 4 'it is still stopping' ;;
   return-active)
+    # Decided while no promotion had been announced, it must not happen once one has.
+    [ "${1:-}" != unless-promoting ] || grep -q '^promoting=no$' "$state/switchover" 2>/dev/null ||
+      fail 3 'a promotion may have begun'
     # `returning` until it serves: a start that failed or was cut off is then seen, and tried again.
     if find_postmaster; then
       # Somebody else started it, perhaps as a standby: look again.
@@ -261,8 +308,10 @@ case $verb in
       [ "$turns" -lt 25 ] || find_postmaster || fail 4 'it ended right after its start'
       sleep 0.02
     done
+    restore_pointers
     mark returned yes ;;
   end-switchover)
+    forget_pointers
     rm -f "$state/switchover"
     synced "$state" ;;
   relax-synchronous)

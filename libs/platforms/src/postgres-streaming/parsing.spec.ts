@@ -187,6 +187,7 @@ describe("the host program's answer", () => {
         freshAgeMs: 1_000,
         stopAgeMs: 500,
         stopMissed: true,
+        promoting: true,
         returning: false,
         returned: false,
       },
@@ -194,6 +195,12 @@ describe("the host program's answer", () => {
       upstream: { host: 'a', port: 5_432, applicationName: 'b', slot: 'slot_b', link: '' },
       installedVersion: '17.9',
     });
+    const promoting = (said: string): unknown => readDisk(`${text}\n${said}`).switchover?.promoting;
+    expect(['mark.promoting=no', 'mark.promoting=yes', 'mark.promoting='].map(promoting), 'only a plain no').toEqual([
+      false,
+      true,
+      true,
+    ]);
     expect(readDisk('clock=1\ncontrol=\nversion=')).toMatchObject({
       bootId: null,
       control: null,

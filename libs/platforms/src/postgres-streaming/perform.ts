@@ -49,7 +49,8 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
     nextAct: (snapshot) => nextAct(snapshot, wanted()),
     perform: (act, key, deadlineMs) => {
       starts.performed(act);
-      const onDisk = (node: string, disk: Disk): void => void (stopped = { node, disk });
+      // One that runs (started by hand, as a standby) has to be asked: only a whole look does that.
+      const onDisk = (node: string, disk: Disk): void => void (stopped = disk.process ? undefined : { node, disk });
       return performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs, onDisk });
     },
     summary: summarise,
@@ -61,7 +62,7 @@ interface StoppedNode {
   readonly disk: Disk;
 }
 
-/** The picture right after the stop, if within a moment it shows that the target may be promoted; else a whole look has to. */
+/** The picture right after the stop or the announcement, if within a moment the way to the promotion is free; else a whole look has to. */
 async function promotable(
   session: Session,
   before: PostgresSnapshot,
@@ -72,11 +73,13 @@ async function promotable(
   for (;;) {
     const seen = await observeAfterStop(session, before, stopped, AFTER_STOP_LIMIT_MS);
     const next = nextAct(seen, goal);
-    if (next.next === 'act' && next.act.act === 'promote') return seen;
+    if (next.next === 'act' && TOWARDS_PROMOTION.has(next.act.act)) return seen;
     if (next.next !== 'wait' || session.target.now() >= untilMs) return undefined;
     await delay(AFTER_STOP_POLL_MS);
   }
 }
+
+const TOWARDS_PROMOTION: ReadonlySet<PostgresAct['act']> = new Set(['announce-promotion', 'promote']);
 
 function goalOf(target: ClusterTarget, request: VerbRequest): PostgresGoal {
   return {

@@ -17,7 +17,7 @@ import { postgresStreaming } from './driver.js';
 
 const WRITE_LIMIT_MS = 1_000;
 
-platformContract('postgres-streaming on a real cluster of three', 9, async () =>
+platformContract('postgres-streaming on a real cluster of three', 10, async () =>
   realCluster(await testPair({ nodes: 3, slug: 'contract' })),
 );
 

@@ -79,6 +79,8 @@ export interface SwitchoverMark {
   readonly stopAgeMs: number | null;
   /** The stop did not end within its deadline. */
   readonly stopMissed: boolean;
+  /** False: certainly nobody has tried to promote the target since the stop. Left out, or true: somebody may have. */
+  readonly promoting?: boolean;
   /** The old active node is being started again: its start was decided and may have failed or been cut off. */
   readonly returning?: boolean;
   /** The old active node was started again instead of being replaced: this switchover is over. */
@@ -200,9 +202,12 @@ export type PostgresAct =
       readonly upstream: string;
     }
   | { readonly act: 'stop-at-once'; readonly host: string; readonly node: string }
-  | { readonly act: 'return-active'; readonly host: string; readonly node: string }
+  /** `unlessPromoting`: decided because no promotion was announced; the host refuses it when one has been since. */
+  | { readonly act: 'return-active'; readonly host: string; readonly node: string; readonly unlessPromoting?: true }
   | { readonly act: 'mark-standby'; readonly host: string; readonly node: string; readonly upstream: string }
   | { readonly act: 'unmark-standby'; readonly host: string; readonly node: string }
+  /** Writes on the old active node's host that a promotion may have begun; nothing is promoted before that. */
+  | { readonly act: 'announce-promotion'; readonly host: string; readonly node: string }
   | {
       readonly act: 'promote';
       readonly host: string;

@@ -72,7 +72,11 @@ export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
     case 'checkpoint':
       return done(checkpoint(world, node));
     case 'return-active':
-      return done(beginStart(unmarkStandby(changeMark(world, node, { returning: true }), node), node));
+      return act.unlessPromoting && markOf(world, node)?.promoting !== false
+        ? { world, code: 3, detail: 'a promotion may have begun' }
+        : done(beginStart(unmarkStandby(changeMark(world, node, { returning: true }), node), node));
+    case 'announce-promotion':
+      return announce(world, node);
     case 'promote':
       return checked(promote(world, node), 'it is not in recovery');
     case 'end-switchover':
@@ -105,8 +109,21 @@ function record(world: World, act: Extract<PostgresAct, { act: 'record-position'
   );
 }
 
+function markOf(world: World, node: string): World['nodes'][string]['disk']['switchover'] {
+  return nodeOf(world, node).disk.switchover;
+}
+
+function announce(world: World, node: string): ActedWorld {
+  const mark = markOf(world, node);
+  if (!nodeOf(world, node).disk.standby) return { world, code: 3, detail: 'it could come up as a primary' };
+  if (mark === null || mark.stopAtMs === null || mark.returned)
+    return { world, code: 3, detail: 'there is no switchover under way' };
+  return done(changeMark(world, node, { promoting: true, returning: false }));
+}
+
 function stopActive(world: World, node: string, limitMs: number, upstream: string): ActedWorld {
-  const stopped = stop(changeMark(world, node, { stopAtMs: world.nowMs }), node, limitMs);
+  if (nodeOf(world, node).disk.standby) return { world, code: 3, detail: 'it is marked as a standby' };
+  const stopped = stop(changeMark(world, node, { stopAtMs: world.nowMs, promoting: false }), node, limitMs);
   if (stopped.code === 0)
     return checked(markStandby(stopped.world, node, upstream, slotOf(node)), 'it runs: somebody else started it');
   return { ...stopped, world: changeMark(stopped.world, node, { stopMissed: true }) };

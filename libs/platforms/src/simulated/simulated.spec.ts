@@ -28,7 +28,7 @@ const definition: ClusterDefinition = {
   settings: {},
 };
 
-platformContract('simulated', 9, () => Promise.resolve(simulatedCluster()));
+platformContract('simulated', 10, () => Promise.resolve(simulatedCluster()));
 
 function simulatedCluster(): ClusterUnderTest {
   const worlds = new SimulatedWorlds();

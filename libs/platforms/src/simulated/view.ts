@@ -84,6 +84,7 @@ function markView(world: World, node: SimulatedNode): SwitchoverMark | null {
     freshAgeMs: world.nowMs - mark.freshAtMs,
     stopAgeMs: mark.stopAtMs === null ? null : world.nowMs - mark.stopAtMs,
     stopMissed: mark.stopMissed,
+    promoting: mark.promoting !== false,
     returning: mark.returning,
     returned: mark.returned,
   };
