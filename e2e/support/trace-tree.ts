@@ -43,7 +43,7 @@ export function servicesOf(tree: LinkedTraces): readonly string[] {
   return [...new Set([...tree.services, ...tree.next.flatMap(servicesOf)])].sort();
 }
 
-/** One line per trace, indented by what it links to; neighbours alike that led to nothing share a line. */
+/** One line per trace, indented by what it links to; siblings alike that led to nothing share a line. */
 export function printLinks(tree: LinkedTraces, depth = 0): readonly string[] {
   const ms = Number(tree.root.endNs - tree.root.startNs) / 1e6;
   const line = `${'  '.repeat(depth)}${titleOf(tree)}  ${ms.toFixed(1)} ms, ${tree.spans} spans, ${tree.traceId.slice(0, 8)}`;
@@ -56,16 +56,14 @@ function printRun(alike: readonly LinkedTraces[], depth: number): readonly strin
   return alike.length === 1 ? printLinks(first, depth) : [`${'  '.repeat(depth)}${titleOf(first)}  ${alike.length} times`];
 }
 
+/** Siblings alike that led to nothing are together, where the first of them stands; each other is alone. */
 function runsOf(siblings: readonly LinkedTraces[]): readonly (readonly LinkedTraces[])[] {
-  const runs: LinkedTraces[][] = [];
+  const runs = new Map<string, LinkedTraces[]>();
   for (const tree of siblings) {
-    const last = runs.at(-1);
-    const isAlike =
-      last?.every((other) => other.next.length + tree.next.length === 0 && titleOf(other) === titleOf(tree)) ?? false;
-    if (isAlike) last?.push(tree);
-    else runs.push([tree]);
+    const name = tree.next.length === 0 ? titleOf(tree) : tree.traceId;
+    runs.set(name, [...(runs.get(name) ?? []), tree]);
   }
-  return runs;
+  return [...runs.values()];
 }
 
 function titleOf({ root, services }: LinkedTraces): string {
