@@ -68,10 +68,11 @@ export async function callHandler({ subscription }: Consumer, event: CloudEvent,
   const handler = Object.hasOwn(subscription.handlers, event.type) ? subscription.handlers[event.type] : undefined;
   if (handler === undefined) return;
   // By hand: it runs for every message, and a race of abortable timers costs more than most handlers.
+  const waiting = signal === undefined ? undefined : waitingFor(signal);
   await new Promise<void>((resolve, reject) => {
     const over = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', leave);
+      waiting?.delete(leave);
     };
     const leave = (): void => {
       over();
@@ -81,10 +82,22 @@ export async function callHandler({ subscription }: Consumer, event: CloudEvent,
       over();
       reject(tooSlow(event));
     }, HANDLER_LIMIT_MS);
-    signal?.addEventListener('abort', leave);
+    waiting?.add(leave);
     // A handler that throws at once, without a promise, is a rejection too.
     new Promise<void>((done) => done(traced(subscription, event, handler))).finally(over).then(resolve, reject);
   });
+}
+
+const waitingByEnd = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Who waits for this end: one listener for all of them, because one for each message costs more than many a handler. */
+function waitingFor(signal: AbortSignal): Set<() => void> {
+  const known = waitingByEnd.get(signal);
+  if (known !== undefined) return known;
+  const waiting = new Set<() => void>();
+  waitingByEnd.set(signal, waiting);
+  signal.addEventListener('abort', () => [...waiting].forEach((leave) => leave()), { once: true });
+  return waiting;
 }
 
 /** Each message is a trace of its own, linked to the one that stored the event. Names: OpenTelemetry's messaging conventions. */
