@@ -16,6 +16,12 @@ export interface Adoption {
   readonly incarnation: string;
   /** What hosts see as the epoch. */
   readonly position: number;
+  readonly version: number;
+}
+
+export interface TakenOver extends Adoption {
+  /** By the log's clock, ms since the epoch. */
+  readonly at: number;
 }
 
 export class TwoOrchestrators {
@@ -61,7 +67,7 @@ export class TwoOrchestrators {
   }
 
   /** Waits until somebody has adopted the rollout after that event; answers who, and when by the log. */
-  async takenOver(window: PairWindow, after: RecordedEvent): Promise<Adoption & { readonly at: number }> {
+  async takenOver(window: PairWindow, after: Pick<RecordedEvent, 'version'>): Promise<TakenOver> {
     const event = await window.saw(
       'another owner',
       TAKEN_OVER_WITHIN_MS + DROPPED_LIMIT_MS,
@@ -84,8 +90,8 @@ export function adoptionsIn(events: readonly RecordedEvent[]): readonly Adoption
   return events.filter(({ type }) => type === 'RolloutAdopted').map(adoptionOf);
 }
 
-function adoptionOf({ body, position }: RecordedEvent): Adoption {
-  return { instance: String(body['instance']), incarnation: String(body['incarnation']), position };
+function adoptionOf({ body, position, version }: RecordedEvent): Adoption {
+  return { instance: String(body['instance']), incarnation: String(body['incarnation']), position, version };
 }
 
 /** Events that name an incarnation which did not own the rollout when they were recorded. */
