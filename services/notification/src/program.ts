@@ -9,6 +9,9 @@ export const notificationProgram: ServiceProgram<typeof notificationSettings> = 
   about: 'Sends webhooks to subscribers, keeps what could not be delivered, and keeps change tickets.',
   settings: notificationSettings,
   compose: ({ settings, runtime, store, transport }) => {
-    return { modules: [NotificationModule.forRoot({ runtime, store, webhooks: webhooksOf(settings) }, transport)], grpc: notificationGrpc.services };
+    return {
+      modules: [NotificationModule.forRoot({ runtime, store, webhooks: webhooksOf(settings) }, transport)],
+      grpc: notificationGrpc.services,
+    };
   },
 };
