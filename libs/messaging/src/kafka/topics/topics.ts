@@ -9,7 +9,7 @@ import { type Right, missingRights, rightsOf, surplusWriters, toAclEntry } from 
 import type { TopicPlan } from './document.js';
 
 const COMPARE_LIMIT_MS = 30_000;
-const LEADERS_LIMIT_MS = 15_000;
+const SEEN_LIMIT_MS = 15_000;
 const POLL_MS = 50;
 const BROKERS_DEFAULT = -1;
 
@@ -40,9 +40,9 @@ export async function applyTopics(options: KafkaOptions, plan: readonly TopicPla
     if (found.topics.length > 0) {
       // The library's own wait takes "not known here yet", which a fresh topic answers for a moment, for a failure.
       await admin.createTopics({ waitForLeaders: false, topics: found.topics.map(toTopicConfig) });
-      await haveLeaders(admin, found.topics);
     }
     if (found.rights.length > 0) await admin.createAcls({ acl: found.rights.map(toAclEntry) });
+    if (found.missing.length > 0) await canBeSeen(admin, plan, found.topics);
     return reportOf(found);
   };
   return await withAdmin(options, { what: 'Applying the topics', limitMs: COMPARE_LIMIT_MS, work });
@@ -103,16 +103,17 @@ async function compare(admin: Admin, plan: readonly TopicPlan[]): Promise<Compar
   };
 }
 
-/** Returns when every partition can be written to. */
-async function haveLeaders(admin: Admin, plan: readonly TopicPlan[]): Promise<void> {
-  const deadline = performance.now() + LEADERS_LIMIT_MS;
+/** A broker answers a creation before it shows it. Returns when every new topic has its leaders and every right is listed. */
+async function canBeSeen(admin: Admin, plan: readonly TopicPlan[], made: readonly TopicPlan[]): Promise<void> {
+  const names = made.map(({ name }) => name);
+  const deadline = performance.now() + SEEN_LIMIT_MS;
   for (;;) {
-    const ready = await partitionsOf(
-      admin,
-      plan.map(({ name }) => name),
-    );
-    if (plan.every(({ name, partitions }) => ready.get(name) === partitions)) return;
-    if (performance.now() > deadline) throw new Error(`the new topics had no leaders within ${LEADERS_LIMIT_MS} ms`);
+    const leading = await partitionsOf(admin, names);
+    const lead = made.every(({ name, partitions }) => leading.get(name) === partitions);
+    const missing = lead ? (await compareRights(admin, plan)).missing.map(sentence) : names;
+    if (missing.length === 0) return;
+    if (performance.now() > deadline)
+      throw new Error(`what was created could not be seen within ${SEEN_LIMIT_MS} ms: ${missing.join('; ')}`);
     await delay(POLL_MS);
   }
 }
