@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTestDatabase, type TestDatabase } from '@understudy/testing';
+import { createTestDatabase, printedSchema, type TestDatabase } from '@understudy/testing';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SchemaMismatch, applyRoles, checkMigrated, migrate, openStore, printSchema } from './index.js';
+import { SchemaMismatch, applyRoles, checkMigrated, migrate, openStore } from './index.js';
 
 let folder: string;
 let database: TestDatabase;
@@ -99,9 +99,7 @@ describe('roles.sql', () => {
 describe('the printed schema', () => {
   it('of the log is the one in schema.txt; `node tools/print-schema.mjs` renews it', async () => {
     await migrate({ ownerConnection: database.ownerConnection, service: 'orchestrator', migrationsFolder: folder });
-    const pool = new pg.Pool({ connectionString: database.adminConnection });
-    const printed = await printSchema(pool, 'orchestrator');
-    await pool.end();
+    const printed = await printedSchema('orchestrator', database);
     expect(printed).toBe(readFileSync(new URL('../schema.txt', import.meta.url), 'utf8'));
   });
 });

@@ -7,6 +7,7 @@ import {
   applyRoles,
   migrate,
   openStore,
+  printSchema,
   renewLogId,
   serviceRole,
 } from '@understudy/event-log';
@@ -91,4 +92,17 @@ export async function createTestStore(service: ServiceName, on?: TestPostgres): 
   const store = await openStore({ connectionString: database.serviceConnection(service), schema: service });
   server.beforeStop(() => store.close());
   return { store, database };
+}
+
+/** The schema of a service as its migrations make it in this database (default: a fresh one). */
+export async function printedSchema(service: ServiceName, database?: TestDatabase): Promise<string> {
+  const { adminConnection } = database ?? (await createTestDatabase([service]));
+  // One client, not a pool: a pool's end does not wait for its connections, and the server may be ended before them.
+  const client = new pg.Client({ connectionString: adminConnection });
+  await client.connect();
+  try {
+    return await printSchema(client, service);
+  } finally {
+    await client.end();
+  }
 }
