@@ -3,17 +3,39 @@ import { defineConfig } from 'vitest/config';
 // Specs import our packages from source: every project's `exports` has a `source` condition.
 const conditions = ['source', 'node', 'development|production'];
 
+const NEVER = ['**/node_modules/**', '**/dist/**'];
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['{libs,services,practice,bench,e2e,tools}/**/*.spec.ts'],
-    // The promises of the distributed shape need what was built: `npm run e2e`.
-    exclude: ['**/node_modules/**', '**/dist/**', 'e2e/scenarios/distributed/**'],
     pool: 'forks',
-    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'specs',
+          include: ['{libs,services,practice,bench,tools}/**/*.spec.ts'],
+          exclude: NEVER,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Whole windows under load have the machine to themselves: they are about time.
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['e2e/**/*.spec.ts'],
+          // The promises of the distributed shape need what was built: `npm run e2e`.
+          exclude: [...NEVER, 'e2e/scenarios/distributed/**'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
     coverage: {
       provider: 'custom',
       customProviderModule: './tools/domain-coverage.mjs',

@@ -24,8 +24,11 @@ export const DEFAULT_DURATIONS_MS: Readonly<Record<StepKind, number>> = {
 
 /** A step may take this many times its expected duration before its deadline is missed ... */
 export const DEADLINE_FACTOR = 4;
-/** ... and never less than this, in milliseconds. */
-export const DEADLINE_FLOOR_MS = 15_000;
+/**
+ * ... and never less than this, in milliseconds. Nothing is won by giving up early: a step that ends late costs patience, one
+ * that is given up costs the window.
+ */
+export const DEADLINE_FLOOR_MS = 60_000;
 
 /** Expected duration in milliseconds. */
 export function expectedMs(kind: StepKind, playbook: Playbook): number {
