@@ -40,7 +40,9 @@ async function pair(): Promise<Pair> {
   const secret = new URL(prepared.adminConnectionString()).password;
   const standby = {
     'standby.signal': '',
-    'postgresql.auto.conf': `primary_conninfo = 'host=127.0.0.1 port=${ports[0]} user=postgres password=${secret}'\n`,
+    'postgresql.auto.conf':
+      `primary_conninfo = 'host=127.0.0.1 port=${ports[0]} user=postgres password=${secret}'\n` +
+      `wal_retrieve_retry_interval = '200ms'\n`,
   };
   const owner = serverUser();
   for (const [name, text] of Object.entries(standby)) {

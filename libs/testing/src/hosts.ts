@@ -79,7 +79,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Waits for a condition. @throws after `limitMs`, naming what was waited for. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limitMs = 45_000): Promise<void> {
   const endsAt = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > endsAt) throw new Error(`Not within ${limitMs} ms: ${what}.`);
