@@ -4,7 +4,7 @@ import { doneTwice, factsOf, lostWrites } from './witness.js';
 import type { PairWindow, RecordedEvent } from './window.js';
 
 /** Preparations of a switchover that have to be fresh: they stop and promote nothing, and a look that they have aged repeats them. */
-const PREPARATIONS = /\/(record-position|checkpoint): /;
+const PREPARATIONS = / (record-position|checkpoint): /;
 
 export interface WindowEnd {
   readonly result: unknown;

@@ -41,7 +41,9 @@ const OBSERVE_LIMIT_MS = 5_000;
 const JOURNAL_LIMIT_MS = 3_000;
 /** Journals keep whole seconds, and a killed act needs a moment to be gone. */
 const CLOCK_GRAIN_MS = 2_000;
-const POLL_MS = 25;
+/** Between two looks while nobody serves, every millisecond counts; at any other time each look costs the hosts a process. */
+const BINDING_POLL_MS = 25;
+const POLL_MS = 100;
 /**
  * The same act on the same host rests this long before it is performed again, doubled each time up to the limit: one
  * whose effect is not seen would otherwise be repeated as fast as the host can spawn, at the cost of everybody there.
@@ -104,7 +106,7 @@ async function follow<S, A extends NamedAct>(
       return { status: 'stuck', reason: next.reason, acts: progress.acts, snapshot: engine.summary(snapshot) };
     case 'wait':
       progress.lastWhy = next.why;
-      return wait(engine, request, progress, { binding: next.binding, ms: POLL_MS });
+      return wait(engine, request, progress, { binding: next.binding, ms: next.binding ? BINDING_POLL_MS : POLL_MS });
     case 'act': {
       const restMs = (progress.performed.get(JSON.stringify(next.act))?.restsUntilMs ?? 0) - engine.now();
       if (restMs > 0) return wait(engine, request, progress, { binding: next.binding, ms: Math.min(restMs, REST_LOOK_MS) });
@@ -163,7 +165,7 @@ async function act<S, A extends NamedAct>(
   const report = { act: name, host, tookMs: engine.now() - begunAt, detail: outcome.detail };
   progress.acts.push(report);
   request.onAct(report);
-  if (outcome.status !== 'ended') await engine.pause(POLL_MS);
+  if (outcome.status !== 'ended') await engine.pause(BINDING_POLL_MS);
   return undefined;
 }
 
