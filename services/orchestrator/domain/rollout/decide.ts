@@ -3,6 +3,7 @@ import { evaluateAll, recordApproval, recordTicket, requestDrift, receiveDrift, 
 import { abort, freeze, hold, resume } from './decide-people.js';
 import { conclude, recordDeviation, recordOutcome, requestStep, skipStep } from './decide-steps.js';
 import { evolve } from './evolve.js';
+import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL, isGoing, isKnown, type Going } from './state.js';
 
@@ -35,6 +36,12 @@ export function decide(command: RolloutCommand, state: RolloutState): Decided {
       return abort(command, state);
     case 'Freeze':
       return freeze(command, state);
+    case 'RequestOverride':
+      return requestOverride(command, state);
+    case 'ConfirmOverride':
+      return confirmOverride(command, state);
+    case 'WithdrawOverride':
+      return withdrawOverride(command, state);
     case 'Adopt':
       return adopt(command, state);
     default:

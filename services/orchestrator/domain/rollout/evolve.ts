@@ -1,3 +1,4 @@
+import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
 import { INITIAL, standbyBegun } from './state.js';
@@ -79,6 +80,19 @@ const HANDLERS: Handlers = {
     lookAfter: data.at,
   }),
   InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
+  OverrideRequested: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideRequested', data }),
+  }),
+  OverrideConfirmed: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideConfirmed', data }),
+  }),
+  OverrideWithdrawn: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideWithdrawn', data }),
+    gates: lapsedGate(state.gates, data.gate, data.at),
+  }),
   RolloutClosed: (state, data) => ({ ...state, status: 'closed', held: null, closed: data }),
 };
 
@@ -116,6 +130,7 @@ function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
     binding: data.binding,
     topologyFingerprint: data.topologyFingerprint,
     steps: data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step)),
+    gates: data.recovery === null ? lapsedWithPlan(state.gates, data.at) : state.gates,
     recovery: data.recovery ?? state.recovery,
     status: data.recovery === null ? state.status : 'recovering',
     serving: state.admitted === null ? data.plan.originalActive : state.serving,

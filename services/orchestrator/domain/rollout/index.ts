@@ -13,6 +13,7 @@ export * from './move.js';
 export * from './not-required.js';
 export * from './observation.js';
 export * from './order.js';
+export * from './override.js';
 export * from './plan.js';
 export * from './plan-steps.js';
 export * from './recovery.js';

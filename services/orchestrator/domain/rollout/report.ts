@@ -1,4 +1,5 @@
 import type { MeasuredInterruption } from './observation.js';
+import type { Override } from './override.js';
 import type { GateName } from './plan.js';
 import { versionsOf } from './versions.js';
 import type { GateEvaluated, RolloutClosed, RolloutEvent, RolloutPlanned, RolloutState, StepState } from './rollout.js';
@@ -26,6 +27,7 @@ export interface RolloutReport {
   readonly tookMs: number | null;
   readonly steps: readonly ReportStep[];
   readonly gates: readonly GateEvaluated[];
+  readonly overrides: readonly Override[];
   readonly order: readonly { readonly node: string; readonly host: string; readonly reason: string }[];
   readonly interruption: MeasuredInterruption;
   readonly versionsBefore: RolloutClosed['versions'];
@@ -80,6 +82,7 @@ export function reportOf(events: readonly RolloutEvent[]): RolloutReport | undef
     tookMs: state.admitted === null || closed === null ? null : msOf(closed.at) - msOf(state.admitted.at),
     steps: state.steps.map(reportStep),
     gates: Object.values(state.gates),
+    overrides: state.overrides,
     order: plan?.order ?? [],
     interruption: closed?.interruption ?? { measured: false, reason: 'The rollout has not ended.' },
     versionsBefore: versionsBefore(state),
@@ -190,6 +193,12 @@ function motionSentence(event: Motion): string {
       return `${event.data.by} asked to abort: ${event.data.reason}`;
     case 'InvariantBreached':
       return `Invariant ${event.data.number} was breached: ${event.data.detail}`;
+    case 'OverrideRequested':
+      return `${event.data.by} asked to open gate ${event.data.gate} until ${event.data.until}: ${event.data.reason}`;
+    case 'OverrideConfirmed':
+      return `${event.data.confirmedBy} confirmed: gate ${event.data.gate} is open by override until ${event.data.until}.`;
+    case 'OverrideWithdrawn':
+      return `${event.data.by} withdrew the override of gate ${event.data.gate}: ${event.data.reason}`;
     case 'RolloutClosed':
       return `Closed as ${event.data.result}: ${event.data.reason}`;
   }

@@ -3,6 +3,7 @@ import { deviationOf } from './deviation.js';
 import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
 import type { Move, RunnerMemory } from './move.js';
 import type { Goal, Observation } from './observation.js';
+import { overrideInForce } from './override.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
 import { MAX_ATTEMPTS } from './decide-steps.js';
@@ -78,6 +79,7 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
 
 function usable(state: Known, nowMs: number): boolean {
   const { drift } = state;
+  if (overrideInForce(state, 'drift', nowMs) !== undefined) return true;
   if (drift === null || drift.blocking.length > 0 || drift.incomplete.length > 0) return false;
   return nowMs < msOf(drift.assessedAt) + maxAgeMs('drift', state.planned.playbook);
 }

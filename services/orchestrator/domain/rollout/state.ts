@@ -16,6 +16,7 @@ export const INITIAL: RolloutState = {
   driftRequest: null,
   drift: null,
   gates: {},
+  overrides: [],
   admitted: null,
   owner: null,
   steps: [],

@@ -1,5 +1,5 @@
 import type { ReportStep, RolloutReport } from '@understudy/orchestrator-domain';
-import { interruptionSentence } from './markdown.js';
+import { interruptionSentence, overrideSentence } from './markdown.js';
 
 /** The report as one HTML file: no script, nothing loaded from elsewhere, printable. */
 export function htmlReport(report: RolloutReport): string {
@@ -18,6 +18,7 @@ export function htmlReport(report: RolloutReport): string {
       'Patch order',
       items(report.order.map((place) => `<b>${escape(place.node)}</b> on ${escape(place.host)}: ${escape(place.reason)}`)),
     ),
+    section('Opened by override', items(report.overrides.map((entry) => escape(overrideSentence(entry))))),
     section('Not required, or not run', items(report.notRequired.map(escape))),
     section('Deviations', items(report.deviations.map(escape))),
     section('Risks accepted beforehand', items(report.acceptedRisks.map(escape))),

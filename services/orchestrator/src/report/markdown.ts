@@ -18,6 +18,7 @@ export function markdownReport(report: RolloutReport): string {
     ),
     ...steps(report),
     ...gates(report),
+    ...list('Opened by override', report.overrides.map(overrideSentence)),
     ...list('Not required, or not run', report.notRequired),
     ...list('Deviations', report.deviations),
     ...list('Risks accepted beforehand', report.acceptedRisks),
@@ -46,6 +47,14 @@ export function interruptionSentence(seen: MeasuredInterruption): string {
     `Interruption, measured from outside: longest ${Math.round(seen.longestMs)} ms, ${seen.gaps.length} gaps, ${Math.round(seen.sumMs)} ms in all, ` +
     `resolution ${Math.round(seen.resolutionMs)} ms; ${seen.failedOperations} failed operations, ${lost}.`
   );
+}
+
+/** Who opened a gate, why and until when. */
+export function overrideSentence(seen: RolloutReport['overrides'][number]): string {
+  const second = seen.confirmed === null ? 'nobody confirmed' : `${seen.confirmed.by} confirmed`;
+  const end =
+    seen.withdrawn === null ? '' : `; ${seen.withdrawn.by} withdrew it at ${seen.withdrawn.at}: ${seen.withdrawn.reason}`;
+  return `${seen.gate}: ${seen.by} asked (${seen.reason}), ${second}, until ${seen.until}${end}`;
 }
 
 function interruption(seen: MeasuredInterruption): readonly string[] {

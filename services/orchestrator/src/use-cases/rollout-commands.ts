@@ -1,5 +1,5 @@
 import type { EventMetadata } from '@understudy/event-log';
-import type { RolloutCommand } from '@understudy/orchestrator-domain';
+import type { GateName, RolloutCommand } from '@understudy/orchestrator-domain';
 import type { RolloutStore } from '../handle.js';
 import { accepted, personOf } from './person.js';
 import { checkVersion } from './windows.js';
@@ -35,6 +35,33 @@ export class RolloutCommands {
       metadata,
       expectedVersion,
     );
+  }
+
+  /** The first of two persons asks; the domain says which gates two persons can open. */
+  requestOverride(
+    rolloutId: string,
+    asked: { readonly gate: GateName; readonly reason: string; readonly until: string },
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const command = { type: 'RequestOverride', ...asked, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
+  confirmOverride(rolloutId: string, gate: GateName, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    const command = { type: 'ConfirmOverride', gate, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
+  withdrawOverride(
+    rolloutId: string,
+    gate: GateName,
+    reason: string,
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const command = { type: 'WithdrawOverride', gate, reason, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
   }
 
   /** Answers the rollout's version afterwards. */

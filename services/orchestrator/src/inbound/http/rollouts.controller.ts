@@ -6,7 +6,8 @@ import { toRolloutEvent } from '../../handle.js';
 import { Orchestrator } from '../../orchestrator.js';
 import { htmlReport } from '../../report/html.js';
 import { markdownReport } from '../../report/markdown.js';
-import { eventDocument, unknownRollout, type RolloutAt } from '../../use-cases/rollout-queries.js';
+import { eventDocument, unknownRollout } from '../../use-cases/rollout-queries.js';
+import { idOf, rolloutView } from './rollout-view.js';
 import {
   eventsDocument,
   planDocument,
@@ -80,7 +81,7 @@ export class RolloutsController {
   async get(call: Call): Promise<Reply> {
     const moment = call.query['at'] === undefined ? undefined : String(call.query['at']);
     const rollout = await this.orchestrator.queries.get(idOf(call), moment);
-    return reply.ok(view(rollout), { version: rollout.version });
+    return reply.ok(rolloutView(rollout), { version: rollout.version });
   }
 
   @Operation({
@@ -247,26 +248,6 @@ export class RolloutsController {
 
   private async now(call: Pick<Call, 'params'>): Promise<Reply> {
     const rollout = await this.orchestrator.queries.get(idOf(call));
-    return reply.ok(view(rollout), { version: rollout.version });
+    return reply.ok(rolloutView(rollout), { version: rollout.version });
   }
-}
-
-function view({ rolloutId, version, position, state }: RolloutAt): object {
-  return {
-    id: rolloutId,
-    version,
-    position,
-    status: state.status,
-    result: state.closed?.result ?? null,
-    cluster: state.planned?.cluster.slug ?? null,
-    windowId: state.planned?.windowId ?? null,
-    kind: state.planned?.kind ?? null,
-    binding: state.binding,
-    owner: state.owner,
-    state,
-  };
-}
-
-function idOf(call: Pick<Call, 'params'>): string {
-  return call.params['rolloutId'] ?? '';
 }

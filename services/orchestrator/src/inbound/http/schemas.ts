@@ -1,3 +1,5 @@
+import { GATES } from '@understudy/orchestrator-domain';
+
 /** JSON Schema 2020-12 of the orchestrator's requests and answers: the one source of validation and of the OpenAPI document. */
 
 export const SLUG = {
@@ -175,6 +177,15 @@ export const reasonRequest = {
   additionalProperties: false,
   required: ['reason'],
   properties: { reason: sentence },
+} as const;
+
+export const gate = { enum: GATES, description: 'A gate by its name.' } as const;
+
+export const overrideRequest = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['gate', 'reason', 'until'],
+  properties: { gate, reason: sentence, until: time },
 } as const;
 
 const rolloutStatus = { enum: ['planned', 'running', 'recovering', 'held', 'frozen', 'closed'] } as const;
