@@ -3,6 +3,7 @@ import { evaluateAll, recordApproval, recordTicket, requestDrift, receiveDrift, 
 import { abort, freeze, hold, resume } from './decide-people.js';
 import { conclude, recordDeviation, recordOutcome, requestStep, skipStep } from './decide-steps.js';
 import { evolve } from './evolve.js';
+import { escalate } from './mixed-versions.js';
 import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL, isGoing, isKnown, type Going } from './state.js';
@@ -78,7 +79,9 @@ function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
   return accept<RolloutEvent>({ type: 'RolloutAdopted', data: { instance, incarnation, at } });
 }
 
-type OwnersCommand = Command<'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'Conclude'>;
+type OwnersCommand = Command<
+  'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'EscalateMixedVersions' | 'Conclude'
+>;
 
 /** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
 function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
@@ -105,6 +108,8 @@ function owned(command: OwnersCommand, state: Going): Decided {
       return skipStep(command, state);
     case 'RecordDeviation':
       return recordDeviation(command, state);
+    case 'EscalateMixedVersions':
+      return escalate(state, command.at);
     case 'Conclude':
       return conclude(command, state);
   }

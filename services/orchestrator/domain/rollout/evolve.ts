@@ -1,3 +1,4 @@
+import { escalated, withMixedClock } from './mixed-versions.js';
 import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
@@ -9,7 +10,7 @@ type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, da
 /** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
 export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
   const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
-  return handler(state, event.data);
+  return withMixedClock(handler(state, event.data), event);
 }
 
 const HANDLERS: Handlers = {
@@ -80,6 +81,7 @@ const HANDLERS: Handlers = {
     lookAfter: data.at,
   }),
   InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
+  MixedVersionsEscalated: (state, data) => ({ ...state, mixed: escalated(state.mixed, data) }),
   OverrideRequested: (state, data) => ({
     ...state,
     overrides: withOverride(state.overrides, { type: 'OverrideRequested', data }),

@@ -106,6 +106,8 @@ export interface Playbook {
   readonly pauseBefore: readonly Phase[];
   readonly onFailure: 'rollback' | 'hold';
   readonly maxUnavailable: 1;
+  /** How long nodes may run different versions before it escalates; absent = by environment. */
+  readonly mixedVersionsMaxMs?: number;
   /** First durations in milliseconds by step kind, until learnt ones exist. */
   readonly durations: Readonly<Partial<Record<StepKind, number>>>;
 }

@@ -28,6 +28,8 @@ export interface RolloutReport {
   readonly steps: readonly ReportStep[];
   readonly gates: readonly GateEvaluated[];
   readonly overrides: readonly Override[];
+  /** How long nodes ran different versions, the last time they did; null = never. */
+  readonly mixedVersions: RolloutState['mixed'];
   readonly order: readonly { readonly node: string; readonly host: string; readonly reason: string }[];
   readonly interruption: MeasuredInterruption;
   readonly versionsBefore: RolloutClosed['versions'];
@@ -83,6 +85,7 @@ export function reportOf(events: readonly RolloutEvent[]): RolloutReport | undef
     steps: state.steps.map(reportStep),
     gates: Object.values(state.gates),
     overrides: state.overrides,
+    mixedVersions: state.mixed,
     order: plan?.order ?? [],
     interruption: closed?.interruption ?? { measured: false, reason: 'The rollout has not ended.' },
     versionsBefore: versionsBefore(state),
@@ -193,6 +196,8 @@ function motionSentence(event: Motion): string {
       return `${event.data.by} asked to abort: ${event.data.reason}`;
     case 'InvariantBreached':
       return `Invariant ${event.data.number} was breached: ${event.data.detail}`;
+    case 'MixedVersionsEscalated':
+      return event.data.detail;
     case 'OverrideRequested':
       return `${event.data.by} asked to open gate ${event.data.gate} until ${event.data.until}: ${event.data.reason}`;
     case 'OverrideConfirmed':

@@ -5,6 +5,7 @@
 import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
 import type { DriftSeen, GateInputs, TicketSeen } from './gate-inputs.js';
 import type { Evidence, MeasuredInterruption, Neighbour } from './observation.js';
+import type { MixedVersions, MixedVersionsEscalated, Running } from './mixed-versions.js';
 import type { Override, OverrideCommand, OverrideEvent } from './override.js';
 import type { Ask, DowntimePlan, GateName, Plan, PlannedStep, Playbook, Requirement, RolloutKind } from './plan.js';
 
@@ -95,6 +96,7 @@ export type RolloutEvent =
       readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence };
     }
   | OverrideEvent
+  | { readonly type: 'MixedVersionsEscalated'; readonly data: MixedVersionsEscalated }
   | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
 
 export interface RolloutPlanned {
@@ -269,6 +271,7 @@ export type RolloutCommand =
       readonly incarnation: string;
       readonly at: string;
     }
+  | { readonly type: 'EscalateMixedVersions'; readonly incarnation: string; readonly at: string }
   /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
   | {
       readonly type: 'Conclude';
@@ -324,6 +327,9 @@ export interface RolloutState {
   readonly patched: readonly string[];
   readonly unpatched: readonly string[];
   readonly validated: readonly string[];
+  /** Versions that run, by node, as last seen; and since when they differ. */
+  readonly running: Running;
+  readonly mixed: MixedVersions | null;
   /** By node, as the patch source said after the last change; null = it could not tell. */
   readonly rebootNeeded: Readonly<Record<string, boolean | null>>;
   /** The node that serves as far as our own acts and observations tell. */

@@ -1,6 +1,7 @@
 import { dueNow, dueWithLook } from './conclusion.js';
 import { deviationOf } from './deviation.js';
 import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
+import { escalationDueMs } from './mixed-versions.js';
 import type { Move, RunnerMemory } from './move.js';
 import type { Goal, Observation } from './observation.js';
 import { overrideInForce } from './override.js';
@@ -25,6 +26,20 @@ export const REST_MS = 500;
 export function nextMove(state: RolloutState, memory: RunnerMemory, nowMs: number): Move {
   if (!isKnown(state)) return wait('There is no rollout yet.');
   if (state.owner?.incarnation !== memory.incarnation) return wait('Another incarnation owns the rollout.');
+  return beforeClock(state, memory, nowMs, byStatus(state, memory, nowMs));
+}
+
+/** The clock of mixed versions runs whatever else there is to do, and while a person holds; it ends with the rollout. */
+function beforeClock(state: Known, memory: RunnerMemory, nowMs: number, move: Move): Move {
+  const dueMs = state.status === 'closed' ? null : escalationDueMs(state);
+  if (dueMs === null) return move;
+  const { incarnation } = memory;
+  if (nowMs >= dueMs) return give({ type: 'EscalateMixedVersions', incarnation, at: isoOf(nowMs) });
+  if (move.move === 'wait') return { ...move, untilMs: dueMs };
+  return move.move === 'sleep' && move.untilMs > dueMs ? { ...move, untilMs: dueMs } : move;
+}
+
+function byStatus(state: Known, memory: RunnerMemory, nowMs: number): Move {
   switch (state.status) {
     case 'planned':
       return towardsAdmission(state, memory, nowMs);

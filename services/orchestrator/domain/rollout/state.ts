@@ -24,6 +24,8 @@ export const INITIAL: RolloutState = {
   patched: [],
   unpatched: [],
   validated: [],
+  running: {},
+  mixed: null,
   rebootNeeded: {},
   serving: null,
   originalActive: null,

@@ -1,5 +1,5 @@
 import type { ReportStep, RolloutReport } from '@understudy/orchestrator-domain';
-import { interruptionSentence, overrideSentence } from './markdown.js';
+import { interruptionSentence, mixedSentences, overrideSentence } from './markdown.js';
 
 /** The report as one HTML file: no script, nothing loaded from elsewhere, printable. */
 export function htmlReport(report: RolloutReport): string {
@@ -20,6 +20,7 @@ export function htmlReport(report: RolloutReport): string {
     ),
     section('Opened by override', items(report.overrides.map((entry) => escape(overrideSentence(entry))))),
     section('Not required, or not run', items(report.notRequired.map(escape))),
+    section('Different versions side by side', items(mixedSentences(report).map(escape))),
     section('Deviations', items(report.deviations.map(escape))),
     section('Risks accepted beforehand', items(report.acceptedRisks.map(escape))),
     section('What happened', story(report)),

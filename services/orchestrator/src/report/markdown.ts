@@ -20,6 +20,7 @@ export function markdownReport(report: RolloutReport): string {
     ...gates(report),
     ...list('Opened by override', report.overrides.map(overrideSentence)),
     ...list('Not required, or not run', report.notRequired),
+    ...list('Different versions side by side', mixedSentences(report)),
     ...list('Deviations', report.deviations),
     ...list('Risks accepted beforehand', report.acceptedRisks),
     '## Who',
@@ -55,6 +56,13 @@ export function overrideSentence(seen: RolloutReport['overrides'][number]): stri
   const end =
     seen.withdrawn === null ? '' : `; ${seen.withdrawn.by} withdrew it at ${seen.withdrawn.at}: ${seen.withdrawn.reason}`;
   return `${seen.gate}: ${seen.by} asked (${seen.reason}), ${second}, until ${seen.until}${end}`;
+}
+
+/** Since when nodes ran different versions, and until when; nothing where they never did. */
+export function mixedSentences({ mixedVersions: mixed }: RolloutReport): readonly string[] {
+  if (mixed === null) return [];
+  const said = mixed.escalations === 0 ? '' : `; said ${mixed.escalations} times that it lasts too long`;
+  return [`from ${mixed.since} ${mixed.until === null ? 'until now' : `until ${mixed.until}`}${said}`];
 }
 
 function interruption(seen: MeasuredInterruption): readonly string[] {

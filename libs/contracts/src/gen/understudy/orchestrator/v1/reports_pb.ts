@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/reports.proto.
  */
 export const file_understudy_orchestrator_v1_reports: GenFile = /*@__PURE__*/
-  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yZXBvcnRzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJGCgNHYXASDwoHZnJvbV9tcxgBIAEoARITCgtkdXJhdGlvbl9tcxgCIAEoARIZChFmYWlsZWRfb3BlcmF0aW9ucxgDIAEoASK/AwoMSW50ZXJydXB0aW9uEhAKCG1lYXN1cmVkGAEgASgIEhMKBnJlYXNvbhgCIAEoCUgAiAEBEhQKB2Zyb21fbXMYAyABKAFIAYgBARISCgV0b19tcxgEIAEoAUgCiAEBEi0KBGdhcHMYBSADKAsyHy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HYXASFwoKbG9uZ2VzdF9tcxgGIAEoAUgDiAEBEhMKBnN1bV9tcxgHIAEoAUgEiAEBEh4KEWZhaWxlZF9vcGVyYXRpb25zGAggASgBSAWIAQESGgoNcmVzb2x1dGlvbl9tcxgJIAEoAUgGiAEBEiAKE2Fja25vd2xlZGdlZF93cml0ZXMYCiABKAFIB4gBARIYCgtsb3N0X3dyaXRlcxgLIAEoAUgIiAEBQgkKB19yZWFzb25CCgoIX2Zyb21fbXNCCAoGX3RvX21zQg0KC19sb25nZXN0X21zQgkKB19zdW1fbXNCFAoSX2ZhaWxlZF9vcGVyYXRpb25zQhAKDl9yZXNvbHV0aW9uX21zQhYKFF9hY2tub3dsZWRnZWRfd3JpdGVzQg4KDF9sb3N0X3dyaXRlcyKLAgoKUmVwb3J0U3RlcBIPCgdzdGVwX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFcGhhc2UYAyABKAkSEQoEbm9kZRgEIAEoCUgAiAEBEg4KBnN0YXR1cxgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIUCgd0b29rX21zGAcgASgBSAGIAQESEwoGcmVhc29uGAggASgJSAKIAQESDwoHYWRvcHRlZBgJIAEoCBI+CgxpbnRlcnJ1cHRpb24YCiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CBwoFX25vZGVCCgoIX3Rvb2tfbXNCCQoHX3JlYXNvbiL6AQoKUmVwb3J0R2F0ZRIMCgRnYXRlGAEgASgJEhMKC3JlcXVpcmVtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgHIAEoCRINCgVmaW5hbBgIIAEoCBIpCghldmlkZW5jZRgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQgoKUmVwb3J0TGluZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEd2hhdBgCIAEoCSKmAgoOUmVwb3J0T3ZlcnJpZGUSDAoEZ2F0ZRgBIAEoCRIKCgJieRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2JpbmRpbmcYBSABKAkSJgoCYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkMKCWNvbmZpcm1lZBgHIAEoCzIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlQ29uZmlybWF0aW9uEkEKCXdpdGhkcmF3bhgIIAEoCzIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlV2l0aGRyYXdhbCJKChRPdmVycmlkZUNvbmZpcm1hdGlvbhIKCgJieRgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWAoST3ZlcnJpZGVXaXRoZHJhd2FsEgoKAmJ5GAEgASgJEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJwoJUmVtYWluZGVyEgwKBHdoYXQYASABKAkSDAoEbWVuZBgCIAEoCSI9Cg5SZXBvcnRQbGF5Ym9vaxIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAUSDAoEaGFzaBgDIAEoCSJrCgxSZXBvcnRXaW5kb3cSLAoIb3BlbnNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWNsb3Nlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiwwkKDVJvbGxvdXRSZXBvcnQSEgoKcm9sbG91dF9pZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEjUKBGtpbmQYAyABKA4yJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0S2luZBITCgtlbnZpcm9ubWVudBgEIAEoCRI5CgZzdGF0dXMYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzEjkKBnJlc3VsdBgGIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRSZXN1bHQSDgoGcmVhc29uGAcgASgJEhIKCnBsYW5uZWRfYnkYCCABKAkSGAoLYXBwcm92ZWRfYnkYCSABKAlIAIgBARITCgZ0aWNrZXQYCiABKAlIAYgBARI8CghwbGF5Ym9vaxgLIAEoCzIqLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFBsYXlib29rEjcKCXBhdGNoX3NldBgMIAEoCzIkLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBhdGNoU2V0EjgKBndpbmRvdxgNIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFdpbmRvdxIUCgd0b29rX21zGA4gASgBSAKIAQESNQoFc3RlcHMYDyADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRTdGVwEjUKBWdhdGVzGBAgAygLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0R2F0ZRI2CgVvcmRlchgRIAMoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk9yZGVyZWROb2RlEj4KDGludGVycnVwdGlvbhgSIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkludGVycnVwdGlvbhIwCg92ZXJzaW9uc19iZWZvcmUYEyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei8KDnZlcnNpb25zX2FmdGVyGBQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIWCg5hY2NlcHRlZF9yaXNrcxgVIAMoCRIUCgxub3RfcmVxdWlyZWQYFiADKAkSEgoKZGV2aWF0aW9ucxgXIAMoCRIQCghicmVhY2hlcxgYIAMoBRI2CgdyZW1haW5zGBkgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVtYWluZGVyEj8KDWRvd250aW1lX3BsYW4YGiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Eb3dudGltZVBsYW4SNQoFc3RvcnkYGyADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRMaW5lEj0KCW92ZXJyaWRlcxgcIAMoCzIqLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydE92ZXJyaWRlQg4KDF9hcHByb3ZlZF9ieUIJCgdfdGlja2V0QgoKCF90b29rX21zYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans]);
+  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yZXBvcnRzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJGCgNHYXASDwoHZnJvbV9tcxgBIAEoARITCgtkdXJhdGlvbl9tcxgCIAEoARIZChFmYWlsZWRfb3BlcmF0aW9ucxgDIAEoASK/AwoMSW50ZXJydXB0aW9uEhAKCG1lYXN1cmVkGAEgASgIEhMKBnJlYXNvbhgCIAEoCUgAiAEBEhQKB2Zyb21fbXMYAyABKAFIAYgBARISCgV0b19tcxgEIAEoAUgCiAEBEi0KBGdhcHMYBSADKAsyHy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HYXASFwoKbG9uZ2VzdF9tcxgGIAEoAUgDiAEBEhMKBnN1bV9tcxgHIAEoAUgEiAEBEh4KEWZhaWxlZF9vcGVyYXRpb25zGAggASgBSAWIAQESGgoNcmVzb2x1dGlvbl9tcxgJIAEoAUgGiAEBEiAKE2Fja25vd2xlZGdlZF93cml0ZXMYCiABKAFIB4gBARIYCgtsb3N0X3dyaXRlcxgLIAEoAUgIiAEBQgkKB19yZWFzb25CCgoIX2Zyb21fbXNCCAoGX3RvX21zQg0KC19sb25nZXN0X21zQgkKB19zdW1fbXNCFAoSX2ZhaWxlZF9vcGVyYXRpb25zQhAKDl9yZXNvbHV0aW9uX21zQhYKFF9hY2tub3dsZWRnZWRfd3JpdGVzQg4KDF9sb3N0X3dyaXRlcyKLAgoKUmVwb3J0U3RlcBIPCgdzdGVwX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFcGhhc2UYAyABKAkSEQoEbm9kZRgEIAEoCUgAiAEBEg4KBnN0YXR1cxgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIUCgd0b29rX21zGAcgASgBSAGIAQESEwoGcmVhc29uGAggASgJSAKIAQESDwoHYWRvcHRlZBgJIAEoCBI+CgxpbnRlcnJ1cHRpb24YCiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CBwoFX25vZGVCCgoIX3Rvb2tfbXNCCQoHX3JlYXNvbiL6AQoKUmVwb3J0R2F0ZRIMCgRnYXRlGAEgASgJEhMKC3JlcXVpcmVtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgHIAEoCRINCgVmaW5hbBgIIAEoCBIpCghldmlkZW5jZRgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQgoKUmVwb3J0TGluZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEd2hhdBgCIAEoCSKmAgoOUmVwb3J0T3ZlcnJpZGUSDAoEZ2F0ZRgBIAEoCRIKCgJieRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2JpbmRpbmcYBSABKAkSJgoCYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkMKCWNvbmZpcm1lZBgHIAEoCzIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlQ29uZmlybWF0aW9uEkEKCXdpdGhkcmF3bhgIIAEoCzIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlV2l0aGRyYXdhbCJKChRPdmVycmlkZUNvbmZpcm1hdGlvbhIKCgJieRgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWAoST3ZlcnJpZGVXaXRoZHJhd2FsEgoKAmJ5GAEgASgJEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigAEKE1JlcG9ydE1peGVkVmVyc2lvbnMSKQoFc2luY2UYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtlc2NhbGF0aW9ucxgDIAEoBSInCglSZW1haW5kZXISDAoEd2hhdBgBIAEoCRIMCgRtZW5kGAIgASgJIj0KDlJlcG9ydFBsYXlib29rEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIMCgRoYXNoGAMgASgJImsKDFJlcG9ydFdpbmRvdxIsCghvcGVuc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKMCgoNUm9sbG91dFJlcG9ydBISCgpyb2xsb3V0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSNQoEa2luZBgDIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhMKC2Vudmlyb25tZW50GAQgASgJEjkKBnN0YXR1cxgFIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAYgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIOCgZyZWFzb24YByABKAkSEgoKcGxhbm5lZF9ieRgIIAEoCRIYCgthcHByb3ZlZF9ieRgJIAEoCUgAiAEBEhMKBnRpY2tldBgKIAEoCUgBiAEBEjwKCHBsYXlib29rGAsgASgLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0UGxheWJvb2sSNwoJcGF0Y2hfc2V0GAwgASgLMiQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hTZXQSOAoGd2luZG93GA0gASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0V2luZG93EhQKB3Rvb2tfbXMYDiABKAFIAogBARI1CgVzdGVwcxgPIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFN0ZXASNQoFZ2F0ZXMYECADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRHYXRlEjYKBW9yZGVyGBEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSPgoMaW50ZXJydXB0aW9uGBIgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSW50ZXJydXB0aW9uEjAKD3ZlcnNpb25zX2JlZm9yZRgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOdmVyc2lvbnNfYWZ0ZXIYFCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmFjY2VwdGVkX3Jpc2tzGBUgAygJEhQKDG5vdF9yZXF1aXJlZBgWIAMoCRISCgpkZXZpYXRpb25zGBcgAygJEhAKCGJyZWFjaGVzGBggAygFEjYKB3JlbWFpbnMYGSADKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW1haW5kZXISPwoNZG93bnRpbWVfcGxhbhgaIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkRvd250aW1lUGxhbhI1CgVzdG9yeRgbIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydExpbmUSPQoJb3ZlcnJpZGVzGBwgAygLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0T3ZlcnJpZGUSRwoObWl4ZWRfdmVyc2lvbnMYHSABKAsyLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRNaXhlZFZlcnNpb25zQg4KDF9hcHByb3ZlZF9ieUIJCgdfdGlja2V0QgoKCF90b29rX21zYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans]);
 
 /**
  * A gap in successful operations.
@@ -705,6 +705,65 @@ export const OverrideWithdrawalSchema: GenMessage<OverrideWithdrawal, {jsonType:
   messageDesc(file_understudy_orchestrator_v1_reports, 7);
 
 /**
+ * How long nodes ran different versions.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportMixedVersions
+ */
+export type ReportMixedVersions = Message<"understudy.orchestrator.v1.ReportMixedVersions"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 1;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Absent = they do still.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * How often it was said that it lasts too long.
+   *
+   * @generated from field: int32 escalations = 3;
+   */
+  escalations: number;
+};
+
+/**
+ * How long nodes ran different versions.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportMixedVersions
+ */
+export type ReportMixedVersionsJson = {
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 1;
+   */
+  since?: TimestampJson;
+
+  /**
+   * Absent = they do still.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: TimestampJson;
+
+  /**
+   * How often it was said that it lasts too long.
+   *
+   * @generated from field: int32 escalations = 3;
+   */
+  escalations?: number;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ReportMixedVersions.
+ * Use `create(ReportMixedVersionsSchema)` to create a new message.
+ */
+export const ReportMixedVersionsSchema: GenMessage<ReportMixedVersions, {jsonType: ReportMixedVersionsJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 8);
+
+/**
  * What is left behind, and how to mend it.
  *
  * @generated from message understudy.orchestrator.v1.Remainder
@@ -743,7 +802,7 @@ export type RemainderJson = {
  * Use `create(RemainderSchema)` to create a new message.
  */
 export const RemainderSchema: GenMessage<Remainder, {jsonType: RemainderJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 8);
+  messageDesc(file_understudy_orchestrator_v1_reports, 9);
 
 /**
  * The playbook that was followed.
@@ -794,7 +853,7 @@ export type ReportPlaybookJson = {
  * Use `create(ReportPlaybookSchema)` to create a new message.
  */
 export const ReportPlaybookSchema: GenMessage<ReportPlaybook, {jsonType: ReportPlaybookJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 9);
+  messageDesc(file_understudy_orchestrator_v1_reports, 10);
 
 /**
  * The window that it ran in.
@@ -835,7 +894,7 @@ export type ReportWindowJson = {
  * Use `create(ReportWindowSchema)` to create a new message.
  */
 export const ReportWindowSchema: GenMessage<ReportWindow, {jsonType: ReportWindowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 10);
+  messageDesc(file_understudy_orchestrator_v1_reports, 11);
 
 /**
  * What a report says; everything in it was recorded.
@@ -988,6 +1047,13 @@ export type RolloutReport = Message<"understudy.orchestrator.v1.RolloutReport"> 
    * @generated from field: repeated understudy.orchestrator.v1.ReportOverride overrides = 28;
    */
   overrides: ReportOverride[];
+
+  /**
+   * The last time they did; absent = never.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportMixedVersions mixed_versions = 29;
+   */
+  mixedVersions?: ReportMixedVersions | undefined;
 };
 
 /**
@@ -1141,6 +1207,13 @@ export type RolloutReportJson = {
    * @generated from field: repeated understudy.orchestrator.v1.ReportOverride overrides = 28;
    */
   overrides?: ReportOverrideJson[];
+
+  /**
+   * The last time they did; absent = never.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportMixedVersions mixed_versions = 29;
+   */
+  mixedVersions?: ReportMixedVersionsJson;
 };
 
 /**
@@ -1148,5 +1221,5 @@ export type RolloutReportJson = {
  * Use `create(RolloutReportSchema)` to create a new message.
  */
 export const RolloutReportSchema: GenMessage<RolloutReport, {jsonType: RolloutReportJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 11);
+  messageDesc(file_understudy_orchestrator_v1_reports, 12);
 
