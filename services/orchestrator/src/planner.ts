@@ -36,6 +36,8 @@ export interface PlanOrder {
   readonly opensAt: string;
   readonly closesAt: string;
   readonly plannedBy: string;
+  /** For `downtime`: how long the workload may be away, in milliseconds. */
+  readonly outageBudgetMs?: number;
 }
 
 export interface PlanMade {
@@ -81,12 +83,13 @@ export class Planner {
       cannotRollBecause: cannotRoll(seen.haLayer),
       switchoverResult,
       noRollback: seen.noRollback,
+      ...outageOf(order),
       digest,
     });
     const plan = 'plan' in planning ? planning.plan : null;
     const noPlanBecause = 'plan' in planning ? null : planning.noPlanBecause;
     const planned = this.planned(order, definition, { seen, workload, plan, noPlanBecause, switchoverResult });
-    const unclear = seen.haLayer === null || (seen.haLayer.rolling && !seen.snapshot.complete);
+    const unclear = isUnclear(order, seen);
     const offered =
       !unclear && 'offerDowntime' in planning && planning.offerDowntime
         ? downtimePlanFor(order, definition, seen, planning.noPlanBecause)
@@ -161,17 +164,28 @@ export class Planner {
       opensAt: order.opensAt,
       closesAt: order.closesAt,
       plannedBy: order.plannedBy,
+      ...outageOf(order),
       at: new Date(this.tools.now()).toISOString(),
       switchoverResult: made.switchoverResult,
     };
   }
 }
 
-/** What an approval binds to: plan, playbook, patch set, topology and window. Anything else in force = lapsed. */
+/** What an approval binds to: plan, playbook, patch set, topology, window and outage budget. Anything else in force = lapsed. */
 export function bindingOf(order: PlanOrder, planHash: string, patchSetHash: string, fingerprint: string): string {
-  return digest(
-    JSON.stringify([planHash, order.playbookHash, patchSetHash, fingerprint, order.windowId, order.opensAt, order.closesAt]),
-  );
+  const { playbookHash, windowId, opensAt, closesAt, outageBudgetMs } = order;
+  const outage = outageBudgetMs === undefined ? [] : [outageBudgetMs];
+  return digest(JSON.stringify([planHash, playbookHash, patchSetHash, fingerprint, windowId, opensAt, closesAt, ...outage]));
+}
+
+function outageOf({ outageBudgetMs }: PlanOrder): { readonly outageBudgetMs?: number } {
+  return outageBudgetMs === undefined ? {} : { outageBudgetMs };
+}
+
+/** May a later look say more? A downtime needs no HA layer, only a whole picture. */
+function isUnclear(order: PlanOrder, { haLayer, snapshot }: Seen): boolean {
+  if (order.kind === 'downtime') return !snapshot.complete;
+  return haLayer === null || (haLayer.rolling && !snapshot.complete);
 }
 
 function cannotRoll(haLayer: GateInputs['haLayer']): string | null {

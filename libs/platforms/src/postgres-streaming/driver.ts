@@ -34,7 +34,8 @@ export const postgresStreaming: PlatformDriver = {
   settings: { cluster: CLUSTER_SETTINGS, node: NODE_SETTINGS },
   evidence: (target, deadlineMs) => withSession(target, (session) => collectEvidence(session, deadlineMs)),
   observe: (target, deadlineMs) => withSession(target, async (session) => summarise(await observePostgres(session, deadlineMs))),
-  preflight: (target, _workload, deadlineMs) => withSession(target, (session) => preflightPostgres(session, deadlineMs)),
+  preflight: (target, _workload, deadlineMs, purpose = 'moving') =>
+    withSession(target, (session) => preflightPostgres(session, deadlineMs, purpose)),
   validate: (target, _workload, node, asActive, deadlineMs) =>
     withSession(target, (session) => validatePostgres(session, node, asActive, deadlineMs)),
   facts: (target, keyedHash, deadlineMs) => withSession(target, (session) => collectFacts(session, keyedHash, deadlineMs)),

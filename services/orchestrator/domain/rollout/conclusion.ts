@@ -1,6 +1,7 @@
 import type { ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
 import { remains } from './left-behind.js';
+import { awayByUs } from './outage.js';
 import { afterFailure, givingUp, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RolloutResult, RolloutState, StepState } from './rollout.js';
@@ -20,7 +21,14 @@ const OPERATOR = 'an operator: resume after a look, or abort';
 /** What is due whatever the cluster looks like now. `nothing`: go on with the next step. */
 export function dueNow(state: Going, nowMs: number): Conclusion {
   if (inFlight(state) !== undefined) return { due: 'nothing' };
-  return afterUnknown(state) ?? afterFailed(state) ?? onWayBack(state) ?? afterWish(state) ?? beforeNext(state, nowMs);
+  return (
+    afterUnknown(state) ??
+    afterFailed(state) ??
+    onWayBack(state) ??
+    afterOutage(state) ??
+    afterWish(state) ??
+    beforeNext(state, nowMs)
+  );
 }
 
 /** What is due with this look: also that the next step would break a rule. */
@@ -56,7 +64,8 @@ function afterFailed(state: Going): Conclusion | null {
 
 function abortAfter(state: Going, failed: StepState): Conclusion {
   const reason = `Aborted after ${failed.step.stepId} had failed: ${reasonOf(failed)}`;
-  if (state.recovery !== null || state.serving === null) return { due: 'close', result: 'needs-attention', reason };
+  const lost = state.serving === null && !awayByUs(state);
+  if (state.recovery !== null || lost) return { due: 'close', result: 'needs-attention', reason };
   return { due: 'recover', way: givingUp(state, reason, failed.step.stepId, 'aborted') };
 }
 
@@ -64,6 +73,18 @@ function onWayBack(state: Going): Conclusion | null {
   if (state.recovery === null) return null;
   if (nextPlanned(state) === undefined) return { due: 'close', result: state.recovery.result, reason: state.recovery.because };
   return holdAsked(state) ?? { due: 'nothing' };
+}
+
+/** Over the outage budget: with the workload away it comes back before anything else; once it is back, a person looks. */
+function afterOutage(state: Going): Conclusion | null {
+  const { exceededAt, told } = state.outage;
+  if (exceededAt === null) return null;
+  if (!awayByUs(state)) {
+    const reason = `The approved outage budget was used up at ${exceededAt}.`;
+    return told || !atSafePoint(state) ? null : { due: 'hold', reason, whoCanChangeIt: OPERATOR };
+  }
+  const because = 'The approved outage budget was used up: the workload is brought back with what is installed.';
+  return { due: 'recover', way: givingUp(state, because, null, 'failed') };
 }
 
 function afterWish(state: Going): Conclusion | null {

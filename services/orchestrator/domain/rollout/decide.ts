@@ -4,6 +4,7 @@ import { abort, freeze, hold, resume } from './decide-people.js';
 import { conclude, recordDeviation, recordOutcome, requestStep, skipStep } from './decide-steps.js';
 import { evolve } from './evolve.js';
 import { escalate } from './mixed-versions.js';
+import { exceed } from './outage.js';
 import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL, isGoing, isKnown, type Going } from './state.js';
@@ -80,7 +81,7 @@ function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
 }
 
 type OwnersCommand = Command<
-  'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'EscalateMixedVersions' | 'Conclude'
+  'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'EscalateMixedVersions' | 'RecordOutage' | 'Conclude'
 >;
 
 /** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
@@ -110,6 +111,8 @@ function owned(command: OwnersCommand, state: Going): Decided {
       return recordDeviation(command, state);
     case 'EscalateMixedVersions':
       return escalate(state, command.at);
+    case 'RecordOutage':
+      return exceed(state, command.at);
     case 'Conclude':
       return conclude(command, state);
   }

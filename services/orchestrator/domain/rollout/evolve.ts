@@ -1,5 +1,6 @@
 import { escalated, withMixedClock } from './mixed-versions.js';
 import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
+import { withOutage } from './outage.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
 import { INITIAL, standbyBegun } from './state.js';
@@ -10,7 +11,7 @@ type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, da
 /** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
 export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
   const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
-  return withMixedClock(handler(state, event.data), event);
+  return withOutage(withMixedClock(handler(state, event.data), event), event);
 }
 
 const HANDLERS: Handlers = {
@@ -82,6 +83,7 @@ const HANDLERS: Handlers = {
   }),
   InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
   MixedVersionsEscalated: (state, data) => ({ ...state, mixed: escalated(state.mixed, data) }),
+  OutageBudgetExceeded: (state) => state,
   OverrideRequested: (state, data) => ({
     ...state,
     overrides: withOverride(state.overrides, { type: 'OverrideRequested', data }),
@@ -179,7 +181,7 @@ function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutSta
     originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive,
   };
   if (step?.node === undefined) return begun;
-  if (step.kind === 'drain')
+  if (step.kind === 'drain' || step.kind === 'stop')
     return {
       ...begun,
       rebootNeeded: { ...state.rebootNeeded, [step.node]: false },
@@ -206,6 +208,18 @@ function withReboot(state: RolloutState, node: string, data: StepOutcome): Rollo
 
 function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string, data: StepOutcome): RolloutState {
   switch (step.kind) {
+    case 'stop':
+      return {
+        ...state,
+        serving: state.serving === node ? null : state.serving,
+        out: atStage(state.out, node, 'drained'),
+      };
+    case 'start':
+      return {
+        ...state,
+        serving: step.asActive === true ? node : state.serving,
+        out: state.out.filter((entry) => entry.node !== node),
+      };
     case 'drain':
       return { ...state, out: atStage(state.out, node, 'drained') };
     case 'patch':

@@ -32,14 +32,21 @@ export function evaluateGate(gate: GateName, state: Known, inputs: GateInputs, a
   const before = state.gates[gate];
   const judged = JUDGES[gate](state, inputs, at);
   const since = before?.status === judged.status ? before.since : at;
-  const seen = { gate, requirement: requirementOf(gate, state.planned.cluster.environment), since, ...judged };
+  const seen = {
+    gate,
+    requirement: requirementOf(gate, state.planned.cluster.environment, state.planned.kind),
+    since,
+    ...judged,
+  };
   return overridden(state, seen, at);
 }
 
 /** All gates that bind or advise in this rollout's environment. */
 export function evaluateGates(state: Known, inputs: GateInputs, at: string): readonly GateEvaluated[] {
-  const { environment } = state.planned.cluster;
-  return GATES.filter((gate) => requirementOf(gate, environment) !== 'off').map((gate) => evaluateGate(gate, state, inputs, at));
+  const { cluster, kind } = state.planned;
+  return GATES.filter((gate) => requirementOf(gate, cluster.environment, kind) !== 'off').map((gate) =>
+    evaluateGate(gate, state, inputs, at),
+  );
 }
 
 function within(gate: GateName, state: Known, from: string): string {

@@ -187,8 +187,9 @@ function mayOpen(gate: GateName, state: Known): Decision<never> | null {
     const detail = `Gate ${gate} cannot be opened by override. ${never}`;
     return refuse('conflict', { pointer: '/gate', code: 'NOT_OVERRIDABLE', detail });
   }
-  const { environment } = state.planned.cluster;
-  const requirement = requirementOf(gate, environment);
+  const { cluster, kind } = state.planned;
+  const { environment } = cluster;
+  const requirement = requirementOf(gate, environment, kind);
   if (requirement === 'required') return null;
   const detail = `Gate ${gate} is ${requirement} in ${environment}: it stops nothing that an override could open.`;
   return refuse('conflict', { pointer: '/gate', code: 'GATE_NOT_REQUIRED', detail });

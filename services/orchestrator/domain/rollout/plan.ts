@@ -9,6 +9,7 @@ export const PHASES = [
   'switchover',
   'original',
   'failback',
+  'downtime',
   'postflight',
   'recovery',
 ] as const;
@@ -31,7 +32,9 @@ export type StepKind =
   | 'pause'
   | 'postflight'
   | 'stop-probe'
-  | 'unpatch';
+  | 'unpatch'
+  | 'stop'
+  | 'start';
 
 /** One step of a plan. `stepId` is deterministic: two-digit ordinal, kind, node (`04-patch-b`). */
 export interface PlannedStep {
@@ -52,7 +55,7 @@ export interface PlannedStep {
   readonly soakMs?: number;
   /** For `check`: the playbook check's name. */
   readonly check?: string;
-  /** For `validate`: the node is expected to serve writes. */
+  /** For `validate` and `start`: the node is expected to serve writes. */
   readonly asActive?: boolean;
 }
 

@@ -1,4 +1,5 @@
 import type { MeasuredInterruption } from './observation.js';
+import { outageOf } from './outage.js';
 import type { Override } from './override.js';
 import type { GateName } from './plan.js';
 import { versionsOf } from './versions.js';
@@ -28,6 +29,8 @@ export interface RolloutReport {
   readonly steps: readonly ReportStep[];
   readonly gates: readonly GateEvaluated[];
   readonly overrides: readonly Override[];
+  /** Of a downtime rollout: what was approved, and how long the workload was away by our own record. */
+  readonly outage: ReturnType<typeof outageOf>;
   /** How long nodes ran different versions, the last time they did; null = never. */
   readonly mixedVersions: RolloutState['mixed'];
   readonly order: readonly { readonly node: string; readonly host: string; readonly reason: string }[];
@@ -85,6 +88,7 @@ export function reportOf(events: readonly RolloutEvent[]): RolloutReport | undef
     steps: state.steps.map(reportStep),
     gates: Object.values(state.gates),
     overrides: state.overrides,
+    outage: outageOf(state),
     mixedVersions: state.mixed,
     order: plan?.order ?? [],
     interruption: closed?.interruption ?? { measured: false, reason: 'The rollout has not ended.' },
@@ -197,6 +201,7 @@ function motionSentence(event: Motion): string {
     case 'InvariantBreached':
       return `Invariant ${event.data.number} was breached: ${event.data.detail}`;
     case 'MixedVersionsEscalated':
+    case 'OutageBudgetExceeded':
       return event.data.detail;
     case 'OverrideRequested':
       return `${event.data.by} asked to open gate ${event.data.gate} until ${event.data.until}: ${event.data.reason}`;

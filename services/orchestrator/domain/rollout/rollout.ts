@@ -6,6 +6,7 @@ import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/c
 import type { DriftSeen, GateInputs, TicketSeen } from './gate-inputs.js';
 import type { Evidence, MeasuredInterruption, Neighbour } from './observation.js';
 import type { MixedVersions, MixedVersionsEscalated, Running } from './mixed-versions.js';
+import type { Outage, OutageBudgetExceeded } from './outage.js';
 import type { Override, OverrideCommand, OverrideEvent } from './override.js';
 import type { Ask, DowntimePlan, GateName, Plan, PlannedStep, Playbook, Requirement, RolloutKind } from './plan.js';
 
@@ -96,6 +97,7 @@ export type RolloutEvent =
       readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence };
     }
   | OverrideEvent
+  | { readonly type: 'OutageBudgetExceeded'; readonly data: OutageBudgetExceeded }
   | { readonly type: 'MixedVersionsEscalated'; readonly data: MixedVersionsEscalated }
   | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
 
@@ -121,6 +123,8 @@ export interface RolloutPlanned {
   readonly at: string;
   /** An unexpired switchover result for the same fingerprint, if there is one. */
   readonly switchoverResult: SwitchoverResult | null;
+  /** For `downtime`: how long the workload may be away, in milliseconds; bound into the approval. */
+  readonly outageBudgetMs?: number;
 }
 
 export interface PlanRevised {
@@ -272,6 +276,7 @@ export type RolloutCommand =
       readonly at: string;
     }
   | { readonly type: 'EscalateMixedVersions'; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'RecordOutage'; readonly incarnation: string; readonly at: string }
   /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
   | {
       readonly type: 'Conclude';
@@ -330,6 +335,7 @@ export interface RolloutState {
   /** Versions that run, by node, as last seen; and since when they differ. */
   readonly running: Running;
   readonly mixed: MixedVersions | null;
+  readonly outage: Outage;
   /** By node, as the patch source said after the last change; null = it could not tell. */
   readonly rebootNeeded: Readonly<Record<string, boolean | null>>;
   /** The node that serves as far as our own acts and observations tell. */

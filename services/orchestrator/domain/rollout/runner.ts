@@ -4,6 +4,7 @@ import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
 import { escalationDueMs } from './mixed-versions.js';
 import type { Move, RunnerMemory } from './move.js';
 import type { Goal, Observation } from './observation.js';
+import { outageDueMs } from './outage.js';
 import { overrideInForce } from './override.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
@@ -29,12 +30,16 @@ export function nextMove(state: RolloutState, memory: RunnerMemory, nowMs: numbe
   return beforeClock(state, memory, nowMs, byStatus(state, memory, nowMs));
 }
 
-/** The clock of mixed versions runs whatever else there is to do, and while a person holds; it ends with the rollout. */
+/** Clocks of mixed versions and of the outage run whatever else there is to do, and while a person holds, to the rollout's end. */
 function beforeClock(state: Known, memory: RunnerMemory, nowMs: number, move: Move): Move {
-  const dueMs = state.status === 'closed' ? null : escalationDueMs(state);
-  if (dueMs === null) return move;
+  if (state.status === 'closed') return move;
   const { incarnation } = memory;
-  if (nowMs >= dueMs) return give({ type: 'EscalateMixedVersions', incarnation, at: isoOf(nowMs) });
+  const mixedMs = escalationDueMs(state) ?? Infinity;
+  const outageMs = outageDueMs(state) ?? Infinity;
+  if (nowMs > outageMs) return give({ type: 'RecordOutage', incarnation, at: isoOf(nowMs) });
+  if (nowMs >= mixedMs) return give({ type: 'EscalateMixedVersions', incarnation, at: isoOf(nowMs) });
+  const dueMs = Math.min(mixedMs, outageMs + 1);
+  if (dueMs === Infinity) return move;
   if (move.move === 'wait') return { ...move, untilMs: dueMs };
   return move.move === 'sleep' && move.untilMs > dueMs ? { ...move, untilMs: dueMs } : move;
 }

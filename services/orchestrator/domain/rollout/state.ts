@@ -26,6 +26,7 @@ export const INITIAL: RolloutState = {
   validated: [],
   running: {},
   mixed: null,
+  outage: { since: null, totalMs: 0, exceededAt: null, told: false },
   rebootNeeded: {},
   serving: null,
   originalActive: null,

@@ -38,6 +38,7 @@ export const VERSIONS: Readonly<Record<RolloutEvent['type'], number>> = {
   InvariantBreached: 1,
   RolloutClosed: 1,
   MixedVersionsEscalated: 1,
+  OutageBudgetExceeded: 1,
   OverrideRequested: 1,
   OverrideConfirmed: 1,
   OverrideWithdrawn: 1,

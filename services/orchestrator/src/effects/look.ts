@@ -119,7 +119,7 @@ export class Looker {
           return [];
         case 'preflight':
         case 'postflight':
-          return await open.driver.preflight(open.target, workload, LOOK_DEADLINE_MS);
+          return await open.driver.preflight(open.target, workload, LOOK_DEADLINE_MS, purposeOf(state));
         case 'validate':
           return await open.driver.validate(open.target, workload, ask.node, ask.asActive, LOOK_DEADLINE_MS);
         case 'check':
@@ -171,6 +171,11 @@ export class Looker {
     const between = { fromMs: Date.parse(requested.at), toMs: open.target.now() };
     return measured(await this.tools.probe.read(host, jobId, between));
   }
+}
+
+/** A downtime moves nothing: what only a switchover needs is not asked of it. */
+function purposeOf(state: RolloutState): 'moving' | 'staying' {
+  return state.planned?.kind === 'downtime' ? 'staying' : 'moving';
 }
 
 async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen> {

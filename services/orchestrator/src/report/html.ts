@@ -1,11 +1,12 @@
 import type { ReportStep, RolloutReport } from '@understudy/orchestrator-domain';
-import { interruptionSentence, mixedSentences, overrideSentence } from './markdown.js';
+import { interruptionSentence, mixedSentences, outageSentences, overrideSentence } from './markdown.js';
 
 /** The report as one HTML file: no script, nothing loaded from elsewhere, printable. */
 export function htmlReport(report: RolloutReport): string {
   const title = `Understudy: ${report.cluster}, ${report.result ?? report.status}`;
   const body = [
     header(report),
+    section('Outage', items(outageSentences(report).map(escape))),
     section('Versions', versions(report)),
     section('Downtime plan', downtime(report)),
     section(

@@ -10,6 +10,7 @@ export function markdownReport(report: RolloutReport): string {
     text(report.reason),
     '',
     ...interruption(report.interruption),
+    ...list('Outage', outageSentences(report)),
     ...versions(report),
     ...downtime(report),
     ...list(
@@ -63,6 +64,13 @@ export function mixedSentences({ mixedVersions: mixed }: RolloutReport): readonl
   if (mixed === null) return [];
   const said = mixed.escalations === 0 ? '' : `; said ${mixed.escalations} times that it lasts too long`;
   return [`from ${mixed.since} ${mixed.until === null ? 'until now' : `until ${mixed.until}`}${said}`];
+}
+
+/** What was approved and used, by our own record; nothing where no outage was approved. */
+export function outageSentences({ outage }: RolloutReport): readonly string[] {
+  if (outage === null) return [];
+  const over = outage.exceeded ? '; the budget was exceeded' : '';
+  return [`taken away for ${outage.outageMs} ms of ${outage.budgetMs} ms approved${over}`];
 }
 
 function interruption(seen: MeasuredInterruption): readonly string[] {

@@ -85,7 +85,7 @@ export const windowRequest = {
       required: ['name'],
       properties: { name: SLUG, version: { type: 'integer', minimum: 1, description: 'The newest when absent.' } },
     },
-    kind: { enum: ['patch', 'rehearsal', 'switchover-test'], description: "The playbook's kind when absent." },
+    kind: { enum: ['patch', 'rehearsal', 'switchover-test', 'downtime'], description: "The playbook's kind when absent." },
     opensAt: time,
     closesAt: time,
     tickets: {
@@ -93,6 +93,13 @@ export const windowRequest = {
       maxItems: 20,
       items: { type: 'string', minLength: 1, maxLength: 100 },
       description: 'Numbers of change tickets.',
+    },
+    outageBudgetMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 86_400_000,
+      description:
+        "Of a downtime window: how long each cluster's workload may be away, in milliseconds. Bound into the approval.",
     },
   },
 } as const;
@@ -119,6 +126,7 @@ export const windowDocument = {
     opensAt: time,
     closesAt: time,
     tickets: { type: 'array', items: { type: 'string' } },
+    outageBudgetMs: { type: 'integer', description: 'Of a downtime window, in milliseconds.' },
     scheduledBy: { type: 'string' },
     scheduledAt: time,
     approval: statement,
