@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClusterDefinition, ClusterSnapshot, PatchItem, PatchSet } from '@understudy/cluster';
-import type { PatchSource } from '@understudy/hosts';
+import { byHand, type PatchSource } from '@understudy/hosts';
 import {
   downtimePlan,
   planRollout,
@@ -165,6 +165,7 @@ export class Planner {
       closesAt: order.closesAt,
       plannedBy: order.plannedBy,
       ...outageOf(order),
+      byHand: Object.fromEntries(definition.hosts.map(({ slug, access }) => [slug, byHand(access.root)])),
       at: new Date(this.tools.now()).toISOString(),
       switchoverResult: made.switchoverResult,
     };

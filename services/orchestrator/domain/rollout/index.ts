@@ -8,6 +8,7 @@ export { evolve } from './evolve.js';
 export * from './gate-table.js';
 export { evaluateGate, evaluateGates, provenNodes } from './gates.js';
 export * from './invariants.js';
+export * from './jobs.js';
 export * from './left-behind.js';
 export * from './mixed-versions.js';
 export * from './move.js';

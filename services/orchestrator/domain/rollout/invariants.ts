@@ -8,7 +8,7 @@ import {
   type ClusterSnapshot,
 } from '@understudy/cluster';
 import { lapsedGates, notOpen } from './gate-table.js';
-import { leftBySwitchovers } from './left-behind.js';
+import { remains } from './left-behind.js';
 import { awayByUs, outageBudgetMs, outageComplaint } from './outage.js';
 import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
@@ -257,7 +257,7 @@ export function planViolations(plan: Plan, state: Going): readonly Violation[] {
 }
 
 function closing(state: Going, order: RolloutClosed, look: OrderLook): readonly Violation[] {
-  const left = state.out.length > 0 || state.probeRunning || leftBySwitchovers(state, look.snapshot).length > 0;
+  const left = remains(state, look.snapshot).length > 0;
   return [
     ...when(left && order.result !== 'needs-attention', 8, 'Something is left behind, and the result does not say so.'),
     ...when(order.result === 'needs-attention' && order.remains.length === 0, 8, 'What remains is not listed.'),

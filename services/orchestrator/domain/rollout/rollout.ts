@@ -125,6 +125,8 @@ export interface RolloutPlanned {
   readonly switchoverResult: SwitchoverResult | null;
   /** For `downtime`: how long the workload may be away, in milliseconds; bound into the approval. */
   readonly outageBudgetMs?: number;
+  /** By host: commands for a person who mends what is left, `{job}` standing for a job's id. */
+  readonly byHand?: Readonly<Record<string, { readonly stopJob: string; readonly jobLog: string }>>;
 }
 
 export interface PlanRevised {

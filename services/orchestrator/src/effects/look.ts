@@ -1,6 +1,8 @@
 import { hostOf, type CheckResult, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
 import type { Host, JobState, PatchSource } from '@understudy/hosts';
 import {
+  jobIdOf,
+  probeJobId,
   STEP_RULES,
   type Ask,
   type JobSeen,
@@ -15,8 +17,7 @@ import {
 } from '@understudy/orchestrator-domain';
 import type { Probe, ProbeResult } from '@understudy/probe';
 import type { Log } from '@understudy/runtime';
-import { definitionOf, hostNamed, jobIdOf, messageOf, rolloutIdOf, workloadOf } from './perform.js';
-import { probeJobId } from './probe-spec.js';
+import { definitionOf, hostNamed, messageOf, rolloutIdOf, workloadOf } from './perform.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 const LOOK_DEADLINE_MS = 5_000;
