@@ -115,6 +115,7 @@ export interface PlatformDriver {
   ): Promise<readonly CheckResult[]>;
   /** Facts of every node for drift, redacted by allow-list; `keyedHash` hides secrets. */
   facts(target: ClusterTarget, keyedHash: (value: string) => string, deadlineMs: number): Promise<readonly NodeFacts[]>;
+  /** One direction; both are asked: there, and the way back. A `lossless` way back is one whose own direction is allowed. */
   versionPair(item: string, from: string, to: string): VersionPair;
   /** What decides whether an old switchover result still holds: platform, nodes, versions, settings that matter; not roles or timeline. */
   fingerprintInput(snapshot: ClusterSnapshot, facts: readonly NodeFacts[]): string;

@@ -4,6 +4,7 @@ import { byHand, type PatchSource } from '@understudy/hosts';
 import {
   downtimePlan,
   planRollout,
+  wayBackOf,
   type DowntimePlan,
   type GateInputs,
   type Plan,
@@ -13,7 +14,7 @@ import {
   type SwitchoverResult,
   type VersionPairSeen,
 } from '@understudy/orchestrator-domain';
-import type { VersionPair } from '@understudy/platforms';
+import type { PlatformDriver } from '@understudy/platforms';
 import { messageOf } from './effects/perform.js';
 import type { OpenCluster, Targets } from './effects/targets.js';
 import { withinDeadline, type Peers } from './peers.js';
@@ -203,17 +204,22 @@ function versionPairs(seen: Seen, items: readonly PatchItem[]): Readonly<Record<
           seen.snapshot.nodes.map((node) => node.versions[item.name]?.running ?? node.versions[item.name]?.installed ?? null),
         ),
       ];
-      const pairs = from
-        .filter((version) => version !== null)
-        .map((version) => seen.open.driver.versionPair(item.name, version, item.targetVersion));
+      const pairs = from.filter((version) => version !== null).map((version) => bothWays(seen.open.driver, item, version));
       return [item.name, strictest(pairs)];
     }),
   );
 }
 
-function strictest(pairs: readonly VersionPair[]): VersionPair {
+/** There and back: what a person reads in the plan, and where the point of no return lies. */
+function bothWays(driver: PlatformDriver, { name, targetVersion }: PatchItem, from: string): VersionPairSeen {
+  const { allowed, reason } = driver.versionPair(name, targetVersion, from);
+  return { ...driver.versionPair(name, from, targetVersion), back: { allowed, reason } };
+}
+
+function strictest(pairs: readonly VersionPairSeen[]): VersionPairSeen {
   const rank = { lossless: 0, lossy: 1, none: 2 } as const;
-  const worst = [...pairs].sort((a, b) => Number(a.allowed) - Number(b.allowed) || rank[b.wayBack] - rank[a.wayBack])[0];
+  const back = (pair: VersionPairSeen): number => rank[wayBackOf(pair).wayBack];
+  const worst = [...pairs].sort((a, b) => Number(a.allowed) - Number(b.allowed) || back(b) - back(a))[0];
   return worst ?? { allowed: false, wayBack: 'none', reason: 'no version of this item was seen on any node' };
 }
 

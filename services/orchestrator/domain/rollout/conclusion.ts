@@ -2,7 +2,7 @@ import type { ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
 import { remains } from './left-behind.js';
 import { awayByUs } from './outage.js';
-import { afterFailure, givingUp, type Way } from './recovery.js';
+import { afterFailure, givingUp, takingBack, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RolloutResult, RolloutState, StepState } from './rollout.js';
 import { atSafePoint, inFlight, nextPlanned, openFailure, reasonOf, unknownStep, type Going } from './state.js';
@@ -58,6 +58,8 @@ function afterFailed(state: Going): Conclusion | null {
   const failed = openFailure(state);
   if (failed === undefined) return null;
   if (state.abortRequested !== null) return abortAfter(state, failed);
+  if (state.rollbackRequested !== null && state.recovery === null)
+    return { due: 'recover', way: takingBack(state, state.rollbackRequested) };
   const way = afterFailure(state, failed);
   return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt: OPERATOR };
 }
@@ -90,7 +92,8 @@ function afterOutage(state: Going): Conclusion | null {
 function afterWish(state: Going): Conclusion | null {
   const verdict = testVerdict(state);
   if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
-  const { abortRequested } = state;
+  const { abortRequested, rollbackRequested } = state;
+  if (rollbackRequested !== null && atSafePoint(state)) return { due: 'recover', way: takingBack(state, rollbackRequested) };
   if (abortRequested !== null && atSafePoint(state)) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
     return { due: 'recover', way: givingUp(state, because, null, 'aborted') };

@@ -6,6 +6,7 @@ import { evolve } from './evolve.js';
 import { escalate } from './mixed-versions.js';
 import { exceed } from './outage.js';
 import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
+import { rollBack } from './rollback.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL, isGoing, isKnown, type Going } from './state.js';
 
@@ -36,6 +37,8 @@ export function decide(command: RolloutCommand, state: RolloutState): Decided {
       return resume(command, state);
     case 'Abort':
       return abort(command, state);
+    case 'RollBack':
+      return rollBack(command, state);
     case 'Freeze':
       return freeze(command, state);
     case 'RequestOverride':

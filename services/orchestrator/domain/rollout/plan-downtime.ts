@@ -3,9 +3,9 @@ import { expectedMs, totalMs } from './budget.js';
 import { draft, numbered, soak, type StepDraft } from './drafts.js';
 import type { Place } from './order.js';
 import { outageNeedMs } from './outage.js';
-import type { Plan, PlannedStep } from './plan.js';
+import type { Plan } from './plan.js';
 import type { PlanInput, Planning } from './plan-steps.js';
-import { behind, versionObstacle } from './versions.js';
+import { behind, pointOfNoReturn, versionObstacle } from './versions.js';
 
 /**
  * What cannot roll is patched within an approved outage: node by node, the one that serves last, each stopped, patched,
@@ -54,13 +54,16 @@ function assemble(input: PlanInput, active: NodeSnapshot): Plan {
     draft('stop-probe', 'postflight'),
   ];
   const steps = numbered(drafts, workload, playbook);
-  const pointOfNoReturn = pointOf(steps, input, active.node);
+  // Once the node that serves writes with the new version, the way back is what the platform says of the pair.
+  const started = steps.find((step) => step.kind === 'start' && step.node === active.node);
+  const point = pointOfNoReturn(started, input.versionPairs, input.patchSet);
   return {
     steps,
     order: places,
     originalActive: active.node,
     switchoverTarget: active.node,
-    ...(pointOfNoReturn === undefined ? {} : { pointOfNoReturn }),
+    ...(point === undefined ? {} : { pointOfNoReturn: point }),
+    versionPairs: input.versionPairs,
     forwardMs: totalMs(steps, playbook),
     wayBackMs: (['stop', 'unpatch', 'reboot', 'start', 'validate'] as const).reduce(
       (sum, kind) => sum + expectedMs(kind, playbook),
@@ -93,14 +96,4 @@ function nodeSteps(input: PlanInput, node: string, asActive: boolean): StepDraft
     draft('start', 'downtime', node, { asActive }),
     draft('validate', 'downtime', node, { asActive }),
   ];
-}
-
-/** Once the node that serves writes with the new version, the way back is what the platform says of the pair. */
-function pointOf(steps: readonly PlannedStep[], input: PlanInput, active: string): Plan['pointOfNoReturn'] {
-  const step = steps.find((candidate) => candidate.kind === 'start' && candidate.node === active);
-  const lossy = input.patchSet.items
-    .map((item) => input.versionPairs[item.name])
-    .find((pair) => pair !== undefined && pair.wayBack !== 'lossless');
-  if (step === undefined || lossy === undefined) return undefined;
-  return { stepId: step.stepId, meaning: `From here the way back is ${lossy.wayBack}: ${lossy.reason}` };
 }

@@ -2,7 +2,7 @@ import { nodeNamed, type ClusterDefinition, type ClusterSnapshot, type NodeSnaps
 import { expectedMs, totalMs } from './budget.js';
 import { draft, numbered, soak, type StepDraft } from './drafts.js';
 import { planDowntime } from './plan-downtime.js';
-import { behind, versionObstacle, type VersionPairSeen } from './versions.js';
+import { behind, pointOfNoReturn, versionObstacle, type VersionPairSeen } from './versions.js';
 import { orderOf, type Place } from './order.js';
 import type { Phase, Plan, PlannedStep, Playbook, RolloutKind } from './plan.js';
 import type { SwitchoverResult } from './rollout.js';
@@ -61,13 +61,15 @@ function assemble(input: PlanInput, order: readonly Place[], active: string, tar
   ];
   const steps = numbered(drafts, input.workload, input.playbook);
   const wayBackMs = wayBack(input.playbook, input.kind);
-  const pointOfNoReturn = pointOf(steps, input);
+  const moved = steps.find((step) => step.kind === 'switchover' && step.phase === 'switchover');
+  const point = pointOfNoReturn(moved, input.versionPairs, input.patchSet);
   return {
     steps,
     order: places,
     originalActive: active,
     switchoverTarget: target,
-    ...(pointOfNoReturn === undefined ? {} : { pointOfNoReturn }),
+    ...(point === undefined ? {} : { pointOfNoReturn: point }),
+    versionPairs: input.versionPairs,
     forwardMs: totalMs(steps, input.playbook),
     wayBackMs,
     noRollback: input.noRollback,
@@ -142,13 +144,4 @@ function wayBack(playbook: Playbook, kind: RolloutKind): number {
     0,
   );
   return node + move;
-}
-
-function pointOf(steps: readonly PlannedStep[], input: PlanInput): Plan['pointOfNoReturn'] {
-  const step = steps.find((candidate) => candidate.kind === 'switchover' && candidate.phase === 'switchover');
-  const lossy = input.patchSet.items
-    .map((item) => input.versionPairs[item.name])
-    .find((pair) => pair !== undefined && pair.wayBack !== 'lossless');
-  if (step === undefined || lossy === undefined) return undefined;
-  return { stepId: step.stepId, meaning: `From here the way back is ${lossy.wayBack}: ${lossy.reason}` };
 }

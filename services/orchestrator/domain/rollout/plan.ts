@@ -1,4 +1,5 @@
 import type { Environment, PatchItem, Verb } from '@understudy/cluster';
+import type { VersionPairSeen } from './versions.js';
 
 /** The fixed phases of a rollout, in order. A playbook may drop optional ones; it never reorders them. */
 export const PHASES = [
@@ -67,6 +68,8 @@ export interface Plan {
   readonly switchoverTarget: string;
   /** Step id at which the way back stops being lossless, and what it means; undefined = lossless throughout. */
   readonly pointOfNoReturn?: { readonly stepId: string; readonly meaning: string };
+  /** By item: may the versions meet, and what the way back is, as the driver says of both directions; absent in older plans. */
+  readonly versionPairs?: Readonly<Record<string, VersionPairSeen>>;
   /** Expected durations; `forwardMs` + `wayBackMs` must fit into what is left of the window. */
   readonly forwardMs: number;
   readonly wayBackMs: number;

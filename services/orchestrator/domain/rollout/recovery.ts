@@ -3,7 +3,7 @@ import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
 import type { Plan, PlannedStep } from './plan.js';
-import type { Recovery, RolloutResult, StepState } from './rollout.js';
+import type { Recovery, RollbackRequested, RolloutResult, StepState } from './rollout.js';
 import { nodeOf, reasonOf, type Going } from './state.js';
 
 /**
@@ -55,6 +55,12 @@ export function givingUp(state: Going, because: string, stepId: string | null, r
     { because, failedStep: stepId, result },
     failed.filter((node) => proven.includes(node)),
   );
+}
+
+/** A person's wish: these nodes are taken back, what is out is returned, the locks are freed. */
+export function takingBack(state: Going, wish: RollbackRequested): Way {
+  const because = `Rolled back by ${wish.by}: ${wish.reason}`;
+  return wayBack(state, { because, failedStep: null, result: 'rolled-back' }, wish.nodes);
 }
 
 /** Nodes whose software this rollout changed, or may have. */

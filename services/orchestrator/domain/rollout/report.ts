@@ -198,6 +198,8 @@ function motionSentence(event: Motion): string {
       return `Frozen by ${event.data.by}: ${event.data.reason}`;
     case 'AbortRequested':
       return `${event.data.by} asked to abort: ${event.data.reason}`;
+    case 'RollbackRequested':
+      return `${event.data.by} asked to roll back ${event.data.nodes.join(', ')}: ${event.data.reason}`;
     case 'InvariantBreached':
       return `Invariant ${event.data.number} was breached: ${event.data.detail}`;
     case 'MixedVersionsEscalated':

@@ -58,7 +58,8 @@ function outOfTurn(state: Going, next: StepState): Refusal | null {
     return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
   if (!atSafePoint(state)) return null;
   // An abort is what the way back is for; a hold stops that one too.
-  const wish = (state.recovery === null ? state.abortRequested : null) ?? state.holdRequested;
+  const turning = state.recovery === null ? (state.abortRequested ?? state.rollbackRequested) : null;
+  const wish = turning ?? state.holdRequested;
   return wish === null ? null : { pointer: '', code: 'STOP_REQUESTED', detail: `${wish.by} asked to stop: ${wish.reason}` };
 }
 

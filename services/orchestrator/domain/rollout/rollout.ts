@@ -97,6 +97,7 @@ export type RolloutEvent =
       readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence };
     }
   | OverrideEvent
+  | { readonly type: 'RollbackRequested'; readonly data: RollbackRequested }
   | { readonly type: 'OutageBudgetExceeded'; readonly data: OutageBudgetExceeded }
   | { readonly type: 'MixedVersionsEscalated'; readonly data: MixedVersionsEscalated }
   | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
@@ -127,6 +128,14 @@ export interface RolloutPlanned {
   readonly outageBudgetMs?: number;
   /** By host: commands for a person who mends what is left, `{job}` standing for a job's id. */
   readonly byHand?: Readonly<Record<string, { readonly stopJob: string; readonly jobLog: string }>>;
+}
+
+/** A person wants these nodes back at the version before. */
+export interface RollbackRequested {
+  readonly by: string;
+  readonly reason: string;
+  readonly nodes: readonly string[];
+  readonly at: string;
 }
 
 export interface PlanRevised {
@@ -291,6 +300,14 @@ export type RolloutCommand =
   | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
   | { readonly type: 'Resume'; readonly by: Person; readonly at: string }
   | { readonly type: 'Abort'; readonly by: Person; readonly reason: string; readonly at: string }
+  /** `node`: only that one; null = every node that was patched. */
+  | {
+      readonly type: 'RollBack';
+      readonly by: Person;
+      readonly reason: string;
+      readonly node: string | null;
+      readonly at: string;
+    }
   | { readonly type: 'Freeze'; readonly by: Person; readonly reason: string; readonly at: string }
   | OverrideCommand;
 
@@ -349,6 +366,7 @@ export interface RolloutState {
   readonly deviations: readonly string[];
   readonly holdRequested: { readonly by: string; readonly reason: string } | null;
   readonly abortRequested: { readonly by: string; readonly reason: string } | null;
+  readonly rollbackRequested: RollbackRequested | null;
   readonly held: { readonly reason: string; readonly since: string; readonly whoCanChangeIt: string } | null;
   readonly frozen: { readonly by: string; readonly reason: string; readonly since: string } | null;
   readonly breaches: readonly number[];

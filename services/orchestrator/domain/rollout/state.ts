@@ -35,6 +35,7 @@ export const INITIAL: RolloutState = {
   deviations: [],
   holdRequested: null,
   abortRequested: null,
+  rollbackRequested: null,
   held: null,
   frozen: null,
   breaches: [],

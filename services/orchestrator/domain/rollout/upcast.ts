@@ -39,6 +39,7 @@ export const VERSIONS: Readonly<Record<RolloutEvent['type'], number>> = {
   RolloutClosed: 1,
   MixedVersionsEscalated: 1,
   OutageBudgetExceeded: 1,
+  RollbackRequested: 1,
   OverrideRequested: 1,
   OverrideConfirmed: 1,
   OverrideWithdrawn: 1,

@@ -1,4 +1,5 @@
 import { compareVersions, type ClusterSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
+import type { Plan, PlannedStep } from './plan.js';
 
 /** Running versions by node and item; empty where nothing was seen. */
 export function versionsOf(snapshot: ClusterSnapshot | null): Readonly<Record<string, Readonly<Record<string, string | null>>>> {
@@ -14,6 +15,29 @@ export interface VersionPairSeen {
   readonly allowed: boolean;
   readonly wayBack: 'lossless' | 'lossy' | 'none';
   readonly reason: string;
+  /** The other direction, from the target to what runs now; absent in plans of before it was asked. */
+  readonly back?: { readonly allowed: boolean; readonly reason: string };
+}
+
+/** What going back means once a node of the newer version has been active: as the platform says, in both directions. */
+export function wayBackOf(pair: VersionPairSeen): Pick<VersionPairSeen, 'wayBack' | 'reason'> {
+  const { back, wayBack, reason } = pair;
+  return back === undefined || back.allowed ? { wayBack, reason } : { wayBack: 'none', reason: back.reason };
+}
+
+/** From this step the way back is not lossless any more, and what it is instead; undefined = it is throughout. */
+export function pointOfNoReturn(
+  step: PlannedStep | undefined,
+  pairs: Readonly<Record<string, VersionPairSeen>>,
+  patchSet: PatchSet,
+): Plan['pointOfNoReturn'] {
+  const worst = patchSet.items
+    .flatMap((item) => pairs[item.name] ?? [])
+    .map(wayBackOf)
+    .filter((pair) => pair.wayBack !== 'lossless')
+    .sort((left, right) => Number(left.wayBack === 'lossy') - Number(right.wayBack === 'lossy'))[0];
+  if (step === undefined || worst === undefined) return undefined;
+  return { stepId: step.stepId, meaning: `From here the way back is ${worst.wayBack}: ${worst.reason}` };
 }
 
 /** Why this patch set has no business here: older than what runs, nothing to do, or versions that may not run together. */

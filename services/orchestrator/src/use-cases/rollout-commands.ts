@@ -28,6 +28,18 @@ export class RolloutCommands {
     );
   }
 
+  /** `node`: only that one; else every node that was patched. */
+  rollBack(
+    rolloutId: string,
+    asked: { readonly reason: string; readonly node?: string },
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const { reason, node = null } = asked;
+    const command = { type: 'RollBack', by: personOf(metadata.actor), reason, node, at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
   freeze(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
     return this.give(
       rolloutId,

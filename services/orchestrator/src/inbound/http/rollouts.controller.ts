@@ -12,6 +12,7 @@ import {
   eventsDocument,
   planDocument,
   reasonRequest,
+  rollbackRequest,
   rolloutDocument,
   rolloutReport,
   rolloutRow,
@@ -224,6 +225,25 @@ export class RolloutsController {
   })
   async abort(call: Call<{ readonly reason: string }>): Promise<Reply> {
     await this.orchestrator.commands.abort(idOf(call), call.body.reason, call.metadata, call.expectedVersion);
+    return this.now(call);
+  }
+
+  @Operation({
+    method: 'POST',
+    path: '/v1/rollouts/{rolloutId}/rollback',
+    id: 'rollbackRollout',
+    summary: 'Take one node, or all that were patched, back to the version before, at the next safe point',
+    description:
+      'Refused past the point of no return, where the way back is not proven, and for a node that serves and served first.',
+    tag: TAG,
+    role: 'operator',
+    ifMatch: 'optional',
+    params,
+    body: rollbackRequest,
+    answers: told,
+  })
+  async rollback(call: Call<{ readonly reason: string; readonly node?: string }>): Promise<Reply> {
+    await this.orchestrator.commands.rollBack(idOf(call), call.body, call.metadata, call.expectedVersion);
     return this.now(call);
   }
 

@@ -196,6 +196,13 @@ export const overrideRequest = {
   properties: { gate, reason: sentence, until: time },
 } as const;
 
+export const rollbackRequest = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['reason'],
+  properties: { reason: sentence, node: { ...SLUG, description: 'Only this node; every node that was patched when absent.' } },
+} as const;
+
 const rolloutStatus = { enum: ['planned', 'running', 'recovering', 'held', 'frozen', 'closed'] } as const;
 const rolloutResult = { enum: ['succeeded', 'rolled-back', 'aborted', 'failed', 'refused', 'needs-attention', null] } as const;
 
