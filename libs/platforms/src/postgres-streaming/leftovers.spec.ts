@@ -51,8 +51,9 @@ describe('what is left on a real node', () => {
   it('is taken away by the commands that are named, pasted on the host', async (ctx) => {
     if (process.getuid?.() !== 0) return ctx.skip('not applicable: the commands are for root');
     const standby = pair.cluster.definition.nodes[1]?.slug ?? '';
-    await synchronous(standby);
-    await eventually('it is asked for', async () => (await names()) === standby);
+    const named = `"${standby}"`;
+    await synchronous(named);
+    await eventually('it is asked for', async () => (await names()) === named);
     await perform('drain', standby);
     expect(await names()).toBe('');
     const left = await leftovers();
@@ -67,7 +68,7 @@ describe('what is left on a real node', () => {
       (await observe()).nodes.some((node) => node.node === standby && node.joined && node.availability === 'serving'),
     );
     paste(relaxed as Leftover);
-    await eventually('commits wait for it again', async () => (await names()) === standby);
+    await eventually('commits wait for it again', async () => (await names()) === named);
     const after = await observe();
     expect(after.nodes.find((node) => node.node === standby)).toMatchObject({ electable: true, leftovers: [] });
     expect(await leftovers()).toEqual([]);
