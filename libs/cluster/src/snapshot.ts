@@ -32,6 +32,18 @@ export interface Lag {
   readonly ceilingBytes: number;
 }
 
+/** What an act of ours has left on a node, and the commands that take it away, in the platform's own terms. */
+export interface Leftover {
+  readonly kind: 'drained' | 'relaxed' | 'stopped' | 'switchover';
+  /** The node that it was done for; for `relaxed` another one than it lies on. */
+  readonly node: string;
+  /** For a person. */
+  readonly what: string;
+  /** To be pasted, in order, on the host named, as root. */
+  readonly host: string;
+  readonly commands: readonly string[];
+}
+
 export interface NodeSnapshot {
   readonly node: string;
   readonly host: string;
@@ -57,6 +69,8 @@ export interface NodeSnapshot {
   readonly systemIdentifier: string | null;
   readonly timeline: number | null;
   readonly bootId: string | null;
+  /** Absent where the platform has no words for it. */
+  readonly leftovers?: readonly Leftover[];
 }
 
 /** One yes/no look at a node or cluster, with what was seen. `passed: null` = could not be evaluated, which never counts as yes. */

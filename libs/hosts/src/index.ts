@@ -1,6 +1,7 @@
 export * from './access/access.js';
 export { openAccess } from './access/index.js';
 export { collectHostFacts, type HostFacts } from './facts/facts.js';
+export * from './by-hand.js';
 export * from './host.js';
 export * from './host-error.js';
 export * from './jobs.js';

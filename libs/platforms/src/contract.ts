@@ -53,6 +53,17 @@ function observing(suite: PlatformSuite): void {
     expect(checks.filter((check) => check.passed !== true)).toEqual([]);
   });
 
+  it('says of a pair of versions, in each direction, whether they may meet and what the way back is', async () => {
+    const { driver } = suite.cluster;
+    const [item, seen] = Object.entries((await suite.observe()).nodes[0]?.versions ?? {})[0] ?? ['', null];
+    const from = seen?.running ?? '';
+    for (const to of [`${from}1`, '999.1']) {
+      const [there, back] = [driver.versionPair(item, from, to), driver.versionPair(item, to, from)];
+      for (const pair of [there, back]) expect(pair.reason, `${from} and ${to}`).not.toBe('');
+      if (there.allowed && there.wayBack === 'lossless') expect(back.allowed, `back from ${to}`).toBe(true);
+    }
+  });
+
   it('has the same fingerprint after the roles changed', async () => {
     const fingerprint = async (): Promise<string> => {
       const facts = await suite.cluster.driver.facts(suite.cluster.target(), (value) => `hash of ${value}`, 10_000);

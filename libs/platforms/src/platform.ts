@@ -55,6 +55,9 @@ export type VerbResult =
       readonly acts: readonly ActReport[];
     };
 
+/** `moving` (unless told): the workload will switch over. `staying`: it is stopped and started where it is, and needs no standby. */
+export type Purpose = 'moving' | 'staying';
+
 /** One thing seen that speaks for or against an HA layer. */
 export interface Evidence {
   readonly supports: HaLayer;
@@ -101,7 +104,7 @@ export interface PlatformDriver {
   /** One complete picture. Never throws for what the cluster does: it answers `complete: false`. */
   observe(target: ClusterTarget, deadlineMs: number): Promise<ClusterSnapshot>;
   /** Health before a rollout (design.md section 5, preflight), in the platform's own terms. Changes nothing. */
-  preflight(target: ClusterTarget, workload: string, deadlineMs: number): Promise<readonly CheckResult[]>;
+  preflight(target: ClusterTarget, workload: string, deadlineMs: number, purpose?: Purpose): Promise<readonly CheckResult[]>;
   /** The built-in minimum that a node must pass before it may serve or is called done; `asActive` adds writes and archiving. */
   validate(
     target: ClusterTarget,
@@ -112,6 +115,7 @@ export interface PlatformDriver {
   ): Promise<readonly CheckResult[]>;
   /** Facts of every node for drift, redacted by allow-list; `keyedHash` hides secrets. */
   facts(target: ClusterTarget, keyedHash: (value: string) => string, deadlineMs: number): Promise<readonly NodeFacts[]>;
+  /** One direction; both are asked: there, and the way back. A `lossless` way back is one whose own direction is allowed. */
   versionPair(item: string, from: string, to: string): VersionPair;
   /** What decides whether an old switchover result still holds: platform, nodes, versions, settings that matter; not roles or timeline. */
   fingerprintInput(snapshot: ClusterSnapshot, facts: readonly NodeFacts[]): string;

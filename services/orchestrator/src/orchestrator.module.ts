@@ -6,6 +6,7 @@ import { grpcControllers, openApiController } from '@understudy/runtime';
 import type { OrchestratorConfig } from './config.js';
 import { orchestratorGrpc } from './inbound/grpc/api.js';
 import { DocumentsController } from './inbound/http/documents.controller.js';
+import { OverridesController } from './inbound/http/overrides.controller.js';
 import { RolloutsController } from './inbound/http/rollouts.controller.js';
 import { WindowsController } from './inbound/http/windows.controller.js';
 import { Orchestrator } from './orchestrator.js';
@@ -15,7 +16,7 @@ export const orchestratorApi: Api = {
   name: 'orchestrator',
   title: 'Understudy orchestrator',
   description: 'Windows, rollouts, playbooks and patch sets: what is planned, what happens, what happened, and how to stop it.',
-  controllers: [WindowsController, RolloutsController, DocumentsController],
+  controllers: [WindowsController, RolloutsController, OverridesController, DocumentsController],
 };
 
 /** The orchestrator service. A process hands it its store, drivers, transport and the way to its peers. */

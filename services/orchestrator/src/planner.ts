@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { ClusterDefinition, ClusterSnapshot, PatchItem, PatchSet } from '@understudy/cluster';
-import type { PatchSource } from '@understudy/hosts';
+import { byHand, type PatchSource } from '@understudy/hosts';
 import {
   downtimePlan,
   planRollout,
+  wayBackOf,
   type DowntimePlan,
   type GateInputs,
   type Plan,
@@ -13,7 +14,7 @@ import {
   type SwitchoverResult,
   type VersionPairSeen,
 } from '@understudy/orchestrator-domain';
-import type { VersionPair } from '@understudy/platforms';
+import type { PlatformDriver } from '@understudy/platforms';
 import { messageOf } from './effects/perform.js';
 import type { OpenCluster, Targets } from './effects/targets.js';
 import { withinDeadline, type Peers } from './peers.js';
@@ -36,6 +37,8 @@ export interface PlanOrder {
   readonly opensAt: string;
   readonly closesAt: string;
   readonly plannedBy: string;
+  /** For `downtime`: how long the workload may be away, in milliseconds. */
+  readonly outageBudgetMs?: number;
 }
 
 export interface PlanMade {
@@ -81,12 +84,13 @@ export class Planner {
       cannotRollBecause: cannotRoll(seen.haLayer),
       switchoverResult,
       noRollback: seen.noRollback,
+      ...outageOf(order),
       digest,
     });
     const plan = 'plan' in planning ? planning.plan : null;
     const noPlanBecause = 'plan' in planning ? null : planning.noPlanBecause;
     const planned = this.planned(order, definition, { seen, workload, plan, noPlanBecause, switchoverResult });
-    const unclear = seen.haLayer === null || (seen.haLayer.rolling && !seen.snapshot.complete);
+    const unclear = isUnclear(order, seen);
     const offered =
       !unclear && 'offerDowntime' in planning && planning.offerDowntime
         ? downtimePlanFor(order, definition, seen, planning.noPlanBecause)
@@ -161,17 +165,29 @@ export class Planner {
       opensAt: order.opensAt,
       closesAt: order.closesAt,
       plannedBy: order.plannedBy,
+      ...outageOf(order),
+      byHand: Object.fromEntries(definition.hosts.map(({ slug, access }) => [slug, byHand(access.root)])),
       at: new Date(this.tools.now()).toISOString(),
       switchoverResult: made.switchoverResult,
     };
   }
 }
 
-/** What an approval binds to: plan, playbook, patch set, topology and window. Anything else in force = lapsed. */
+/** What an approval binds to: plan, playbook, patch set, topology, window and outage budget. Anything else in force = lapsed. */
 export function bindingOf(order: PlanOrder, planHash: string, patchSetHash: string, fingerprint: string): string {
-  return digest(
-    JSON.stringify([planHash, order.playbookHash, patchSetHash, fingerprint, order.windowId, order.opensAt, order.closesAt]),
-  );
+  const { playbookHash, windowId, opensAt, closesAt, outageBudgetMs } = order;
+  const outage = outageBudgetMs === undefined ? [] : [outageBudgetMs];
+  return digest(JSON.stringify([planHash, playbookHash, patchSetHash, fingerprint, windowId, opensAt, closesAt, ...outage]));
+}
+
+function outageOf({ outageBudgetMs }: PlanOrder): { readonly outageBudgetMs?: number } {
+  return outageBudgetMs === undefined ? {} : { outageBudgetMs };
+}
+
+/** May a later look say more? A downtime needs no HA layer, only a whole picture. */
+function isUnclear(order: PlanOrder, { haLayer, snapshot }: Seen): boolean {
+  if (order.kind === 'downtime') return !snapshot.complete;
+  return haLayer === null || (haLayer.rolling && !snapshot.complete);
 }
 
 function cannotRoll(haLayer: GateInputs['haLayer']): string | null {
@@ -188,17 +204,22 @@ function versionPairs(seen: Seen, items: readonly PatchItem[]): Readonly<Record<
           seen.snapshot.nodes.map((node) => node.versions[item.name]?.running ?? node.versions[item.name]?.installed ?? null),
         ),
       ];
-      const pairs = from
-        .filter((version) => version !== null)
-        .map((version) => seen.open.driver.versionPair(item.name, version, item.targetVersion));
+      const pairs = from.filter((version) => version !== null).map((version) => bothWays(seen.open.driver, item, version));
       return [item.name, strictest(pairs)];
     }),
   );
 }
 
-function strictest(pairs: readonly VersionPair[]): VersionPair {
+/** There and back: what a person reads in the plan, and where the point of no return lies. */
+function bothWays(driver: PlatformDriver, { name, targetVersion }: PatchItem, from: string): VersionPairSeen {
+  const { allowed, reason } = driver.versionPair(name, targetVersion, from);
+  return { ...driver.versionPair(name, from, targetVersion), back: { allowed, reason } };
+}
+
+function strictest(pairs: readonly VersionPairSeen[]): VersionPairSeen {
   const rank = { lossless: 0, lossy: 1, none: 2 } as const;
-  const worst = [...pairs].sort((a, b) => Number(a.allowed) - Number(b.allowed) || rank[b.wayBack] - rank[a.wayBack])[0];
+  const back = (pair: VersionPairSeen): number => rank[wayBackOf(pair).wayBack];
+  const worst = [...pairs].sort((a, b) => Number(a.allowed) - Number(b.allowed) || back(b) - back(a))[0];
   return worst ?? { allowed: false, wayBack: 'none', reason: 'no version of this item was seen on any node' };
 }
 

@@ -196,6 +196,34 @@ describe('the orchestrator’s door', () => {
     expect(body.state.gates.probe).toMatchObject({ status: 'closed' });
   });
 
+  it('lets two named persons open one gate with a reason and an expiry, and never one that an invariant stands on', async () => {
+    const window = await scheduleWindow(product, ['orders'], { source: 'release', targetVersion: '17.10' });
+    const overrides = `/v1/rollouts/${String(window.rollouts[0]?.id)}/overrides`;
+    await eventually('the gates were judged', async () => {
+      const { body } = await product.get(overrides.replace('/overrides', '')).expect(200);
+      return body.state.gates['change-ticket'] !== undefined;
+    });
+    const { approver } = product.rim.bearer;
+    const until = new Date(Date.now() + 60_000).toISOString();
+    const asked = { gate: 'change-ticket', reason: 'The ticket system is down.', until };
+    expect((await product.post(overrides, asked, approver).expect(403)).body).toMatchObject({ code: 'ROLE_REQUIRED' });
+    expect((await product.post(overrides, { ...asked, gate: 'topology' }).expect(409)).body).toMatchObject({
+      code: 'NOT_OVERRIDABLE',
+      errors: [{ detail: expect.stringContaining('Invariants 1, 2, 3 and 5') }],
+    });
+    expect((await product.post(overrides, { ...asked, gate: 'moon' }).expect(422)).body.errors[0].pointer).toBe('/gate');
+    await product.post(overrides, asked).expect(200);
+    const own = await product.rim.bearerOf('operator', 'approver');
+    expect((await product.post(`${overrides}/change-ticket/confirm`, undefined, own).expect(403)).body).toMatchObject({
+      code: 'SAME_PERSON',
+    });
+    const { body } = await product.post(`${overrides}/change-ticket/confirm`, undefined, approver).expect(200);
+    expect(body.state.overrides).toMatchObject([{ by: 'operator', confirmed: { by: 'approver' }, withdrawn: null }]);
+    const report = await product.get(overrides.replace('/overrides', '/report')).expect(200);
+    expect(report.body.overrides).toMatchObject([{ gate: 'change-ticket', reason: 'The ticket system is down.', until }]);
+    await product.post(`${overrides}/change-ticket/withdraw`, { reason: 'It is back.' }, approver).expect(200);
+  });
+
   it('refuses a patch set that is older than what runs, in words', async () => {
     const items = [{ name: 'postgresql', targetVersion: '17.1', source: 'release' }];
     const older = await product.post('/v1/patch-sets', { items, publishedAt: '2026-01-01T00:00:00Z' }).expect(201);

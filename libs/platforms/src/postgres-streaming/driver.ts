@@ -3,6 +3,7 @@ import type { NodeFacts, PlatformDriver, VersionPair } from '../platform.js';
 import { collectEvidence } from './evidence.js';
 import { collectFacts } from './facts.js';
 import { observePostgres, withSession } from './observe.js';
+import { withLeftovers } from './leftovers.js';
 import { performPostgres } from './perform.js';
 import { preflightPostgres } from './preflight.js';
 import { CLUSTER_SETTINGS, NODE_SETTINGS } from './settings.js';
@@ -33,8 +34,14 @@ export const postgresStreaming: PlatformDriver = {
     'The old active node is stopped and durably marked as a standby on disk, and its last checkpoint is seen replayed on the target, before the target is promoted.',
   settings: { cluster: CLUSTER_SETTINGS, node: NODE_SETTINGS },
   evidence: (target, deadlineMs) => withSession(target, (session) => collectEvidence(session, deadlineMs)),
-  observe: (target, deadlineMs) => withSession(target, async (session) => summarise(await observePostgres(session, deadlineMs))),
-  preflight: (target, _workload, deadlineMs) => withSession(target, (session) => preflightPostgres(session, deadlineMs)),
+  observe: (target, deadlineMs) =>
+    withSession(target, async (session) => {
+      const seen = await observePostgres(session, deadlineMs);
+      const places = session.nodes.map(({ host, settings }) => ({ root: host.access.root, settings }));
+      return withLeftovers(summarise(seen), seen, places);
+    }),
+  preflight: (target, _workload, deadlineMs, purpose = 'moving') =>
+    withSession(target, (session) => preflightPostgres(session, deadlineMs, purpose)),
   validate: (target, _workload, node, asActive, deadlineMs) =>
     withSession(target, (session) => validatePostgres(session, node, asActive, deadlineMs)),
   facts: (target, keyedHash, deadlineMs) => withSession(target, (session) => collectFacts(session, keyedHash, deadlineMs)),

@@ -1,4 +1,5 @@
 import type { CheckResult } from '@understudy/cluster';
+import type { Purpose } from '../platform.js';
 import { observePostgres, type Session, type SessionNode } from './observe.js';
 import type { PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { answering, lagBytes, notPromotable, streamsFrom, unknownOnes, writableOnes } from './topology.js';
@@ -25,12 +26,20 @@ interface UnderWay {
 }
 
 /** Health before a rollout. Changes nothing. What could not be asked is `passed: null`. */
-export async function preflightPostgres(session: Session, deadlineMs: number): Promise<readonly CheckResult[]> {
+export async function preflightPostgres(session: Session, deadlineMs: number, purpose: Purpose): Promise<readonly CheckResult[]> {
   const snapshot = await observePostgres(session, deadlineMs);
   const [active] = writableOnes(snapshot);
   const perNode = await Promise.all(session.nodes.map((node) => checkNode(session, node, deadlineMs)));
   const onActive = active === undefined ? [] : await checkActive(session, active.node, deadlineMs);
-  return [...topologyChecks(snapshot), replicationLogin(session), ...onActive, ...perNode.flat()];
+  return forPurpose([...topologyChecks(snapshot), replicationLogin(session), ...onActive, ...perNode.flat()], purpose);
+}
+
+/** What only a switchover needs, and a restart in place does not. */
+const ONLY_FOR_MOVING = ['promotable-standby', 'replication-login', 'logical-slots', 'wal-inspection'];
+
+/** Pure: leaves out what a workload that stays where it is does not need. */
+export function forPurpose(checks: readonly CheckResult[], purpose: Purpose): readonly CheckResult[] {
+  return purpose === 'moving' ? checks : checks.filter(({ check }) => !ONLY_FOR_MOVING.includes(check));
 }
 
 /** Pure: what the picture itself shows. */

@@ -3,7 +3,7 @@ import type { World } from '@understudy/simulated-cluster';
 import type { ClusterTarget, Fact, NodeFacts, PlatformDriver, VerbRequest } from '../platform.js';
 import { replicationEvidence } from '../postgres-streaming/evidence.js';
 import { nextAct } from '../postgres-streaming/next-act.js';
-import { topologyChecks } from '../postgres-streaming/preflight.js';
+import { forPurpose, topologyChecks } from '../postgres-streaming/preflight.js';
 import type { PostgresAct, PostgresGoal, PostgresSnapshot } from '../postgres-streaming/snapshot.js';
 import { StartCount } from '../postgres-streaming/starts.js';
 import { summarise } from '../postgres-streaming/summary.js';
@@ -37,7 +37,8 @@ export function simulatedDriver(worlds: SimulatedWorlds): PlatformDriver {
     settings: { cluster: ['version'], node: [] },
     evidence: (target) => Promise.resolve(replicationEvidence(look(target))),
     observe: (target) => Promise.resolve(picture(target)),
-    preflight: (target) => Promise.resolve(topologyChecks(look(target))),
+    preflight: (target, _workload, _deadlineMs, purpose = 'moving') =>
+      Promise.resolve(forPurpose(topologyChecks(look(target)), purpose)),
     validate: (target, _workload, node, asActive) => Promise.resolve(validate(look(target), node, asActive)),
     facts: (target) => Promise.resolve(factsOf(worlds.of(target.definition))),
     versionPair: (_item, from, to) => ({

@@ -63,6 +63,7 @@ describe('reading a playbook', () => {
       onFailure: 'hold',
       maxUnavailable: 1,
       durations: { patch: 9_000 },
+      mixedVersionsMaxMs: 7_200_000,
     };
     expect(readPlaybook(document)).toEqual({ playbook: document });
   });
@@ -80,6 +81,7 @@ describe('reading a playbook', () => {
         pauseBefore: ['lunch', 'recovery'],
         maxUnavailable: 2,
         durations: { dance: 1 },
+        mixedVersionsMaxMs: 0,
       }),
     ).toEqual([
       '/steps UNKNOWN_FIELD',
@@ -95,6 +97,7 @@ describe('reading a playbook', () => {
       '/pauseBefore/1 UNKNOWN_PHASE',
       '/maxUnavailable UNKNOWN_VALUE',
       '/durations/dance UNKNOWN_FIELD',
+      '/mixedVersionsMaxMs NOT_IN_RANGE',
     ]);
   });
 

@@ -69,11 +69,24 @@ export function readPlaybook(document: unknown): PlaybookReading {
     onFailure: oneOf(root['onFailure'], '/onFailure', normal.onFailure, ['rollback', 'hold'], say),
     maxUnavailable: oneOf(root['maxUnavailable'], '/maxUnavailable', 1, [1], say),
     durations: durationsOf(root['durations'], say),
+    ...mixedOf(root['mixedVersionsMaxMs'], say),
   };
   return refusals.length > 0 ? { refusals } : { playbook };
 }
 
-const TOP = ['name', 'version', 'kind', 'gates', 'phases', 'checks', 'pauseBefore', 'onFailure', 'maxUnavailable', 'durations'];
+const TOP = [
+  'name',
+  'version',
+  'kind',
+  'gates',
+  'phases',
+  'checks',
+  'pauseBefore',
+  'onFailure',
+  'maxUnavailable',
+  'durations',
+  'mixedVersionsMaxMs',
+];
 
 /** An object's fields; a field that is not known is refused by name. */
 function fieldsOf(value: unknown, pointer: string, known: readonly string[], say: Say): Fields {
@@ -155,6 +168,11 @@ function durationsOf(value: unknown, say: Say): Playbook['durations'] {
   const fields = fieldsOf(value, '/durations', kinds, say);
   const given = kinds.filter((kind) => fields[kind] !== undefined);
   return Object.fromEntries(given.map((kind) => [kind, number(fields[kind], `/durations/${kind}`, 0, 1, LONGEST_MS, say)]));
+}
+
+/** Without a figure the environment decides. */
+function mixedOf(value: unknown, say: Say): Pick<Playbook, 'mixedVersionsMaxMs'> {
+  return value === undefined ? {} : { mixedVersionsMaxMs: number(value, '/mixedVersionsMaxMs', 1, 1, LONGEST_MS, say) };
 }
 
 const CHECK_FIELDS = { sql: ['sql'], http: ['url'], command: ['command', 'digest'] } as const;

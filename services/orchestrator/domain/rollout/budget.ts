@@ -20,6 +20,8 @@ export const DEFAULT_DURATIONS_MS: Readonly<Record<StepKind, number>> = {
   postflight: 5_000,
   'stop-probe': 5_000,
   unpatch: 60_000,
+  stop: 10_000,
+  start: 10_000,
 };
 
 /** A step may take this many times its expected duration before its deadline is missed ... */

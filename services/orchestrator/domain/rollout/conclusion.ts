@@ -1,7 +1,8 @@
 import type { ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
 import { remains } from './left-behind.js';
-import { afterFailure, givingUp, type Way } from './recovery.js';
+import { awayByUs } from './outage.js';
+import { afterFailure, givingUp, takingBack, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RolloutResult, RolloutState, StepState } from './rollout.js';
 import { atSafePoint, inFlight, nextPlanned, openFailure, reasonOf, unknownStep, type Going } from './state.js';
@@ -20,7 +21,14 @@ const OPERATOR = 'an operator: resume after a look, or abort';
 /** What is due whatever the cluster looks like now. `nothing`: go on with the next step. */
 export function dueNow(state: Going, nowMs: number): Conclusion {
   if (inFlight(state) !== undefined) return { due: 'nothing' };
-  return afterUnknown(state) ?? afterFailed(state) ?? onWayBack(state) ?? afterWish(state) ?? beforeNext(state, nowMs);
+  return (
+    afterUnknown(state) ??
+    afterFailed(state) ??
+    onWayBack(state) ??
+    afterOutage(state) ??
+    afterWish(state) ??
+    beforeNext(state, nowMs)
+  );
 }
 
 /** What is due with this look: also that the next step would break a rule. */
@@ -50,13 +58,16 @@ function afterFailed(state: Going): Conclusion | null {
   const failed = openFailure(state);
   if (failed === undefined) return null;
   if (state.abortRequested !== null) return abortAfter(state, failed);
+  if (state.rollbackRequested !== null && state.recovery === null)
+    return { due: 'recover', way: takingBack(state, state.rollbackRequested) };
   const way = afterFailure(state, failed);
   return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt: OPERATOR };
 }
 
 function abortAfter(state: Going, failed: StepState): Conclusion {
   const reason = `Aborted after ${failed.step.stepId} had failed: ${reasonOf(failed)}`;
-  if (state.recovery !== null || state.serving === null) return { due: 'close', result: 'needs-attention', reason };
+  const lost = state.serving === null && !awayByUs(state);
+  if (state.recovery !== null || lost) return { due: 'close', result: 'needs-attention', reason };
   return { due: 'recover', way: givingUp(state, reason, failed.step.stepId, 'aborted') };
 }
 
@@ -66,10 +77,23 @@ function onWayBack(state: Going): Conclusion | null {
   return holdAsked(state) ?? { due: 'nothing' };
 }
 
+/** Over the outage budget: with the workload away it comes back before anything else; once it is back, a person looks. */
+function afterOutage(state: Going): Conclusion | null {
+  const { exceededAt, told } = state.outage;
+  if (exceededAt === null) return null;
+  if (!awayByUs(state)) {
+    const reason = `The approved outage budget was used up at ${exceededAt}.`;
+    return told || !atSafePoint(state) ? null : { due: 'hold', reason, whoCanChangeIt: OPERATOR };
+  }
+  const because = 'The approved outage budget was used up: the workload is brought back with what is installed.';
+  return { due: 'recover', way: givingUp(state, because, null, 'failed') };
+}
+
 function afterWish(state: Going): Conclusion | null {
   const verdict = testVerdict(state);
   if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
-  const { abortRequested } = state;
+  const { abortRequested, rollbackRequested } = state;
+  if (rollbackRequested !== null && atSafePoint(state)) return { due: 'recover', way: takingBack(state, rollbackRequested) };
   if (abortRequested !== null && atSafePoint(state)) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
     return { due: 'recover', way: givingUp(state, because, null, 'aborted') };

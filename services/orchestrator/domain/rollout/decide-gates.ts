@@ -5,6 +5,7 @@ import { downtimePlan } from './downtime-plan.js';
 import { AGEING_GATES } from './gate-table.js';
 import { evaluateGates } from './gates.js';
 import { violations } from './invariants.js';
+import { outageBudgetMs } from './outage.js';
 import { invariantRefusal } from './request.js';
 import type { GateEvaluated, RolloutCommand, RolloutEvent } from './rollout.js';
 import { isGoing, isMoving, type Going, type Known } from './state.js';
@@ -117,7 +118,9 @@ function admission(state: Going, evaluated: readonly GateEvaluated[], at: string
 /** Risks that lie in the shape of the cluster; whoever scheduled the rollout has accepted them, and the log says so. */
 function risksOf(state: Going): readonly string[] {
   const { order } = state.plan;
-  const { plannedBy } = state.planned;
+  const { plannedBy, kind, workload } = state.planned;
+  if (kind === 'downtime')
+    return [`${workload} is away for up to ${outageBudgetMs(state)} ms; accepted by ${plannedBy} with the rollout.`];
   if (order.length > 2) return [];
   return [
     `While one of ${order.map((place) => place.node).join(' and ')} is out, the other has no standby; accepted by ${plannedBy} with the rollout.`,

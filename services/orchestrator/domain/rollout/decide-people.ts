@@ -8,7 +8,7 @@ type Decided = Decision<RolloutEvent>;
 
 /** Hold, resume, abort and freeze: people (and the window, as `system`) steer a rollout. An approver alone cannot. */
 
-function notAllowed(by: Person): Decision<never> | null {
+export function notAllowed(by: Person): Decision<never> | null {
   if (by.role === 'operator' || by.role === 'admin' || by.role === 'system') return null;
   return refuse('forbidden', {
     pointer: '',

@@ -102,7 +102,8 @@ function pointOfNoReturn(state: Going, stepId: string, at: string): readonly Rol
 function breachEvents(state: Going, events: readonly RolloutEvent[], at: string): readonly RolloutEvent[] {
   const after = fold({ initial: INITIAL, evolve }, events, state as RolloutState);
   const serving = after.out.find((entry) => entry.node === after.serving);
-  if (serving === undefined) return [];
+  // In a downtime rollout the node that serves is the one taken out, and a package may start it again.
+  if (serving === undefined || state.planned.kind === 'downtime') return [];
   const detail = `${serving.node} serves while it is out of service by our hand.`;
   const breach: RolloutEvent = {
     type: 'InvariantBreached',

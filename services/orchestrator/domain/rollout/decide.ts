@@ -3,6 +3,10 @@ import { evaluateAll, recordApproval, recordTicket, requestDrift, receiveDrift, 
 import { abort, freeze, hold, resume } from './decide-people.js';
 import { conclude, recordDeviation, recordOutcome, requestStep, skipStep } from './decide-steps.js';
 import { evolve } from './evolve.js';
+import { escalate } from './mixed-versions.js';
+import { exceed } from './outage.js';
+import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
+import { rollBack } from './rollback.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
 import { INITIAL, isGoing, isKnown, type Going } from './state.js';
 
@@ -33,8 +37,16 @@ export function decide(command: RolloutCommand, state: RolloutState): Decided {
       return resume(command, state);
     case 'Abort':
       return abort(command, state);
+    case 'RollBack':
+      return rollBack(command, state);
     case 'Freeze':
       return freeze(command, state);
+    case 'RequestOverride':
+      return requestOverride(command, state);
+    case 'ConfirmOverride':
+      return confirmOverride(command, state);
+    case 'WithdrawOverride':
+      return withdrawOverride(command, state);
     case 'Adopt':
       return adopt(command, state);
     default:
@@ -71,7 +83,9 @@ function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
   return accept<RolloutEvent>({ type: 'RolloutAdopted', data: { instance, incarnation, at } });
 }
 
-type OwnersCommand = Command<'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'Conclude'>;
+type OwnersCommand = Command<
+  'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'EscalateMixedVersions' | 'RecordOutage' | 'Conclude'
+>;
 
 /** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
 function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
@@ -98,6 +112,10 @@ function owned(command: OwnersCommand, state: Going): Decided {
       return skipStep(command, state);
     case 'RecordDeviation':
       return recordDeviation(command, state);
+    case 'EscalateMixedVersions':
+      return escalate(state, command.at);
+    case 'RecordOutage':
+      return exceed(state, command.at);
     case 'Conclude':
       return conclude(command, state);
   }

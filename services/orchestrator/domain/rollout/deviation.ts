@@ -31,12 +31,17 @@ function twoWriters(snapshot: ClusterSnapshot): Deviation | null {
 
 function anotherServes(state: Going, snapshot: ClusterSnapshot): Deviation | null {
   const active = activeNode(snapshot, state.planned.workload)?.node;
-  if (active === undefined || active === state.serving) return null;
+  if (active === undefined || active === state.serving || startedByPackage(state, active)) return null;
   return {
     what: `${active} serves, not ${state.serving ?? 'nobody'}: somebody else moved the workload.`,
     evidence: { at: snapshot.observedAt, active, expected: state.serving },
     serving: active,
   };
+}
+
+/** What was stopped for its patch may be started by the package; in a downtime it is where it belongs, only early. */
+function startedByPackage(state: Going, active: string): boolean {
+  return state.planned.kind === 'downtime' && state.out.some((entry) => entry.node === active);
 }
 
 /** Our own switchover may be half way; then its next attempt is the repair and no deviation. */

@@ -16,7 +16,7 @@ type Step = DowntimePlan['steps'][number];
 
 /**
  * The honest document for a cluster that cannot roll: what has to be done in which order, how long the workload is away,
- * where each figure comes from, and why it cannot be less. Nothing of it is executed.
+ * where each figure comes from, and why it cannot be less. A window of kind `downtime` executes it, within an approved outage.
  */
 export function downtimePlan(input: DowntimeInput): DowntimePlan {
   const steps = [

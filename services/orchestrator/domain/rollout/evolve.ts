@@ -1,3 +1,6 @@
+import { escalated, withMixedClock } from './mixed-versions.js';
+import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
+import { withOutage } from './outage.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
 import { INITIAL, standbyBegun } from './state.js';
@@ -8,7 +11,7 @@ type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, da
 /** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
 export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
   const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
-  return handler(state, event.data);
+  return withOutage(withMixedClock(handler(state, event.data), event), event);
 }
 
 const HANDLERS: Handlers = {
@@ -78,7 +81,30 @@ const HANDLERS: Handlers = {
     abortRequested: { by: data.by, reason: data.reason },
     lookAfter: data.at,
   }),
+  RollbackRequested: (state, data) => ({
+    ...state,
+    status: state.status === 'held' ? moving(state) : state.status,
+    held: null,
+    holdRequested: null,
+    rollbackRequested: data,
+    lookAfter: data.at,
+  }),
   InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
+  MixedVersionsEscalated: (state, data) => ({ ...state, mixed: escalated(state.mixed, data) }),
+  OutageBudgetExceeded: (state) => state,
+  OverrideRequested: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideRequested', data }),
+  }),
+  OverrideConfirmed: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideConfirmed', data }),
+  }),
+  OverrideWithdrawn: (state, data) => ({
+    ...state,
+    overrides: withOverride(state.overrides, { type: 'OverrideWithdrawn', data }),
+    gates: lapsedGate(state.gates, data.gate, data.at),
+  }),
   RolloutClosed: (state, data) => ({ ...state, status: 'closed', held: null, closed: data }),
 };
 
@@ -116,6 +142,7 @@ function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
     binding: data.binding,
     topologyFingerprint: data.topologyFingerprint,
     steps: data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step)),
+    gates: data.recovery === null ? lapsedWithPlan(state.gates, data.at) : state.gates,
     recovery: data.recovery ?? state.recovery,
     status: data.recovery === null ? state.status : 'recovering',
     serving: state.admitted === null ? data.plan.originalActive : state.serving,
@@ -162,7 +189,7 @@ function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutSta
     originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive,
   };
   if (step?.node === undefined) return begun;
-  if (step.kind === 'drain')
+  if (step.kind === 'drain' || step.kind === 'stop')
     return {
       ...begun,
       rebootNeeded: { ...state.rebootNeeded, [step.node]: false },
@@ -189,6 +216,18 @@ function withReboot(state: RolloutState, node: string, data: StepOutcome): Rollo
 
 function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string, data: StepOutcome): RolloutState {
   switch (step.kind) {
+    case 'stop':
+      return {
+        ...state,
+        serving: state.serving === node ? null : state.serving,
+        out: atStage(state.out, node, 'drained'),
+      };
+    case 'start':
+      return {
+        ...state,
+        serving: step.asActive === true ? node : state.serving,
+        out: state.out.filter((entry) => entry.node !== node),
+      };
     case 'drain':
       return { ...state, out: atStage(state.out, node, 'drained') };
     case 'patch':

@@ -1,5 +1,5 @@
 import type { Environment } from '@understudy/cluster';
-import type { GateName, GateTable, Playbook, Requirement } from './plan.js';
+import type { GateName, GateTable, Playbook, Requirement, RolloutKind } from './plan.js';
 import { GATES } from './plan.js';
 import type { Known } from './state.js';
 import { msOf } from './time.js';
@@ -21,8 +21,11 @@ export const GATE_TABLE: GateTable = {
   practice: { ...EVERYWHERE, 'change-ticket': 'off', approval: 'off', rehearsal: 'off' },
 };
 
-export function requirementOf(gate: GateName, environment: Environment): Requirement {
-  return GATE_TABLE[environment][gate];
+/** What takes the workload away needs neither a layer that could move it nor a test of moving it. */
+const OFF_IN_DOWNTIME: readonly GateName[] = ['ha-layer', 'switchover-test'];
+
+export function requirementOf(gate: GateName, environment: Environment, kind: RolloutKind): Requirement {
+  return kind === 'downtime' && OFF_IN_DOWNTIME.includes(gate) ? 'off' : GATE_TABLE[environment][gate];
 }
 
 /** How long, in milliseconds, the evidence of a gate may be used where the playbook does not say. */
@@ -45,8 +48,8 @@ export const DRIFT_ANSWER_MS: Readonly<Record<Environment, number>> = { producti
 export const AGEING_GATES: readonly GateName[] = ['drift', 'switchover-test', 'change-ticket', 'approval'];
 
 export function requiredGates(state: Known): readonly GateName[] {
-  const { environment } = state.planned.cluster;
-  return GATES.filter((gate) => requirementOf(gate, environment) === 'required');
+  const { cluster, kind } = state.planned;
+  return GATES.filter((gate) => requirementOf(gate, cluster.environment, kind) === 'required');
 }
 
 /** Required gates that are not open at that time (milliseconds since the epoch): one that was never evaluated is closed. */

@@ -3,11 +3,10 @@ import { maxAgeMs } from './gate-table.js';
 import { closed, open, refusedForGood, type Judgement } from './gate-judgement.js';
 import type { Evidence } from './observation.js';
 import { mayServe } from './order.js';
-import { atTarget } from './plan-steps.js';
 import type { GateInputs } from './rollout.js';
 import { isGoing, type Going, type Known } from './state.js';
 import { later } from './time.js';
-import { versionsOf } from './versions.js';
+import { atTarget, versionsOf } from './versions.js';
 
 /**
  * Is this the cluster that was planned for, whole and able to spare one node? Our own store is refused by its identity;
@@ -84,7 +83,8 @@ function planComplaint(state: Known, inputs: GateInputs): Complaint | null {
 }
 
 function standbyComplaint(state: Known, snapshot: ClusterSnapshot): Complaint | null {
-  const { cluster, workload } = state.planned;
+  const { cluster, workload, kind } = state.planned;
+  if (kind === 'downtime') return null;
   const fit = snapshot.nodes.filter((node) => node.roles[workload] === 'standby' && mayServe(node, cluster));
   if (fit.length === 0) return { reason: `No standby is fit to take ${workload} over.`, who: 'whoever mends the standby' };
   const witnesses = snapshot.nodes.some((node) => node.roles[workload] === 'witness');

@@ -1,4 +1,5 @@
 import type { Evidence } from './observation.js';
+import { overridden } from './override.js';
 import { closed, open, pending, refusedForGood, type Judgement } from './gate-judgement.js';
 import { lastSafeStartMs } from './budget.js';
 import { maxAgeMs, requirementOf } from './gate-table.js';
@@ -26,18 +27,26 @@ const JUDGES: Readonly<Record<GateName, Judge>> = {
   'way-back': wayBack,
 };
 
-/** Judges one gate on what was seen just now. What could not be told closes it. `since` moves only with the status. */
+/** Judges one gate on what was seen just now. What could not be told closes it; two persons may have opened it. `since` moves only with the status. */
 export function evaluateGate(gate: GateName, state: Known, inputs: GateInputs, at: string): GateEvaluated {
   const before = state.gates[gate];
   const judged = JUDGES[gate](state, inputs, at);
   const since = before?.status === judged.status ? before.since : at;
-  return { gate, requirement: requirementOf(gate, state.planned.cluster.environment), since, ...judged };
+  const seen = {
+    gate,
+    requirement: requirementOf(gate, state.planned.cluster.environment, state.planned.kind),
+    since,
+    ...judged,
+  };
+  return overridden(state, seen, at);
 }
 
 /** All gates that bind or advise in this rollout's environment. */
 export function evaluateGates(state: Known, inputs: GateInputs, at: string): readonly GateEvaluated[] {
-  const { environment } = state.planned.cluster;
-  return GATES.filter((gate) => requirementOf(gate, environment) !== 'off').map((gate) => evaluateGate(gate, state, inputs, at));
+  const { cluster, kind } = state.planned;
+  return GATES.filter((gate) => requirementOf(gate, cluster.environment, kind) !== 'off').map((gate) =>
+    evaluateGate(gate, state, inputs, at),
+  );
 }
 
 function within(gate: GateName, state: Known, from: string): string {

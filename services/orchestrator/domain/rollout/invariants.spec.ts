@@ -262,7 +262,12 @@ describe('a closing', () => {
 
   it('8: hides nothing that is left behind', () => {
     expect(numbers(tested(), {})).toEqual([]);
-    expect(numbers(tested({ out: [{ node: 'b', stage: 'drained' }] }), {})).toEqual([8]);
+    const out = tested({ out: [{ node: 'b', stage: 'drained' }] });
+    const away = { ...LOOK, snapshot: seen([activeSeen('a'), nodeSeen('b', { joined: false })]) };
+    expect(numbers(out, {}, away)).toEqual([8]);
+    expect(numbers(out, {}, { ...LOOK, snapshot: null })).toEqual([8]);
+    // Somebody has put it back already.
+    expect(numbers(out, {})).toEqual([]);
     expect(numbers(tested({ probeRunning: true }), {})).toEqual([8]);
     expect(numbers(tested(), { result: 'needs-attention' })).toEqual([8]);
     const moved = tested();

@@ -8,14 +8,15 @@ import {
   type ClusterSnapshot,
 } from '@understudy/cluster';
 import { lapsedGates, notOpen } from './gate-table.js';
-import { leftBySwitchovers } from './left-behind.js';
+import { remains } from './left-behind.js';
+import { awayByUs, outageBudgetMs, outageComplaint } from './outage.js';
 import type { Neighbour } from './observation.js';
 import type { Plan, PlannedStep, StepKind } from './plan.js';
-import { atTarget } from './plan-steps.js';
 import type { RolloutClosed, RolloutEvent, StepRequested, StepState } from './rollout.js';
 import { endsOwnSwitchover, lookAfterMs, nodeOf, standbyBegun, stepNamed, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
+import { atTarget } from './versions.js';
 
 /** A rule that an order would break. Numbers are those of ARCHITECTURE.md, "Invariants". */
 export interface Violation {
@@ -34,7 +35,7 @@ export interface OrderLook {
 export const SNAPSHOT_MAX_AGE_MS = 15_000;
 
 /** Steps that touch what a node serves with. The acts inside a switchover are the driver's own. */
-const HOST_STEPS: readonly StepKind[] = ['drain', 'patch', 'unpatch', 'reboot'];
+const HOST_STEPS: readonly StepKind[] = ['drain', 'patch', 'unpatch', 'reboot', 'stop'];
 
 /**
  * What an order of ours would break, judged on the state before it and on one fresh look; empty = nothing. Only orders are
@@ -65,8 +66,14 @@ function admission(state: Going, at: string): readonly Violation[] {
     ...when(state.admitted !== null, 5, 'The rollout was admitted before.'),
     ...when(closed.length > 0, 10, `Not open: ${closed.join(', ')}.`),
     ...when(state.approval?.by === state.planned.plannedBy, 15, 'The approval is by the one who planned the rollout.'),
+    ...when(isDowntime(state) && outageBudgetMs(state) === 0, 2, 'No outage budget was approved.'),
     ...planViolations(state.plan, state),
   ];
+}
+
+/** Its outage was approved: 2 (standby and quorum kept), 4 and 11 bind rolling rollouts, and 1 what nobody agreed to. */
+function isDowntime(state: Going): boolean {
+  return state.planned.kind === 'downtime';
 }
 
 function request(state: Going, order: StepRequested, look: OrderLook): readonly Violation[] {
@@ -91,7 +98,7 @@ function request(state: Going, order: StepRequested, look: OrderLook): readonly 
 
 function gates(state: Going, next: StepState, at: string): readonly Violation[] {
   const { step } = next;
-  if (endsOwnSwitchover(state, next)) return [];
+  if (endsOwnSwitchover(state, next) || awayByUs(state)) return [];
   if (step.phase === 'recovery' || !(HOST_STEPS.includes(step.kind) || step.kind === 'switchover')) return [];
   const lapsed = lapsedGates(state, msOf(at));
   return when(lapsed.length > 0, 10, `The evidence has lapsed of: ${lapsed.join(', ')}.`);
@@ -109,7 +116,7 @@ function afterTest(state: Going, step: PlannedStep): readonly Violation[] {
 /** The unpatched active node is the way back: hands off until a patched standby serves and is validated. */
 function original(state: Going, step: PlannedStep): readonly Violation[] {
   const served = standbyBegun(state) ? state.originalActive : state.serving;
-  if (step.phase === 'recovery' || step.node !== served || !HOST_STEPS.includes(step.kind)) return [];
+  if (isDowntime(state) || step.phase === 'recovery' || step.node !== served || !HOST_STEPS.includes(step.kind)) return [];
   const moved = state.steps.some(
     (other) =>
       other.step.phase === 'switchover' &&
@@ -140,12 +147,27 @@ function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: O
   const seen = nodeNamed(snapshot, node);
   const others = state.out.filter((entry) => entry.node !== node).map((entry) => entry.node);
   return [
-    ...when(Object.values(seen?.roles ?? {}).includes('active') || seen?.writable === true, 1, `${node} serves a workload.`),
+    ...when(
+      !isDowntime(state) && (Object.values(seen?.roles ?? {}).includes('active') || seen?.writable === true),
+      1,
+      `${node} serves a workload.`,
+    ),
     ...when(seen === undefined, 1, `${node} was not seen.`),
     ...neighbours(state, node, look),
     ...when(others.length > 0, 2, `${others.join(', ')} is out of service already.`),
-    ...(step.kind === 'drain' ? keepsStandby(state, node, snapshot) : staysOut(state, step)),
+    ...(TAKES_OUT[step.kind]?.(state, step, snapshot) ?? staysOut(state, step)),
   ];
+}
+
+type OutRule = (state: Going, step: PlannedStep, snapshot: ClusterSnapshot) => readonly Violation[];
+
+const TAKES_OUT: Readonly<Partial<Record<StepKind, OutRule>>> = { drain: keepsStandby, stop: withinOutage };
+
+/** In the place of quorum and standby kept: time without a serving node, within what was approved. */
+function withinOutage(state: Going, step: PlannedStep): readonly Violation[] {
+  if (!isDowntime(state)) return [{ number: 1, detail: `Only a downtime rollout stops ${nodeOf(step)}.` }];
+  const complaint = step.phase === 'recovery' ? null : outageComplaint(state, step);
+  return complaint === null ? [] : [{ number: 2, detail: complaint }];
 }
 
 /** Patch and reboot take a drained node; draining is a step of its own with its own evidence. */
@@ -169,7 +191,8 @@ function neighbours(state: Going, node: string, look: OrderLook): readonly Viola
   ];
 }
 
-function keepsStandby(state: Going, node: string, snapshot: ClusterSnapshot): readonly Violation[] {
+function keepsStandby(state: Going, step: PlannedStep, snapshot: ClusterSnapshot): readonly Violation[] {
+  const node = nodeOf(step);
   const { workload } = state.planned;
   const pair = state.plan.order.length === 2 && state.admitted !== null && state.admitted.acceptedRisks.length > 0;
   const witnesses = snapshot.nodes.some((seen) => seen.roles[workload] === 'witness');
@@ -234,7 +257,7 @@ export function planViolations(plan: Plan, state: Going): readonly Violation[] {
 }
 
 function closing(state: Going, order: RolloutClosed, look: OrderLook): readonly Violation[] {
-  const left = state.out.length > 0 || state.probeRunning || leftBySwitchovers(state, look.snapshot).length > 0;
+  const left = remains(state, look.snapshot).length > 0;
   return [
     ...when(left && order.result !== 'needs-attention', 8, 'Something is left behind, and the result does not say so.'),
     ...when(order.result === 'needs-attention' && order.remains.length === 0, 8, 'What remains is not listed.'),

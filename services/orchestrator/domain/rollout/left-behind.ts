@@ -1,4 +1,5 @@
-import type { ClusterSnapshot, NodeSnapshot } from '@understudy/cluster';
+import { nodeNamed, type ClusterSnapshot, type Leftover, type NodeSnapshot } from '@understudy/cluster';
+import { jobIdOf, probeJobId } from './jobs.js';
 import type { Evidence } from './observation.js';
 import type { RolloutState, StepState } from './rollout.js';
 import { reasonOf } from './state.js';
@@ -44,10 +45,11 @@ export function leftBySwitchovers(state: RolloutState, snapshot: ClusterSnapshot
   ];
 }
 
-function notAMember({ node, native }: NodeSnapshot): LeftBehind {
+function notAMember(seen: NodeSnapshot): LeftBehind {
+  const { node, native } = seen;
   return {
     what: `${node} was no member of the cluster in the last look (${native}).`,
-    mend: `Start ${node} as a standby of the serving node, and see it replicate.`,
+    mend: commandsOn(seen, ['drained', 'stopped']) ?? `Start ${node} as a standby of the serving node, and see it replicate.`,
   };
 }
 
@@ -55,21 +57,79 @@ function notAMember({ node, native }: NodeSnapshot): LeftBehind {
 export function remains(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
   return [
     ...nobodyServes(state),
-    ...state.out.map(({ node, stage }) => ({
-      what: `${node} is out of service (${stage}).`,
-      mend: `Start ${node} as a standby of the serving node, see it replicate, then make it electable again.`,
-    })),
+    ...stillOut(state, snapshot),
     ...leftBySwitchovers(state, snapshot),
-    ...state.steps
-      .filter((step) => step.status === 'unknown')
-      .map((step) => ({
-        what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`,
-        mend: 'Look at the node and at the job log on its host; bring it to one state or the other.',
-      })),
-    ...(state.probeRunning
-      ? [{ what: 'The probe still runs.', mend: 'It ends by itself at its limit; or end its job on the probe host.' }]
-      : []),
+    ...marks(state, snapshot),
+    ...state.steps.filter((step) => step.status === 'unknown').map((step) => notKnown(state, step)),
+    ...probe(state),
   ];
+}
+
+/** By our own record, unless a complete look shows that somebody has put it back in service already. */
+function stillOut(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
+  return state.out.flatMap(({ node, stage }) => {
+    const seen = snapshot === null ? undefined : nodeNamed(snapshot, node);
+    if (seen !== undefined && snapshot?.complete === true && isBack(seen)) return [];
+    const mend =
+      (seen && commandsOn(seen, ['drained', 'stopped'])) ??
+      `Start ${node} as a standby of the serving node, see it replicate, then make it electable again.`;
+    return [{ what: `${node} is out of service (${stage}).`, mend }];
+  });
+}
+
+function isBack({ availability, joined, electable, leftovers }: NodeSnapshot): boolean {
+  const left = (leftovers ?? []).filter((entry) => entry.kind === 'drained');
+  return availability === 'serving' && joined && electable && left.length === 0;
+}
+
+/** What lies on a node beside the node itself: settings relaxed for a drain, the mark of a switchover that did not end. */
+function marks(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
+  if (state.admitted === null || snapshot === null) return [];
+  const half = state.steps.some(
+    (step) => step.step.kind === 'switchover' && step.attempt > 0 && step.status !== 'succeeded' && step.status !== 'skipped',
+  );
+  return snapshot.nodes
+    .flatMap((node) => node.leftovers ?? [])
+    .filter((left) => left.kind === 'relaxed' || (left.kind === 'switchover' && half))
+    .map((left) => ({ what: left.what, mend: pasted([left]) }));
+}
+
+/** The platform's own commands for these kinds, or undefined where it named none. */
+function commandsOn(seen: NodeSnapshot, kinds: readonly Leftover['kind'][]): string | undefined {
+  const found = (seen.leftovers ?? []).filter((left) => kinds.includes(left.kind));
+  return found.length === 0 ? undefined : pasted(found);
+}
+
+function pasted(left: readonly Leftover[]): string {
+  return left.map(({ host, commands }) => `On ${host}: ${commands.join(' && ')}`).join('; ');
+}
+
+function notKnown(state: RolloutState, step: StepState): LeftBehind {
+  const host = state.planned?.cluster.nodes.find((node) => node.slug === step.step.node)?.host ?? '';
+  const log =
+    step.requested?.ask.ask === 'job' ? byHand(state, host)?.jobLog.replace('{job}', jobIdOf(step.requested)) : undefined;
+  const look = log === undefined ? 'Look at the node' : `Look at the node and at the job's log (on ${host}: ${log})`;
+  return {
+    what: `What became of ${step.step.stepId} is not known: ${reasonOf(step)}`,
+    mend: `${look}; bring it to one state or the other.`,
+  };
+}
+
+function probe(state: RolloutState): readonly LeftBehind[] {
+  if (!state.probeRunning) return [];
+  const host = state.planned?.cluster.probeHost ?? '';
+  const stop = byHand(state, host)?.stopJob.replace('{job}', probeJobId(state.planned?.rolloutId ?? ''));
+  const mend = 'It ends by itself at its limit';
+  return [
+    {
+      what: 'The probe still runs.',
+      mend: stop === undefined ? `${mend}; or end its job on the probe host.` : `${mend}; or, on ${host}: ${stop}`,
+    },
+  ];
+}
+
+function byHand(state: RolloutState, host: string): { readonly stopJob: string; readonly jobLog: string } | undefined {
+  return state.planned?.byHand?.[host];
 }
 
 function nobodyServes(state: RolloutState): readonly LeftBehind[] {

@@ -17,8 +17,8 @@ export type Move =
   | { readonly move: 'perform'; readonly step: PlannedStep; readonly requested: StepRequested }
   /** Nothing to do before that time (milliseconds since the epoch) unless something is appended. */
   | { readonly move: 'sleep'; readonly untilMs: number; readonly because: string }
-  /** Nothing to do until somebody appends something. */
-  | { readonly move: 'wait'; readonly because: string };
+  /** Nothing to do until somebody appends something; a clock that runs meanwhile wants to be asked again at `untilMs`. */
+  | { readonly move: 'wait'; readonly because: string; readonly untilMs?: number };
 
 /** What this process knows beside the log; empty after a restart. */
 export interface RunnerMemory {

@@ -1,4 +1,5 @@
 import type { Environment, PatchItem, Verb } from '@understudy/cluster';
+import type { VersionPairSeen } from './versions.js';
 
 /** The fixed phases of a rollout, in order. A playbook may drop optional ones; it never reorders them. */
 export const PHASES = [
@@ -9,6 +10,7 @@ export const PHASES = [
   'switchover',
   'original',
   'failback',
+  'downtime',
   'postflight',
   'recovery',
 ] as const;
@@ -31,7 +33,9 @@ export type StepKind =
   | 'pause'
   | 'postflight'
   | 'stop-probe'
-  | 'unpatch';
+  | 'unpatch'
+  | 'stop'
+  | 'start';
 
 /** One step of a plan. `stepId` is deterministic: two-digit ordinal, kind, node (`04-patch-b`). */
 export interface PlannedStep {
@@ -52,7 +56,7 @@ export interface PlannedStep {
   readonly soakMs?: number;
   /** For `check`: the playbook check's name. */
   readonly check?: string;
-  /** For `validate`: the node is expected to serve writes. */
+  /** For `validate` and `start`: the node is expected to serve writes. */
   readonly asActive?: boolean;
 }
 
@@ -64,6 +68,8 @@ export interface Plan {
   readonly switchoverTarget: string;
   /** Step id at which the way back stops being lossless, and what it means; undefined = lossless throughout. */
   readonly pointOfNoReturn?: { readonly stepId: string; readonly meaning: string };
+  /** By item: may the versions meet, and what the way back is, as the driver says of both directions; absent in older plans. */
+  readonly versionPairs?: Readonly<Record<string, VersionPairSeen>>;
   /** Expected durations; `forwardMs` + `wayBackMs` must fit into what is left of the window. */
   readonly forwardMs: number;
   readonly wayBackMs: number;
@@ -106,6 +112,8 @@ export interface Playbook {
   readonly pauseBefore: readonly Phase[];
   readonly onFailure: 'rollback' | 'hold';
   readonly maxUnavailable: 1;
+  /** How long nodes may run different versions before it escalates; absent = by environment. */
+  readonly mixedVersionsMaxMs?: number;
   /** First durations in milliseconds by step kind, until learnt ones exist. */
   readonly durations: Readonly<Partial<Record<StepKind, number>>>;
 }

@@ -1,8 +1,9 @@
 import { totalMs } from './budget.js';
 import { provenNodes } from './gates.js';
-import { plannedStep, type StepDraft } from './plan-steps.js';
+import { plannedStep, type StepDraft } from './drafts.js';
+import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
 import type { Plan, PlannedStep } from './plan.js';
-import type { Recovery, RolloutResult, StepState } from './rollout.js';
+import type { Recovery, RollbackRequested, RolloutResult, StepState } from './rollout.js';
 import { nodeOf, reasonOf, type Going } from './state.js';
 
 /**
@@ -21,6 +22,7 @@ export type WayBack = Way | { readonly possible: false; readonly because: string
 /** The way back after a step has failed for good. */
 export function afterFailure(state: Going, failed: StepState): WayBack {
   const because = `${failed.step.stepId} failed: ${reasonOf(failed)}`;
+  if (state.planned.kind === 'downtime') return afterDowntimeFailure(state, because, failed.step.stepId);
   if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
   if (state.serving === null)
     return {
@@ -55,6 +57,12 @@ export function givingUp(state: Going, because: string, stepId: string | null, r
   );
 }
 
+/** A person's wish: these nodes are taken back, what is out is returned, the locks are freed. */
+export function takingBack(state: Going, wish: RollbackRequested): Way {
+  const because = `Rolled back by ${wish.by}: ${wish.reason}`;
+  return wayBack(state, { because, failedStep: null, result: 'rolled-back' }, wish.nodes);
+}
+
 /** Nodes whose software this rollout changed, or may have. */
 export function changedNodes(state: Going): readonly string[] {
   return [...new Set([...state.patched, ...failedPatch(state)])];
@@ -65,6 +73,7 @@ function failedPatch(state: Going): readonly string[] {
 }
 
 function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {
+  if (state.planned.kind === 'downtime') return serviceBack(state, recovery, rollBack);
   const home = homeOf(state, rollBack);
   const homeFirst = home !== null && !rollBack.includes(home);
   const out = state.out.map((entry) => entry.node);
@@ -129,7 +138,7 @@ function takenBack(state: Going, node: string): StepDraft[] {
 }
 
 /** A patch step always names its item and the version it came from. */
-function undoing(step: StepState, node: string): StepDraft {
+export function undoing(step: StepState, node: string): StepDraft {
   const { item, fromVersion } = step.step as Required<PlannedStep>;
   return { kind: 'unpatch', phase: 'recovery', node, item, toVersion: fromVersion };
 }

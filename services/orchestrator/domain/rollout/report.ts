@@ -1,4 +1,6 @@
 import type { MeasuredInterruption } from './observation.js';
+import { outageOf } from './outage.js';
+import type { Override } from './override.js';
 import type { GateName } from './plan.js';
 import { versionsOf } from './versions.js';
 import type { GateEvaluated, RolloutClosed, RolloutEvent, RolloutPlanned, RolloutState, StepState } from './rollout.js';
@@ -26,6 +28,11 @@ export interface RolloutReport {
   readonly tookMs: number | null;
   readonly steps: readonly ReportStep[];
   readonly gates: readonly GateEvaluated[];
+  readonly overrides: readonly Override[];
+  /** Of a downtime rollout: what was approved, and how long the workload was away by our own record. */
+  readonly outage: ReturnType<typeof outageOf>;
+  /** How long nodes ran different versions, the last time they did; null = never. */
+  readonly mixedVersions: RolloutState['mixed'];
   readonly order: readonly { readonly node: string; readonly host: string; readonly reason: string }[];
   readonly interruption: MeasuredInterruption;
   readonly versionsBefore: RolloutClosed['versions'];
@@ -80,6 +87,9 @@ export function reportOf(events: readonly RolloutEvent[]): RolloutReport | undef
     tookMs: state.admitted === null || closed === null ? null : msOf(closed.at) - msOf(state.admitted.at),
     steps: state.steps.map(reportStep),
     gates: Object.values(state.gates),
+    overrides: state.overrides,
+    outage: outageOf(state),
+    mixedVersions: state.mixed,
     order: plan?.order ?? [],
     interruption: closed?.interruption ?? { measured: false, reason: 'The rollout has not ended.' },
     versionsBefore: versionsBefore(state),
@@ -188,8 +198,19 @@ function motionSentence(event: Motion): string {
       return `Frozen by ${event.data.by}: ${event.data.reason}`;
     case 'AbortRequested':
       return `${event.data.by} asked to abort: ${event.data.reason}`;
+    case 'RollbackRequested':
+      return `${event.data.by} asked to roll back ${event.data.nodes.join(', ')}: ${event.data.reason}`;
     case 'InvariantBreached':
       return `Invariant ${event.data.number} was breached: ${event.data.detail}`;
+    case 'MixedVersionsEscalated':
+    case 'OutageBudgetExceeded':
+      return event.data.detail;
+    case 'OverrideRequested':
+      return `${event.data.by} asked to open gate ${event.data.gate} until ${event.data.until}: ${event.data.reason}`;
+    case 'OverrideConfirmed':
+      return `${event.data.confirmedBy} confirmed: gate ${event.data.gate} is open by override until ${event.data.until}.`;
+    case 'OverrideWithdrawn':
+      return `${event.data.by} withdrew the override of gate ${event.data.gate}: ${event.data.reason}`;
     case 'RolloutClosed':
       return `Closed as ${event.data.result}: ${event.data.reason}`;
   }

@@ -2,6 +2,7 @@ import { refuse, type Decision, type Refusal } from '@understudy/decider';
 import { lastSafeStepMs } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
+import { awayByUs } from './outage.js';
 import type { StepRequested, StepState } from './rollout.js';
 import { atSafePoint, endsOwnSwitchover, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
 import { STEP_RULES } from './steps/index.js';
@@ -57,14 +58,15 @@ function outOfTurn(state: Going, next: StepState): Refusal | null {
     return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
   if (!atSafePoint(state)) return null;
   // An abort is what the way back is for; a hold stops that one too.
-  const wish = (state.recovery === null ? state.abortRequested : null) ?? state.holdRequested;
+  const turning = state.recovery === null ? (state.abortRequested ?? state.rollbackRequested) : null;
+  const wish = turning ?? state.holdRequested;
   return wish === null ? null : { pointer: '', code: 'STOP_REQUESTED', detail: `${wish.by} asked to stop: ${wish.reason}` };
 }
 
 /** Begins nothing new that could not be taken back inside the window. What is half done is always brought to an end. */
 export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal | null {
   const { step } = next;
-  const exposes = step.kind === 'drain' || step.kind === 'patch' || step.kind === 'switchover';
+  const exposes = step.kind === 'drain' || step.kind === 'patch' || step.kind === 'switchover' || step.kind === 'stop';
   if (!exposes || step.phase === 'recovery' || state.serving === null || endsOwnSwitchover(state, next)) return null;
   const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, state.planned.playbook, msOf(state.planned.closesAt));
   if (nowMs <= lastMs) return null;
@@ -77,6 +79,6 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
 
 /** Gates to evaluate again before this step: only irreversible ones bind, and never on the way back or a repair of our own. */
 export function gatesDue(state: Going, next: StepState, nowMs: number): boolean {
-  if (endsOwnSwitchover(state, next)) return false;
+  if (endsOwnSwitchover(state, next) || awayByUs(state)) return false;
   return next.step.phase !== 'recovery' && STEP_RULES[next.step.kind].irreversible && lapsedGates(state, nowMs).length > 0;
 }

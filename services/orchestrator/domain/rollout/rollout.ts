@@ -3,8 +3,14 @@
  * `evolve.ts`, what comes next in `runner.ts`, the steps in `steps/`.
  */
 import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
+import type { DriftSeen, GateInputs, TicketSeen } from './gate-inputs.js';
 import type { Evidence, MeasuredInterruption, Neighbour } from './observation.js';
+import type { MixedVersions, MixedVersionsEscalated, Running } from './mixed-versions.js';
+import type { Outage, OutageBudgetExceeded } from './outage.js';
+import type { Override, OverrideCommand, OverrideEvent } from './override.js';
 import type { Ask, DowntimePlan, GateName, Plan, PlannedStep, Playbook, Requirement, RolloutKind } from './plan.js';
+
+export type { DriftSeen, GateInputs, TicketSeen } from './gate-inputs.js';
 
 export type RolloutResult = 'succeeded' | 'rolled-back' | 'aborted' | 'failed' | 'refused' | 'needs-attention';
 
@@ -90,6 +96,10 @@ export type RolloutEvent =
       readonly type: 'InvariantBreached';
       readonly data: { readonly number: number; readonly detail: string; readonly evidence: Evidence };
     }
+  | OverrideEvent
+  | { readonly type: 'RollbackRequested'; readonly data: RollbackRequested }
+  | { readonly type: 'OutageBudgetExceeded'; readonly data: OutageBudgetExceeded }
+  | { readonly type: 'MixedVersionsEscalated'; readonly data: MixedVersionsEscalated }
   | { readonly type: 'RolloutClosed'; readonly data: RolloutClosed };
 
 export interface RolloutPlanned {
@@ -114,6 +124,18 @@ export interface RolloutPlanned {
   readonly at: string;
   /** An unexpired switchover result for the same fingerprint, if there is one. */
   readonly switchoverResult: SwitchoverResult | null;
+  /** For `downtime`: how long the workload may be away, in milliseconds; bound into the approval. */
+  readonly outageBudgetMs?: number;
+  /** By host: commands for a person who mends what is left, `{job}` standing for a job's id. */
+  readonly byHand?: Readonly<Record<string, { readonly stopJob: string; readonly jobLog: string }>>;
+}
+
+/** A person wants these nodes back at the version before. */
+export interface RollbackRequested {
+  readonly by: string;
+  readonly reason: string;
+  readonly nodes: readonly string[];
+  readonly at: string;
 }
 
 export interface PlanRevised {
@@ -143,32 +165,6 @@ export interface SwitchoverResult {
   readonly at: string;
   readonly expiresAt: string;
   readonly longestInterruptionMs: number;
-}
-
-export interface TicketSeen {
-  readonly ticketId: string;
-  readonly number: string;
-  readonly approver: string;
-  readonly approved: boolean;
-  readonly expiresAt: string | null;
-  readonly reason: string | null;
-}
-
-export interface DriftSeen {
-  readonly requestId: string;
-  readonly assessedAt: string;
-  readonly blocking: readonly {
-    readonly findingId: string;
-    readonly node: string;
-    readonly area: string;
-    readonly name: string;
-    readonly value: string;
-    readonly expected: string;
-    readonly detail: string;
-  }[];
-  readonly warnings: number;
-  readonly waived: number;
-  readonly incomplete: readonly string[];
 }
 
 export interface GateEvaluated {
@@ -290,6 +286,8 @@ export type RolloutCommand =
       readonly incarnation: string;
       readonly at: string;
     }
+  | { readonly type: 'EscalateMixedVersions'; readonly incarnation: string; readonly at: string }
+  | { readonly type: 'RecordOutage'; readonly incarnation: string; readonly at: string }
   /** At a safe point: holds, goes into recovery, or closes, whichever the state says is due. */
   | {
       readonly type: 'Conclude';
@@ -302,39 +300,16 @@ export type RolloutCommand =
   | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
   | { readonly type: 'Resume'; readonly by: Person; readonly at: string }
   | { readonly type: 'Abort'; readonly by: Person; readonly reason: string; readonly at: string }
-  | { readonly type: 'Freeze'; readonly by: Person; readonly reason: string; readonly at: string };
-
-/** Everything that gates look at besides the rollout's own state. Observed or re-read just now by the caller. */
-export interface GateInputs {
-  readonly snapshot: ClusterSnapshot | null;
-  /** The HA layer as inventory classified it, re-read now; null = could not be told. */
-  readonly haLayer: {
-    readonly haLayer: 'application' | 'hypervisor' | 'none';
-    readonly rolling: boolean;
-    readonly reason: string;
-  } | null;
-  /** The drift assessment re-read now from its owner; null = could not be told. */
-  readonly drift: DriftSeen | null;
-  readonly ticket: TicketSeen | null;
-  readonly rehearsal: { readonly passed: boolean; readonly fidelity: number; readonly at: string } | null;
-  /** Whether the way back was proven on every node: patch source checks. */
-  readonly wayBack: readonly {
-    readonly node: string;
-    readonly proven: boolean;
-    readonly applicable: boolean;
-    readonly detail: string;
-  }[];
-  readonly probe: { readonly available: boolean; readonly detail: string };
-  readonly topologyFingerprint: string | null;
-  /** Identities of our own store, bus and machine, to refuse patching ourselves. */
-  readonly own: { readonly systemIdentifiers: readonly string[]; readonly machineIds: readonly string[] };
-  /** Machine ids seen on the cluster's hosts. */
-  readonly machineIds: Readonly<Record<string, string>>;
-  /** Hosts of this rollout that another rollout has claimed: host -> rollout id. */
-  readonly claimed: Readonly<Record<string, string>>;
-  /** Other clusters with nodes on this rollout's hosts, as observed now: all their invariants hold too. */
-  readonly neighbours: readonly Neighbour[];
-}
+  /** `node`: only that one; null = every node that was patched. */
+  | {
+      readonly type: 'RollBack';
+      readonly by: Person;
+      readonly reason: string;
+      readonly node: string | null;
+      readonly at: string;
+    }
+  | { readonly type: 'Freeze'; readonly by: Person; readonly reason: string; readonly at: string }
+  | OverrideCommand;
 
 // ---------------------------------------------------------------- state
 
@@ -365,6 +340,8 @@ export interface RolloutState {
   readonly driftRequest: { readonly requestId: string; readonly deadlineAt: string; readonly requestedAt: string } | null;
   readonly drift: DriftSeen | null;
   readonly gates: Readonly<Partial<Record<GateName, GateEvaluated>>>;
+  /** In the order they were asked for; the newest of a gate counts. */
+  readonly overrides: readonly Override[];
   readonly admitted: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } | null;
   readonly owner: { readonly instance: string; readonly incarnation: string; readonly at: string } | null;
   /** In plan order; revised plans keep the states of steps that ended. */
@@ -374,6 +351,10 @@ export interface RolloutState {
   readonly patched: readonly string[];
   readonly unpatched: readonly string[];
   readonly validated: readonly string[];
+  /** Versions that run, by node, as last seen; and since when they differ. */
+  readonly running: Running;
+  readonly mixed: MixedVersions | null;
+  readonly outage: Outage;
   /** By node, as the patch source said after the last change; null = it could not tell. */
   readonly rebootNeeded: Readonly<Record<string, boolean | null>>;
   /** The node that serves as far as our own acts and observations tell. */
@@ -385,6 +366,7 @@ export interface RolloutState {
   readonly deviations: readonly string[];
   readonly holdRequested: { readonly by: string; readonly reason: string } | null;
   readonly abortRequested: { readonly by: string; readonly reason: string } | null;
+  readonly rollbackRequested: RollbackRequested | null;
   readonly held: { readonly reason: string; readonly since: string; readonly whoCanChangeIt: string } | null;
   readonly frozen: { readonly by: string; readonly reason: string; readonly since: string } | null;
   readonly breaches: readonly number[];

@@ -1,8 +1,11 @@
 import { dueNow, dueWithLook } from './conclusion.js';
 import { deviationOf } from './deviation.js';
 import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
+import { escalationDueMs } from './mixed-versions.js';
 import type { Move, RunnerMemory } from './move.js';
 import type { Goal, Observation } from './observation.js';
+import { outageDueMs } from './outage.js';
+import { overrideInForce } from './override.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
 import { MAX_ATTEMPTS } from './decide-steps.js';
@@ -24,6 +27,24 @@ export const REST_MS = 500;
 export function nextMove(state: RolloutState, memory: RunnerMemory, nowMs: number): Move {
   if (!isKnown(state)) return wait('There is no rollout yet.');
   if (state.owner?.incarnation !== memory.incarnation) return wait('Another incarnation owns the rollout.');
+  return beforeClock(state, memory, nowMs, byStatus(state, memory, nowMs));
+}
+
+/** Clocks of mixed versions and of the outage run whatever else there is to do, and while a person holds, to the rollout's end. */
+function beforeClock(state: Known, memory: RunnerMemory, nowMs: number, move: Move): Move {
+  if (state.status === 'closed') return move;
+  const { incarnation } = memory;
+  const mixedMs = escalationDueMs(state) ?? Infinity;
+  const outageMs = outageDueMs(state) ?? Infinity;
+  if (nowMs > outageMs) return give({ type: 'RecordOutage', incarnation, at: isoOf(nowMs) });
+  if (nowMs >= mixedMs) return give({ type: 'EscalateMixedVersions', incarnation, at: isoOf(nowMs) });
+  const dueMs = Math.min(mixedMs, outageMs + 1);
+  if (dueMs === Infinity) return move;
+  if (move.move === 'wait') return { ...move, untilMs: dueMs };
+  return move.move === 'sleep' && move.untilMs > dueMs ? { ...move, untilMs: dueMs } : move;
+}
+
+function byStatus(state: Known, memory: RunnerMemory, nowMs: number): Move {
   switch (state.status) {
     case 'planned':
       return towardsAdmission(state, memory, nowMs);
@@ -78,6 +99,7 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
 
 function usable(state: Known, nowMs: number): boolean {
   const { drift } = state;
+  if (overrideInForce(state, 'drift', nowMs) !== undefined) return true;
   if (drift === null || drift.blocking.length > 0 || drift.incomplete.length > 0) return false;
   return nowMs < msOf(drift.assessedAt) + maxAgeMs('drift', state.planned.playbook);
 }

@@ -37,6 +37,12 @@ export const VERSIONS: Readonly<Record<RolloutEvent['type'], number>> = {
   AbortRequested: 1,
   InvariantBreached: 1,
   RolloutClosed: 1,
+  MixedVersionsEscalated: 1,
+  OutageBudgetExceeded: 1,
+  RollbackRequested: 1,
+  OverrideRequested: 1,
+  OverrideConfirmed: 1,
+  OverrideWithdrawn: 1,
 };
 
 /**

@@ -63,7 +63,7 @@ function schedule(command: Command<'ScheduleWindow'>, state: WindowState): Decid
     if (state.window.windowId === command.window.windowId) return accept();
     return refuse('conflict', { pointer: '', code: 'ALREADY_SCHEDULED', detail: 'This stream holds another window.' });
   }
-  const refusals = [...times(command), ...clusters(command), ...room(command)];
+  const refusals = [...times(command), ...clusters(command), ...outage(command), ...room(command)];
   return refusals.length > 0
     ? refuse('invalid', ...refusals)
     : accept<WindowEvent>({ type: 'WindowScheduled', data: command.window });
@@ -102,6 +102,20 @@ function clusters(command: Command<'ScheduleWindow'>): readonly Refusal[] {
       : [{ pointer, code: 'DUPLICATE_CLUSTER', detail: `${slug} is named twice: one rollout per cluster.` }];
   });
   return [...(wanted.length === 0 ? [none] : []), ...wrong];
+}
+
+/** A downtime states how long the workload may be away, so that it can be approved; nothing else has an outage to approve. */
+function outage(command: Command<'ScheduleWindow'>): readonly Refusal[] {
+  const { kind, outageBudgetMs } = command.window;
+  const pointer = '/outageBudgetMs';
+  if (kind === 'downtime' && outageBudgetMs === undefined) {
+    const detail = 'A downtime window says how long the workload may be away, in milliseconds: that is what is approved.';
+    return [{ pointer, code: 'OUTAGE_BUDGET_MISSING', detail }];
+  }
+  if (kind === 'downtime' || outageBudgetMs === undefined) return [];
+  return [
+    { pointer, code: 'OUTAGE_BUDGET_UNUSED', detail: `A window of kind ${kind} takes no workload away: leave the budget out.` },
+  ];
 }
 
 /** The way there and back has to fit, for each cluster: they do not wait for each other. */

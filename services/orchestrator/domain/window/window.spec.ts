@@ -73,6 +73,12 @@ describe('scheduling a window', () => {
     expect(codes(schedule({ clusters: [] }))).toEqual(['NO_CLUSTERS']);
   });
 
+  it('says how long the workload may be away, where it is taken away, and nowhere else', () => {
+    expect(codes(schedule({ kind: 'downtime' }))).toEqual(['OUTAGE_BUDGET_MISSING']);
+    expect(codes(schedule({ kind: 'downtime', outageBudgetMs: 60_000 }))).toEqual(['WindowScheduled']);
+    expect(codes(schedule({ outageBudgetMs: 60_000 }))).toEqual(['OUTAGE_BUDGET_UNUSED']);
+  });
+
   it('takes an operator', () => {
     expect(codes(schedule({}, { by: APPROVER }))).toEqual(['ROLE_MISSING']);
   });

@@ -26,6 +26,8 @@ export interface WindowScheduled {
   readonly opensAt: string;
   readonly closesAt: string;
   readonly tickets: readonly string[];
+  /** For `downtime`: how long each cluster's workload may be away, in milliseconds. */
+  readonly outageBudgetMs?: number;
   readonly scheduledBy: string;
   readonly at: string;
   readonly rollouts: readonly { readonly id: string; readonly cluster: string }[];

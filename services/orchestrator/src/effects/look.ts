@@ -1,6 +1,8 @@
 import { hostOf, type CheckResult, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
 import type { Host, JobState, PatchSource } from '@understudy/hosts';
 import {
+  jobIdOf,
+  probeJobId,
   STEP_RULES,
   type Ask,
   type JobSeen,
@@ -15,8 +17,7 @@ import {
 } from '@understudy/orchestrator-domain';
 import type { Probe, ProbeResult } from '@understudy/probe';
 import type { Log } from '@understudy/runtime';
-import { definitionOf, hostNamed, jobIdOf, messageOf, rolloutIdOf, workloadOf } from './perform.js';
-import { probeJobId } from './probe-spec.js';
+import { definitionOf, hostNamed, messageOf, rolloutIdOf, workloadOf } from './perform.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 const LOOK_DEADLINE_MS = 5_000;
@@ -119,7 +120,7 @@ export class Looker {
           return [];
         case 'preflight':
         case 'postflight':
-          return await open.driver.preflight(open.target, workload, LOOK_DEADLINE_MS);
+          return await open.driver.preflight(open.target, workload, LOOK_DEADLINE_MS, purposeOf(state));
         case 'validate':
           return await open.driver.validate(open.target, workload, ask.node, ask.asActive, LOOK_DEADLINE_MS);
         case 'check':
@@ -171,6 +172,11 @@ export class Looker {
     const between = { fromMs: Date.parse(requested.at), toMs: open.target.now() };
     return measured(await this.tools.probe.read(host, jobId, between));
   }
+}
+
+/** A downtime moves nothing: what only a switchover needs is not asked of it. */
+function purposeOf(state: RolloutState): 'moving' | 'staying' {
+  return state.planned?.kind === 'downtime' ? 'staying' : 'moving';
 }
 
 async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen> {

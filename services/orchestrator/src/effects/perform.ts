@@ -1,9 +1,16 @@
 import { hostOf } from '@understudy/cluster';
 import type { Fence, Host, PatchSource, RebootStart } from '@understudy/hosts';
-import type { Performed, RolloutState, StepRequested, Ask } from '@understudy/orchestrator-domain';
+import {
+  jobIdOf,
+  probeJobId,
+  type Ask,
+  type Performed,
+  type RolloutState,
+  type StepRequested,
+} from '@understudy/orchestrator-domain';
 import type { VerbResult } from '@understudy/platforms';
 import type { Probe } from '@understudy/probe';
-import { probeJobId, probeSpec } from './probe-spec.js';
+import { probeSpec } from './probe-spec.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 /** What may stop a performer between two acts. `binding`: the next act must follow, or nobody serves. */
@@ -103,11 +110,6 @@ export class Performer {
   private open(request: PerformRequest): Promise<OpenCluster> {
     return this.tools.targets.openCluster(definitionOf(request.state));
   }
-}
-
-/** A job's id on its host; a new attempt of a step is another job. */
-export function jobIdOf(requested: Pick<StepRequested, 'key'>): string {
-  return requested.key.replaceAll('/', '-');
 }
 
 export function definitionOf(state: RolloutState): OpenCluster['target']['definition'] {

@@ -5,10 +5,6 @@ import type { ProbeSpec } from '@understudy/probe';
 const DEFAULT_INTERVAL_MS = 20;
 const DEFAULT_TIMEOUT_MS = 500;
 
-export function probeJobId(rolloutId: string): string {
-  return `${rolloutId}-probe`;
-}
-
 /**
  * What the probe of this cluster does. Production is read unless its owner asked for writes (`probeKind`), because a
  * write needs a table that the owner prepared.

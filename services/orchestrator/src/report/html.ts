@@ -1,11 +1,12 @@
 import type { ReportStep, RolloutReport } from '@understudy/orchestrator-domain';
-import { interruptionSentence } from './markdown.js';
+import { interruptionSentence, mixedSentences, outageSentences, overrideSentence } from './markdown.js';
 
 /** The report as one HTML file: no script, nothing loaded from elsewhere, printable. */
 export function htmlReport(report: RolloutReport): string {
   const title = `Understudy: ${report.cluster}, ${report.result ?? report.status}`;
   const body = [
     header(report),
+    section('Outage', items(outageSentences(report).map(escape))),
     section('Versions', versions(report)),
     section('Downtime plan', downtime(report)),
     section(
@@ -18,7 +19,9 @@ export function htmlReport(report: RolloutReport): string {
       'Patch order',
       items(report.order.map((place) => `<b>${escape(place.node)}</b> on ${escape(place.host)}: ${escape(place.reason)}`)),
     ),
+    section('Opened by override', items(report.overrides.map((entry) => escape(overrideSentence(entry))))),
     section('Not required, or not run', items(report.notRequired.map(escape))),
+    section('Different versions side by side', items(mixedSentences(report).map(escape))),
     section('Deviations', items(report.deviations.map(escape))),
     section('Risks accepted beforehand', items(report.acceptedRisks.map(escape))),
     section('What happened', story(report)),

@@ -10,6 +10,7 @@ export function markdownReport(report: RolloutReport): string {
     text(report.reason),
     '',
     ...interruption(report.interruption),
+    ...list('Outage', outageSentences(report)),
     ...versions(report),
     ...downtime(report),
     ...list(
@@ -18,7 +19,9 @@ export function markdownReport(report: RolloutReport): string {
     ),
     ...steps(report),
     ...gates(report),
+    ...list('Opened by override', report.overrides.map(overrideSentence)),
     ...list('Not required, or not run', report.notRequired),
+    ...list('Different versions side by side', mixedSentences(report)),
     ...list('Deviations', report.deviations),
     ...list('Risks accepted beforehand', report.acceptedRisks),
     '## Who',
@@ -46,6 +49,28 @@ export function interruptionSentence(seen: MeasuredInterruption): string {
     `Interruption, measured from outside: longest ${Math.round(seen.longestMs)} ms, ${seen.gaps.length} gaps, ${Math.round(seen.sumMs)} ms in all, ` +
     `resolution ${Math.round(seen.resolutionMs)} ms; ${seen.failedOperations} failed operations, ${lost}.`
   );
+}
+
+/** Who opened a gate, why and until when. */
+export function overrideSentence(seen: RolloutReport['overrides'][number]): string {
+  const second = seen.confirmed === null ? 'nobody confirmed' : `${seen.confirmed.by} confirmed`;
+  const end =
+    seen.withdrawn === null ? '' : `; ${seen.withdrawn.by} withdrew it at ${seen.withdrawn.at}: ${seen.withdrawn.reason}`;
+  return `${seen.gate}: ${seen.by} asked (${seen.reason}), ${second}, until ${seen.until}${end}`;
+}
+
+/** Since when nodes ran different versions, and until when; nothing where they never did. */
+export function mixedSentences({ mixedVersions: mixed }: RolloutReport): readonly string[] {
+  if (mixed === null) return [];
+  const said = mixed.escalations === 0 ? '' : `; said ${mixed.escalations} times that it lasts too long`;
+  return [`from ${mixed.since} ${mixed.until === null ? 'until now' : `until ${mixed.until}`}${said}`];
+}
+
+/** What was approved and used, by our own record; nothing where no outage was approved. */
+export function outageSentences({ outage }: RolloutReport): readonly string[] {
+  if (outage === null) return [];
+  const over = outage.exceeded ? '; the budget was exceeded' : '';
+  return [`taken away for ${outage.outageMs} ms of ${outage.budgetMs} ms approved${over}`];
 }
 
 function interruption(seen: MeasuredInterruption): readonly string[] {

@@ -1,5 +1,5 @@
 import type { EventMetadata } from '@understudy/event-log';
-import type { RolloutCommand } from '@understudy/orchestrator-domain';
+import type { GateName, RolloutCommand } from '@understudy/orchestrator-domain';
 import type { RolloutStore } from '../handle.js';
 import { accepted, personOf } from './person.js';
 import { checkVersion } from './windows.js';
@@ -28,6 +28,18 @@ export class RolloutCommands {
     );
   }
 
+  /** `node`: only that one; else every node that was patched. */
+  rollBack(
+    rolloutId: string,
+    asked: { readonly reason: string; readonly node?: string },
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const { reason, node = null } = asked;
+    const command = { type: 'RollBack', by: personOf(metadata.actor), reason, node, at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
   freeze(rolloutId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
     return this.give(
       rolloutId,
@@ -35,6 +47,33 @@ export class RolloutCommands {
       metadata,
       expectedVersion,
     );
+  }
+
+  /** The first of two persons asks; the domain says which gates two persons can open. */
+  requestOverride(
+    rolloutId: string,
+    asked: { readonly gate: GateName; readonly reason: string; readonly until: string },
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const command = { type: 'RequestOverride', ...asked, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
+  confirmOverride(rolloutId: string, gate: GateName, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    const command = { type: 'ConfirmOverride', gate, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
+  }
+
+  withdrawOverride(
+    rolloutId: string,
+    gate: GateName,
+    reason: string,
+    metadata: EventMetadata,
+    expectedVersion?: number,
+  ): Promise<number> {
+    const command = { type: 'WithdrawOverride', gate, reason, by: personOf(metadata.actor), at: this.at() } as const;
+    return this.give(rolloutId, command, metadata, expectedVersion);
   }
 
   /** Answers the rollout's version afterwards. */

@@ -34,6 +34,7 @@ export interface WindowRequest {
   readonly opensAt: string;
   readonly closesAt: string;
   readonly tickets?: readonly string[];
+  readonly outageBudgetMs?: number;
 }
 
 export interface WindowTools {
@@ -67,6 +68,7 @@ export class Windows {
       opensAt: new Date(request.opensAt).toISOString(),
       closesAt: new Date(request.closesAt).toISOString(),
       tickets: request.tickets ?? [],
+      ...(request.outageBudgetMs === undefined ? {} : { outageBudgetMs: request.outageBudgetMs }),
       scheduledBy: metadata.actor.subject,
       at,
     };
@@ -154,8 +156,9 @@ export class Windows {
   async orderFor(window: WindowScheduled, rolloutId: string): Promise<PlanOrder> {
     const { playbook, hash } = await this.tools.documents.playbook(window.playbook.name, window.playbook.version);
     const patchSet = await this.tools.documents.patchSet(window.patchSetId);
-    const { windowId, kind, opensAt, closesAt, scheduledBy } = window;
-    return { windowId, rolloutId, kind, playbook, playbookHash: hash, patchSet, opensAt, closesAt, plannedBy: scheduledBy };
+    const { windowId, kind, opensAt, closesAt, scheduledBy: plannedBy, outageBudgetMs } = window;
+    const outage = outageBudgetMs === undefined ? {} : { outageBudgetMs };
+    return { windowId, rolloutId, kind, playbook, playbookHash: hash, patchSet, opensAt, closesAt, plannedBy, ...outage };
   }
 
   private async definitions(slugs: readonly string[]): Promise<readonly ClusterDefinition[]> {

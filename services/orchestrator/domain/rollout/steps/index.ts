@@ -2,6 +2,7 @@ import type { StepKind } from '../plan.js';
 import { check, pause, postflight, preflight, soak, validate } from './look.js';
 import { drain, join, release } from './member.js';
 import { patch, reboot, unpatch } from './patch.js';
+import { start, stop } from './service.js';
 import { startProbe, stopProbe } from './probe.js';
 import type { StepRules } from './step.js';
 import { switchover } from './switchover.js';
@@ -23,6 +24,8 @@ export const STEP_RULES: Readonly<Record<StepKind, StepRules>> = {
   postflight,
   'stop-probe': stopProbe,
   unpatch,
+  stop,
+  start,
 };
 
 export type { Look, StepRules } from './step.js';

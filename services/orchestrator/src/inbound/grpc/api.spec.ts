@@ -9,8 +9,6 @@ const SAID_OTHERWISE = [
   'RenderReportRequest.*',
   // REST's schema leaves most of the report open.
   'RolloutReport.*',
-  // Refused by the schema for now.
-  'WindowDocument.kind',
 ];
 
 it('says over gRPC what it says over REST: the same operations, fields and words', () => {

@@ -1,6 +1,7 @@
 import { orchestrator as contract } from '@understudy/contracts';
 import type { GrpcApi, RpcBinding } from '@understudy/runtime';
 import { DocumentsController } from '../http/documents.controller.js';
+import { OverridesController } from '../http/overrides.controller.js';
 import { RolloutsController } from '../http/rollouts.controller.js';
 import { WindowsController } from '../http/windows.controller.js';
 
@@ -15,7 +16,7 @@ const moment = ({ position, time }: Request): Request => {
 /** Every RPC opens the operation of its name. */
 export const orchestratorGrpc: GrpcApi = {
   services: [contract.RolloutService, contract.WindowService, contract.DocumentService],
-  controllers: [RolloutsController, WindowsController, DocumentsController],
+  controllers: [RolloutsController, OverridesController, WindowsController, DocumentsController],
   bindings: {
     getRollout: { query: moment },
     getReport: { query: moment },

@@ -6,11 +6,13 @@ import { toRolloutEvent } from '../../handle.js';
 import { Orchestrator } from '../../orchestrator.js';
 import { htmlReport } from '../../report/html.js';
 import { markdownReport } from '../../report/markdown.js';
-import { eventDocument, unknownRollout, type RolloutAt } from '../../use-cases/rollout-queries.js';
+import { eventDocument, unknownRollout } from '../../use-cases/rollout-queries.js';
+import { idOf, rolloutView } from './rollout-view.js';
 import {
   eventsDocument,
   planDocument,
   reasonRequest,
+  rollbackRequest,
   rolloutDocument,
   rolloutReport,
   rolloutRow,
@@ -80,7 +82,7 @@ export class RolloutsController {
   async get(call: Call): Promise<Reply> {
     const moment = call.query['at'] === undefined ? undefined : String(call.query['at']);
     const rollout = await this.orchestrator.queries.get(idOf(call), moment);
-    return reply.ok(view(rollout), { version: rollout.version });
+    return reply.ok(rolloutView(rollout), { version: rollout.version });
   }
 
   @Operation({
@@ -228,6 +230,25 @@ export class RolloutsController {
 
   @Operation({
     method: 'POST',
+    path: '/v1/rollouts/{rolloutId}/rollback',
+    id: 'rollbackRollout',
+    summary: 'Take one node, or all that were patched, back to the version before, at the next safe point',
+    description:
+      'Refused past the point of no return, where the way back is not proven, and for a node that serves and served first.',
+    tag: TAG,
+    role: 'operator',
+    ifMatch: 'optional',
+    params,
+    body: rollbackRequest,
+    answers: told,
+  })
+  async rollback(call: Call<{ readonly reason: string; readonly node?: string }>): Promise<Reply> {
+    await this.orchestrator.commands.rollBack(idOf(call), call.body, call.metadata, call.expectedVersion);
+    return this.now(call);
+  }
+
+  @Operation({
+    method: 'POST',
     path: '/v1/rollouts/{rolloutId}/freeze',
     id: 'freezeRollout',
     summary: 'No further act, not even compensation; a person drives',
@@ -247,26 +268,6 @@ export class RolloutsController {
 
   private async now(call: Pick<Call, 'params'>): Promise<Reply> {
     const rollout = await this.orchestrator.queries.get(idOf(call));
-    return reply.ok(view(rollout), { version: rollout.version });
+    return reply.ok(rolloutView(rollout), { version: rollout.version });
   }
-}
-
-function view({ rolloutId, version, position, state }: RolloutAt): object {
-  return {
-    id: rolloutId,
-    version,
-    position,
-    status: state.status,
-    result: state.closed?.result ?? null,
-    cluster: state.planned?.cluster.slug ?? null,
-    windowId: state.planned?.windowId ?? null,
-    kind: state.planned?.kind ?? null,
-    binding: state.binding,
-    owner: state.owner,
-    state,
-  };
-}
-
-function idOf(call: Pick<Call, 'params'>): string {
-  return call.params['rolloutId'] ?? '';
 }

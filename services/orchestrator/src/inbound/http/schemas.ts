@@ -1,3 +1,5 @@
+import { GATES } from '@understudy/orchestrator-domain';
+
 /** JSON Schema 2020-12 of the orchestrator's requests and answers: the one source of validation and of the OpenAPI document. */
 
 export const SLUG = {
@@ -83,7 +85,7 @@ export const windowRequest = {
       required: ['name'],
       properties: { name: SLUG, version: { type: 'integer', minimum: 1, description: 'The newest when absent.' } },
     },
-    kind: { enum: ['patch', 'rehearsal', 'switchover-test'], description: "The playbook's kind when absent." },
+    kind: { enum: ['patch', 'rehearsal', 'switchover-test', 'downtime'], description: "The playbook's kind when absent." },
     opensAt: time,
     closesAt: time,
     tickets: {
@@ -91,6 +93,13 @@ export const windowRequest = {
       maxItems: 20,
       items: { type: 'string', minLength: 1, maxLength: 100 },
       description: 'Numbers of change tickets.',
+    },
+    outageBudgetMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 86_400_000,
+      description:
+        "Of a downtime window: how long each cluster's workload may be away, in milliseconds. Bound into the approval.",
     },
   },
 } as const;
@@ -117,6 +126,7 @@ export const windowDocument = {
     opensAt: time,
     closesAt: time,
     tickets: { type: 'array', items: { type: 'string' } },
+    outageBudgetMs: { type: 'integer', description: 'Of a downtime window, in milliseconds.' },
     scheduledBy: { type: 'string' },
     scheduledAt: time,
     approval: statement,
@@ -175,6 +185,22 @@ export const reasonRequest = {
   additionalProperties: false,
   required: ['reason'],
   properties: { reason: sentence },
+} as const;
+
+export const gate = { enum: GATES, description: 'A gate by its name.' } as const;
+
+export const overrideRequest = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['gate', 'reason', 'until'],
+  properties: { gate, reason: sentence, until: time },
+} as const;
+
+export const rollbackRequest = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['reason'],
+  properties: { reason: sentence, node: { ...SLUG, description: 'Only this node; every node that was patched when absent.' } },
 } as const;
 
 const rolloutStatus = { enum: ['planned', 'running', 'recovering', 'held', 'frozen', 'closed'] } as const;

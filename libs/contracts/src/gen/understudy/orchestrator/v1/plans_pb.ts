@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/plans.proto.
  */
 export const file_understudy_orchestrator_v1_plans: GenFile = /*@__PURE__*/
-  fileDesc("CiZ1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9wbGFucy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEihwMKC1BsYW5uZWRTdGVwEg8KB3N0ZXBfaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVwaGFzZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESEAoId29ya2xvYWQYBSABKAkSEwoLZGVhZGxpbmVfbXMYBiABKAESGAoQc2FmZV9wb2ludF9hZnRlchgHIAEoCBIzCgRpdGVtGAggASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhkKDGZyb21fdmVyc2lvbhgJIAEoCUgBiAEBEhcKCnRvX3ZlcnNpb24YCiABKAlIAogBARIUCgdzb2FrX21zGAsgASgBSAOIAQESEgoFY2hlY2sYDCABKAlIBIgBARIWCglhc19hY3RpdmUYDSABKAhIBYgBAUIHCgVfbm9kZUIPCg1fZnJvbV92ZXJzaW9uQg0KC190b192ZXJzaW9uQgoKCF9zb2FrX21zQggKBl9jaGVja0IMCgpfYXNfYWN0aXZlIjkKC09yZGVyZWROb2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiMwoPUG9pbnRPZk5vUmV0dXJuEg8KB3N0ZXBfaWQYASABKAkSDwoHbWVhbmluZxgCIAEoCSLVAgoEUGxhbhI2CgVzdGVwcxgBIAMoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW5uZWRTdGVwEjYKBW9yZGVyGAIgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSFwoPb3JpZ2luYWxfYWN0aXZlGAMgASgJEhkKEXN3aXRjaG92ZXJfdGFyZ2V0GAQgASgJEkcKEnBvaW50X29mX25vX3JldHVybhgFIAEoCzIrLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBvaW50T2ZOb1JldHVybhISCgpmb3J3YXJkX21zGAYgASgBEhMKC3dheV9iYWNrX21zGAcgASgBEhMKC25vX3JvbGxiYWNrGAggAygJEhQKDHdyaXRlX3NhZmV0eRgJIAEoCRIMCgRoYXNoGAogASgJIlgKDERvd250aW1lU3RlcBIMCgR3aGF0GAEgASgJEhQKDGVzdGltYXRlZF9tcxgCIAEoARIOCgZzb3VyY2UYAyABKAkSFAoMc2VydmljZV9kb3duGAQgASgIIowBCgxEb3dudGltZVBsYW4SDgoGcmVhc29uGAEgASgJEjcKBXN0ZXBzGAIgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRG93bnRpbWVTdGVwEh0KFWVzdGltYXRlZF9kb3dudGltZV9tcxgDIAEoARIUCgx3aHlfbm90X2xlc3MYBCABKAki0gEKC1BsYW5JbkZvcmNlEi4KBHBsYW4YASABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuEhwKD25vX3BsYW5fYmVjYXVzZRgCIAEoCUgAiAEBEj8KDWRvd250aW1lX3BsYW4YAyABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Eb3dudGltZVBsYW4SFAoHYmluZGluZxgEIAEoCUgBiAEBQhIKEF9ub19wbGFuX2JlY2F1c2VCCgoIX2JpbmRpbmcikgEKCFBhdGNoU2V0EgoKAmlkGAEgASgJEjQKBWl0ZW1zGAIgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhIKCmFkdmlzb3JpZXMYAyADKAkSMAoMcHVibGlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_events]);
+  fileDesc("CiZ1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9wbGFucy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEihwMKC1BsYW5uZWRTdGVwEg8KB3N0ZXBfaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVwaGFzZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESEAoId29ya2xvYWQYBSABKAkSEwoLZGVhZGxpbmVfbXMYBiABKAESGAoQc2FmZV9wb2ludF9hZnRlchgHIAEoCBIzCgRpdGVtGAggASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhkKDGZyb21fdmVyc2lvbhgJIAEoCUgBiAEBEhcKCnRvX3ZlcnNpb24YCiABKAlIAogBARIUCgdzb2FrX21zGAsgASgBSAOIAQESEgoFY2hlY2sYDCABKAlIBIgBARIWCglhc19hY3RpdmUYDSABKAhIBYgBAUIHCgVfbm9kZUIPCg1fZnJvbV92ZXJzaW9uQg0KC190b192ZXJzaW9uQgoKCF9zb2FrX21zQggKBl9jaGVja0IMCgpfYXNfYWN0aXZlIjkKC09yZGVyZWROb2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiMwoPUG9pbnRPZk5vUmV0dXJuEg8KB3N0ZXBfaWQYASABKAkSDwoHbWVhbmluZxgCIAEoCSJ8CgtWZXJzaW9uUGFpchIPCgdhbGxvd2VkGAEgASgIEhAKCHdheV9iYWNrGAIgASgJEg4KBnJlYXNvbhgDIAEoCRI6CgRiYWNrGAQgASgLMiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvbkRpcmVjdGlvbiIzChBWZXJzaW9uRGlyZWN0aW9uEg8KB2FsbG93ZWQYASABKAgSDgoGcmVhc29uGAIgASgJIv4DCgRQbGFuEjYKBXN0ZXBzGAEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxhbm5lZFN0ZXASNgoFb3JkZXIYAiADKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5PcmRlcmVkTm9kZRIXCg9vcmlnaW5hbF9hY3RpdmUYAyABKAkSGQoRc3dpdGNob3Zlcl90YXJnZXQYBCABKAkSRwoScG9pbnRfb2Zfbm9fcmV0dXJuGAUgASgLMisudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUG9pbnRPZk5vUmV0dXJuEhIKCmZvcndhcmRfbXMYBiABKAESEwoLd2F5X2JhY2tfbXMYByABKAESEwoLbm9fcm9sbGJhY2sYCCADKAkSFAoMd3JpdGVfc2FmZXR5GAkgASgJEgwKBGhhc2gYCiABKAkSSQoNdmVyc2lvbl9wYWlycxgLIAMoCzIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW4uVmVyc2lvblBhaXJzRW50cnkaXAoRVmVyc2lvblBhaXJzRW50cnkSCwoDa2V5GAEgASgJEjYKBXZhbHVlGAIgASgLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvblBhaXI6AjgBIlgKDERvd250aW1lU3RlcBIMCgR3aGF0GAEgASgJEhQKDGVzdGltYXRlZF9tcxgCIAEoARIOCgZzb3VyY2UYAyABKAkSFAoMc2VydmljZV9kb3duGAQgASgIIowBCgxEb3dudGltZVBsYW4SDgoGcmVhc29uGAEgASgJEjcKBXN0ZXBzGAIgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRG93bnRpbWVTdGVwEh0KFWVzdGltYXRlZF9kb3dudGltZV9tcxgDIAEoARIUCgx3aHlfbm90X2xlc3MYBCABKAki0gEKC1BsYW5JbkZvcmNlEi4KBHBsYW4YASABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuEhwKD25vX3BsYW5fYmVjYXVzZRgCIAEoCUgAiAEBEj8KDWRvd250aW1lX3BsYW4YAyABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Eb3dudGltZVBsYW4SFAoHYmluZGluZxgEIAEoCUgBiAEBQhIKEF9ub19wbGFuX2JlY2F1c2VCCgoIX2JpbmRpbmcikgEKCFBhdGNoU2V0EgoKAmlkGAEgASgJEjQKBWl0ZW1zGAIgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhIKCmFkdmlzb3JpZXMYAyADKAkSMAoMcHVibGlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_events]);
 
 /**
  * One step of a plan.
@@ -270,6 +270,120 @@ export const PointOfNoReturnSchema: GenMessage<PointOfNoReturn, {jsonType: Point
   messageDesc(file_understudy_orchestrator_v1_plans, 2);
 
 /**
+ * What the platform says of an item's versions, of those that run and the target.
+ *
+ * @generated from message understudy.orchestrator.v1.VersionPair
+ */
+export type VersionPair = Message<"understudy.orchestrator.v1.VersionPair"> & {
+  /**
+   * They may run side by side.
+   *
+   * @generated from field: bool allowed = 1;
+   */
+  allowed: boolean;
+
+  /**
+   * Once a node of the newer version has been active: `lossless`, `lossy` or `none`.
+   *
+   * @generated from field: string way_back = 2;
+   */
+  wayBack: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The other direction.
+   *
+   * @generated from field: understudy.orchestrator.v1.VersionDirection back = 4;
+   */
+  back?: VersionDirection | undefined;
+};
+
+/**
+ * What the platform says of an item's versions, of those that run and the target.
+ *
+ * @generated from message understudy.orchestrator.v1.VersionPair
+ */
+export type VersionPairJson = {
+  /**
+   * They may run side by side.
+   *
+   * @generated from field: bool allowed = 1;
+   */
+  allowed?: boolean;
+
+  /**
+   * Once a node of the newer version has been active: `lossless`, `lossy` or `none`.
+   *
+   * @generated from field: string way_back = 2;
+   */
+  wayBack?: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * The other direction.
+   *
+   * @generated from field: understudy.orchestrator.v1.VersionDirection back = 4;
+   */
+  back?: VersionDirectionJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.VersionPair.
+ * Use `create(VersionPairSchema)` to create a new message.
+ */
+export const VersionPairSchema: GenMessage<VersionPair, {jsonType: VersionPairJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_plans, 3);
+
+/**
+ * One direction of a pair of versions.
+ *
+ * @generated from message understudy.orchestrator.v1.VersionDirection
+ */
+export type VersionDirection = Message<"understudy.orchestrator.v1.VersionDirection"> & {
+  /**
+   * @generated from field: bool allowed = 1;
+   */
+  allowed: boolean;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * One direction of a pair of versions.
+ *
+ * @generated from message understudy.orchestrator.v1.VersionDirection
+ */
+export type VersionDirectionJson = {
+  /**
+   * @generated from field: bool allowed = 1;
+   */
+  allowed?: boolean;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.VersionDirection.
+ * Use `create(VersionDirectionSchema)` to create a new message.
+ */
+export const VersionDirectionSchema: GenMessage<VersionDirection, {jsonType: VersionDirectionJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_plans, 4);
+
+/**
  * What a rollout will do.
  *
  * @generated from message understudy.orchestrator.v1.Plan
@@ -332,6 +446,13 @@ export type Plan = Message<"understudy.orchestrator.v1.Plan"> & {
    * @generated from field: string hash = 10;
    */
   hash: string;
+
+  /**
+   * By item.
+   *
+   * @generated from field: map<string, understudy.orchestrator.v1.VersionPair> version_pairs = 11;
+   */
+  versionPairs: { [key: string]: VersionPair };
 };
 
 /**
@@ -397,6 +518,13 @@ export type PlanJson = {
    * @generated from field: string hash = 10;
    */
   hash?: string;
+
+  /**
+   * By item.
+   *
+   * @generated from field: map<string, understudy.orchestrator.v1.VersionPair> version_pairs = 11;
+   */
+  versionPairs?: { [key: string]: VersionPairJson };
 };
 
 /**
@@ -404,7 +532,7 @@ export type PlanJson = {
  * Use `create(PlanSchema)` to create a new message.
  */
 export const PlanSchema: GenMessage<Plan, {jsonType: PlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 3);
+  messageDesc(file_understudy_orchestrator_v1_plans, 5);
 
 /**
  * One part of a downtime.
@@ -465,7 +593,7 @@ export type DowntimeStepJson = {
  * Use `create(DowntimeStepSchema)` to create a new message.
  */
 export const DowntimeStepSchema: GenMessage<DowntimeStep, {jsonType: DowntimeStepJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 4);
+  messageDesc(file_understudy_orchestrator_v1_plans, 6);
 
 /**
  * Offered where a cluster cannot roll.
@@ -526,7 +654,7 @@ export type DowntimePlanJson = {
  * Use `create(DowntimePlanSchema)` to create a new message.
  */
 export const DowntimePlanSchema: GenMessage<DowntimePlan, {jsonType: DowntimePlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 5);
+  messageDesc(file_understudy_orchestrator_v1_plans, 7);
 
 /**
  * The plan in force, or why there is none.
@@ -587,7 +715,7 @@ export type PlanInForceJson = {
  * Use `create(PlanInForceSchema)` to create a new message.
  */
 export const PlanInForceSchema: GenMessage<PlanInForce, {jsonType: PlanInForceJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 6);
+  messageDesc(file_understudy_orchestrator_v1_plans, 8);
 
 /**
  * Items, the advisories that they fix, and when they were published.
@@ -648,5 +776,5 @@ export type PatchSetJson = {
  * Use `create(PatchSetSchema)` to create a new message.
  */
 export const PatchSetSchema: GenMessage<PatchSet, {jsonType: PatchSetJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 7);
+  messageDesc(file_understudy_orchestrator_v1_plans, 9);
 

@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/reports.proto.
  */
 export const file_understudy_orchestrator_v1_reports: GenFile = /*@__PURE__*/
-  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yZXBvcnRzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJGCgNHYXASDwoHZnJvbV9tcxgBIAEoARITCgtkdXJhdGlvbl9tcxgCIAEoARIZChFmYWlsZWRfb3BlcmF0aW9ucxgDIAEoASK/AwoMSW50ZXJydXB0aW9uEhAKCG1lYXN1cmVkGAEgASgIEhMKBnJlYXNvbhgCIAEoCUgAiAEBEhQKB2Zyb21fbXMYAyABKAFIAYgBARISCgV0b19tcxgEIAEoAUgCiAEBEi0KBGdhcHMYBSADKAsyHy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HYXASFwoKbG9uZ2VzdF9tcxgGIAEoAUgDiAEBEhMKBnN1bV9tcxgHIAEoAUgEiAEBEh4KEWZhaWxlZF9vcGVyYXRpb25zGAggASgBSAWIAQESGgoNcmVzb2x1dGlvbl9tcxgJIAEoAUgGiAEBEiAKE2Fja25vd2xlZGdlZF93cml0ZXMYCiABKAFIB4gBARIYCgtsb3N0X3dyaXRlcxgLIAEoAUgIiAEBQgkKB19yZWFzb25CCgoIX2Zyb21fbXNCCAoGX3RvX21zQg0KC19sb25nZXN0X21zQgkKB19zdW1fbXNCFAoSX2ZhaWxlZF9vcGVyYXRpb25zQhAKDl9yZXNvbHV0aW9uX21zQhYKFF9hY2tub3dsZWRnZWRfd3JpdGVzQg4KDF9sb3N0X3dyaXRlcyKLAgoKUmVwb3J0U3RlcBIPCgdzdGVwX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFcGhhc2UYAyABKAkSEQoEbm9kZRgEIAEoCUgAiAEBEg4KBnN0YXR1cxgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIUCgd0b29rX21zGAcgASgBSAGIAQESEwoGcmVhc29uGAggASgJSAKIAQESDwoHYWRvcHRlZBgJIAEoCBI+CgxpbnRlcnJ1cHRpb24YCiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CBwoFX25vZGVCCgoIX3Rvb2tfbXNCCQoHX3JlYXNvbiL6AQoKUmVwb3J0R2F0ZRIMCgRnYXRlGAEgASgJEhMKC3JlcXVpcmVtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgHIAEoCRINCgVmaW5hbBgIIAEoCBIpCghldmlkZW5jZRgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQgoKUmVwb3J0TGluZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEd2hhdBgCIAEoCSInCglSZW1haW5kZXISDAoEd2hhdBgBIAEoCRIMCgRtZW5kGAIgASgJIj0KDlJlcG9ydFBsYXlib29rEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIMCgRoYXNoGAMgASgJImsKDFJlcG9ydFdpbmRvdxIsCghvcGVuc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKECQoNUm9sbG91dFJlcG9ydBISCgpyb2xsb3V0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSNQoEa2luZBgDIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhMKC2Vudmlyb25tZW50GAQgASgJEjkKBnN0YXR1cxgFIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAYgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIOCgZyZWFzb24YByABKAkSEgoKcGxhbm5lZF9ieRgIIAEoCRIYCgthcHByb3ZlZF9ieRgJIAEoCUgAiAEBEhMKBnRpY2tldBgKIAEoCUgBiAEBEjwKCHBsYXlib29rGAsgASgLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0UGxheWJvb2sSNwoJcGF0Y2hfc2V0GAwgASgLMiQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hTZXQSOAoGd2luZG93GA0gASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0V2luZG93EhQKB3Rvb2tfbXMYDiABKAFIAogBARI1CgVzdGVwcxgPIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFN0ZXASNQoFZ2F0ZXMYECADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRHYXRlEjYKBW9yZGVyGBEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSPgoMaW50ZXJydXB0aW9uGBIgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSW50ZXJydXB0aW9uEjAKD3ZlcnNpb25zX2JlZm9yZRgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOdmVyc2lvbnNfYWZ0ZXIYFCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmFjY2VwdGVkX3Jpc2tzGBUgAygJEhQKDG5vdF9yZXF1aXJlZBgWIAMoCRISCgpkZXZpYXRpb25zGBcgAygJEhAKCGJyZWFjaGVzGBggAygFEjYKB3JlbWFpbnMYGSADKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW1haW5kZXISPwoNZG93bnRpbWVfcGxhbhgaIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkRvd250aW1lUGxhbhI1CgVzdG9yeRgbIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydExpbmVCDgoMX2FwcHJvdmVkX2J5QgkKB190aWNrZXRCCgoIX3Rvb2tfbXNiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans]);
+  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yZXBvcnRzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJGCgNHYXASDwoHZnJvbV9tcxgBIAEoARITCgtkdXJhdGlvbl9tcxgCIAEoARIZChFmYWlsZWRfb3BlcmF0aW9ucxgDIAEoASK/AwoMSW50ZXJydXB0aW9uEhAKCG1lYXN1cmVkGAEgASgIEhMKBnJlYXNvbhgCIAEoCUgAiAEBEhQKB2Zyb21fbXMYAyABKAFIAYgBARISCgV0b19tcxgEIAEoAUgCiAEBEi0KBGdhcHMYBSADKAsyHy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HYXASFwoKbG9uZ2VzdF9tcxgGIAEoAUgDiAEBEhMKBnN1bV9tcxgHIAEoAUgEiAEBEh4KEWZhaWxlZF9vcGVyYXRpb25zGAggASgBSAWIAQESGgoNcmVzb2x1dGlvbl9tcxgJIAEoAUgGiAEBEiAKE2Fja25vd2xlZGdlZF93cml0ZXMYCiABKAFIB4gBARIYCgtsb3N0X3dyaXRlcxgLIAEoAUgIiAEBQgkKB19yZWFzb25CCgoIX2Zyb21fbXNCCAoGX3RvX21zQg0KC19sb25nZXN0X21zQgkKB19zdW1fbXNCFAoSX2ZhaWxlZF9vcGVyYXRpb25zQhAKDl9yZXNvbHV0aW9uX21zQhYKFF9hY2tub3dsZWRnZWRfd3JpdGVzQg4KDF9sb3N0X3dyaXRlcyKLAgoKUmVwb3J0U3RlcBIPCgdzdGVwX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFcGhhc2UYAyABKAkSEQoEbm9kZRgEIAEoCUgAiAEBEg4KBnN0YXR1cxgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIUCgd0b29rX21zGAcgASgBSAGIAQESEwoGcmVhc29uGAggASgJSAKIAQESDwoHYWRvcHRlZBgJIAEoCBI+CgxpbnRlcnJ1cHRpb24YCiABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CBwoFX25vZGVCCgoIX3Rvb2tfbXNCCQoHX3JlYXNvbiL6AQoKUmVwb3J0R2F0ZRIMCgRnYXRlGAEgASgJEhMKC3JlcXVpcmVtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCRIOCgZyZWFzb24YBCABKAkSKQoFdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgHIAEoCRINCgVmaW5hbBgIIAEoCBIpCghldmlkZW5jZRgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiQgoKUmVwb3J0TGluZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEd2hhdBgCIAEoCSKmAgoOUmVwb3J0T3ZlcnJpZGUSDAoEZ2F0ZRgBIAEoCRIKCgJieRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2JpbmRpbmcYBSABKAkSJgoCYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkMKCWNvbmZpcm1lZBgHIAEoCzIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlQ29uZmlybWF0aW9uEkEKCXdpdGhkcmF3bhgIIAEoCzIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLk92ZXJyaWRlV2l0aGRyYXdhbCJKChRPdmVycmlkZUNvbmZpcm1hdGlvbhIKCgJieRgBIAEoCRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWAoST3ZlcnJpZGVXaXRoZHJhd2FsEgoKAmJ5GAEgASgJEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigAEKE1JlcG9ydE1peGVkVmVyc2lvbnMSKQoFc2luY2UYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtlc2NhbGF0aW9ucxgDIAEoBSJGCgxSZXBvcnRPdXRhZ2USEQoJYnVkZ2V0X21zGAEgASgDEhEKCW91dGFnZV9tcxgCIAEoAxIQCghleGNlZWRlZBgDIAEoCCInCglSZW1haW5kZXISDAoEd2hhdBgBIAEoCRIMCgRtZW5kGAIgASgJIj0KDlJlcG9ydFBsYXlib29rEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIMCgRoYXNoGAMgASgJImsKDFJlcG9ydFdpbmRvdxIsCghvcGVuc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLGCgoNUm9sbG91dFJlcG9ydBISCgpyb2xsb3V0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSNQoEa2luZBgDIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhMKC2Vudmlyb25tZW50GAQgASgJEjkKBnN0YXR1cxgFIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAYgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIOCgZyZWFzb24YByABKAkSEgoKcGxhbm5lZF9ieRgIIAEoCRIYCgthcHByb3ZlZF9ieRgJIAEoCUgAiAEBEhMKBnRpY2tldBgKIAEoCUgBiAEBEjwKCHBsYXlib29rGAsgASgLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0UGxheWJvb2sSNwoJcGF0Y2hfc2V0GAwgASgLMiQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hTZXQSOAoGd2luZG93GA0gASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0V2luZG93EhQKB3Rvb2tfbXMYDiABKAFIAogBARI1CgVzdGVwcxgPIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydFN0ZXASNQoFZ2F0ZXMYECADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRHYXRlEjYKBW9yZGVyGBEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSPgoMaW50ZXJydXB0aW9uGBIgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSW50ZXJydXB0aW9uEjAKD3ZlcnNpb25zX2JlZm9yZRgTIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOdmVyc2lvbnNfYWZ0ZXIYFCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmFjY2VwdGVkX3Jpc2tzGBUgAygJEhQKDG5vdF9yZXF1aXJlZBgWIAMoCRISCgpkZXZpYXRpb25zGBcgAygJEhAKCGJyZWFjaGVzGBggAygFEjYKB3JlbWFpbnMYGSADKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW1haW5kZXISPwoNZG93bnRpbWVfcGxhbhgaIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkRvd250aW1lUGxhbhI1CgVzdG9yeRgbIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydExpbmUSPQoJb3ZlcnJpZGVzGBwgAygLMioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0T3ZlcnJpZGUSRwoObWl4ZWRfdmVyc2lvbnMYHSABKAsyLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRNaXhlZFZlcnNpb25zEjgKBm91dGFnZRgeIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydE91dGFnZUIOCgxfYXBwcm92ZWRfYnlCCQoHX3RpY2tldEIKCghfdG9va19tc2IGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans]);
 
 /**
  * A gap in successful operations.
@@ -500,6 +500,321 @@ export const ReportLineSchema: GenMessage<ReportLine, {jsonType: ReportLineJson}
   messageDesc(file_understudy_orchestrator_v1_reports, 4);
 
 /**
+ * A gate that two named persons opened, or were asked to.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportOverride
+ */
+export type ReportOverride = Message<"understudy.orchestrator.v1.ReportOverride"> & {
+  /**
+   * @generated from field: string gate = 1;
+   */
+  gate: string;
+
+  /**
+   * @generated from field: string by = 2;
+   */
+  by: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * What was in force when it was asked for.
+   *
+   * @generated from field: string binding = 5;
+   */
+  binding: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 6;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Absent = nobody confirmed.
+   *
+   * @generated from field: understudy.orchestrator.v1.OverrideConfirmation confirmed = 7;
+   */
+  confirmed?: OverrideConfirmation | undefined;
+
+  /**
+   * Absent = it was not taken back.
+   *
+   * @generated from field: understudy.orchestrator.v1.OverrideWithdrawal withdrawn = 8;
+   */
+  withdrawn?: OverrideWithdrawal | undefined;
+};
+
+/**
+ * A gate that two named persons opened, or were asked to.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportOverride
+ */
+export type ReportOverrideJson = {
+  /**
+   * @generated from field: string gate = 1;
+   */
+  gate?: string;
+
+  /**
+   * @generated from field: string by = 2;
+   */
+  by?: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: TimestampJson;
+
+  /**
+   * What was in force when it was asked for.
+   *
+   * @generated from field: string binding = 5;
+   */
+  binding?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 6;
+   */
+  at?: TimestampJson;
+
+  /**
+   * Absent = nobody confirmed.
+   *
+   * @generated from field: understudy.orchestrator.v1.OverrideConfirmation confirmed = 7;
+   */
+  confirmed?: OverrideConfirmationJson;
+
+  /**
+   * Absent = it was not taken back.
+   *
+   * @generated from field: understudy.orchestrator.v1.OverrideWithdrawal withdrawn = 8;
+   */
+  withdrawn?: OverrideWithdrawalJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ReportOverride.
+ * Use `create(ReportOverrideSchema)` to create a new message.
+ */
+export const ReportOverrideSchema: GenMessage<ReportOverride, {jsonType: ReportOverrideJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 5);
+
+/**
+ * The second person.
+ *
+ * @generated from message understudy.orchestrator.v1.OverrideConfirmation
+ */
+export type OverrideConfirmation = Message<"understudy.orchestrator.v1.OverrideConfirmation"> & {
+  /**
+   * @generated from field: string by = 1;
+   */
+  by: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * The second person.
+ *
+ * @generated from message understudy.orchestrator.v1.OverrideConfirmation
+ */
+export type OverrideConfirmationJson = {
+  /**
+   * @generated from field: string by = 1;
+   */
+  by?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: TimestampJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.OverrideConfirmation.
+ * Use `create(OverrideConfirmationSchema)` to create a new message.
+ */
+export const OverrideConfirmationSchema: GenMessage<OverrideConfirmation, {jsonType: OverrideConfirmationJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 6);
+
+/**
+ * Who took an override back.
+ *
+ * @generated from message understudy.orchestrator.v1.OverrideWithdrawal
+ */
+export type OverrideWithdrawal = Message<"understudy.orchestrator.v1.OverrideWithdrawal"> & {
+  /**
+   * @generated from field: string by = 1;
+   */
+  by: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Who took an override back.
+ *
+ * @generated from message understudy.orchestrator.v1.OverrideWithdrawal
+ */
+export type OverrideWithdrawalJson = {
+  /**
+   * @generated from field: string by = 1;
+   */
+  by?: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: TimestampJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.OverrideWithdrawal.
+ * Use `create(OverrideWithdrawalSchema)` to create a new message.
+ */
+export const OverrideWithdrawalSchema: GenMessage<OverrideWithdrawal, {jsonType: OverrideWithdrawalJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 7);
+
+/**
+ * How long nodes ran different versions.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportMixedVersions
+ */
+export type ReportMixedVersions = Message<"understudy.orchestrator.v1.ReportMixedVersions"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 1;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Absent = they do still.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * How often it was said that it lasts too long.
+   *
+   * @generated from field: int32 escalations = 3;
+   */
+  escalations: number;
+};
+
+/**
+ * How long nodes ran different versions.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportMixedVersions
+ */
+export type ReportMixedVersionsJson = {
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 1;
+   */
+  since?: TimestampJson;
+
+  /**
+   * Absent = they do still.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: TimestampJson;
+
+  /**
+   * How often it was said that it lasts too long.
+   *
+   * @generated from field: int32 escalations = 3;
+   */
+  escalations?: number;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ReportMixedVersions.
+ * Use `create(ReportMixedVersionsSchema)` to create a new message.
+ */
+export const ReportMixedVersionsSchema: GenMessage<ReportMixedVersions, {jsonType: ReportMixedVersionsJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 8);
+
+/**
+ * How long a downtime took the workload away by our own record; what clients saw is the interruption.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportOutage
+ */
+export type ReportOutage = Message<"understudy.orchestrator.v1.ReportOutage"> & {
+  /**
+   * @generated from field: int64 budget_ms = 1;
+   */
+  budgetMs: bigint;
+
+  /**
+   * @generated from field: int64 outage_ms = 2;
+   */
+  outageMs: bigint;
+
+  /**
+   * @generated from field: bool exceeded = 3;
+   */
+  exceeded: boolean;
+};
+
+/**
+ * How long a downtime took the workload away by our own record; what clients saw is the interruption.
+ *
+ * @generated from message understudy.orchestrator.v1.ReportOutage
+ */
+export type ReportOutageJson = {
+  /**
+   * @generated from field: int64 budget_ms = 1;
+   */
+  budgetMs?: string;
+
+  /**
+   * @generated from field: int64 outage_ms = 2;
+   */
+  outageMs?: string;
+
+  /**
+   * @generated from field: bool exceeded = 3;
+   */
+  exceeded?: boolean;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ReportOutage.
+ * Use `create(ReportOutageSchema)` to create a new message.
+ */
+export const ReportOutageSchema: GenMessage<ReportOutage, {jsonType: ReportOutageJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_reports, 9);
+
+/**
  * What is left behind, and how to mend it.
  *
  * @generated from message understudy.orchestrator.v1.Remainder
@@ -538,7 +853,7 @@ export type RemainderJson = {
  * Use `create(RemainderSchema)` to create a new message.
  */
 export const RemainderSchema: GenMessage<Remainder, {jsonType: RemainderJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 5);
+  messageDesc(file_understudy_orchestrator_v1_reports, 10);
 
 /**
  * The playbook that was followed.
@@ -589,7 +904,7 @@ export type ReportPlaybookJson = {
  * Use `create(ReportPlaybookSchema)` to create a new message.
  */
 export const ReportPlaybookSchema: GenMessage<ReportPlaybook, {jsonType: ReportPlaybookJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 6);
+  messageDesc(file_understudy_orchestrator_v1_reports, 11);
 
 /**
  * The window that it ran in.
@@ -630,7 +945,7 @@ export type ReportWindowJson = {
  * Use `create(ReportWindowSchema)` to create a new message.
  */
 export const ReportWindowSchema: GenMessage<ReportWindow, {jsonType: ReportWindowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 7);
+  messageDesc(file_understudy_orchestrator_v1_reports, 12);
 
 /**
  * What a report says; everything in it was recorded.
@@ -778,6 +1093,25 @@ export type RolloutReport = Message<"understudy.orchestrator.v1.RolloutReport"> 
    * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 27;
    */
   story: ReportLine[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.ReportOverride overrides = 28;
+   */
+  overrides: ReportOverride[];
+
+  /**
+   * The last time they did; absent = never.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportMixedVersions mixed_versions = 29;
+   */
+  mixedVersions?: ReportMixedVersions | undefined;
+
+  /**
+   * Of a downtime rollout.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportOutage outage = 30;
+   */
+  outage?: ReportOutage | undefined;
 };
 
 /**
@@ -926,6 +1260,25 @@ export type RolloutReportJson = {
    * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 27;
    */
   story?: ReportLineJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.ReportOverride overrides = 28;
+   */
+  overrides?: ReportOverrideJson[];
+
+  /**
+   * The last time they did; absent = never.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportMixedVersions mixed_versions = 29;
+   */
+  mixedVersions?: ReportMixedVersionsJson;
+
+  /**
+   * Of a downtime rollout.
+   *
+   * @generated from field: understudy.orchestrator.v1.ReportOutage outage = 30;
+   */
+  outage?: ReportOutageJson;
 };
 
 /**
@@ -933,5 +1286,5 @@ export type RolloutReportJson = {
  * Use `create(RolloutReportSchema)` to create a new message.
  */
 export const RolloutReportSchema: GenMessage<RolloutReport, {jsonType: RolloutReportJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_reports, 8);
+  messageDesc(file_understudy_orchestrator_v1_reports, 13);
 

@@ -26,7 +26,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/rollouts.proto.
  */
 export const file_understudy_orchestrator_v1_rollouts: GenFile = /*@__PURE__*/
-  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEi3gMKClJvbGxvdXRSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIQCghwb3NpdGlvbhgDIAEoAxIRCgl3aW5kb3dfaWQYBCABKAkSDwoHY2x1c3RlchgFIAEoCRI1CgRraW5kGAYgASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSOQoGc3RhdHVzGAcgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYCCABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhEKBHN0ZXAYCSABKAlIAIgBARITCgtmaW5nZXJwcmludBgKIAEoCRIuCgpwbGFubmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGA0gASgBSAGIAQFCBwoFX3N0ZXBCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIlYKBU93bmVyEhAKCGluc3RhbmNlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAwoHUm9sbG91dBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEjkKBnN0YXR1cxgEIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIPCgdjbHVzdGVyGAYgASgJEhEKCXdpbmRvd19pZBgHIAEoCRI1CgRraW5kGAggASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSFAoHYmluZGluZxgJIAEoCUgAiAEBEjAKBW93bmVyGAogASgLMiEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3duZXISJgoFc3RhdGUYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCF9iaW5kaW5nIlEKCkV2ZW50QWN0b3ISDwoHc3ViamVjdBgBIAEoCRIMCgRyb2xlGAIgASgJEhYKDmF1dGhlbnRpY2F0aW9uGAMgASgJEgwKBGZyb20YBCABKAkiigIKDUV2ZW50TWV0YWRhdGESEgoKY29tbWFuZF9pZBgBIAEoCRI1CgVhY3RvchgCIAEoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50QWN0b3ISGwoOY29ycmVsYXRpb25faWQYAyABKAlIAIgBARIZCgxjYXVzYXRpb25faWQYBCABKAlIAYgBARIYCgt0cmFjZXBhcmVudBgFIAEoCUgCiAEBEhgKC2ZpbmdlcnByaW50GAYgASgJSAOIAQFCEQoPX2NvcnJlbGF0aW9uX2lkQg8KDV9jYXVzYXRpb25faWRCDgoMX3RyYWNlcGFyZW50Qg4KDF9maW5nZXJwcmludCKDAgoMUm9sbG91dEV2ZW50EhAKCHBvc2l0aW9uGAEgASgDEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgDEgwKBHR5cGUYBCABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoIbWV0YWRhdGEYByABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5FdmVudE1ldGFkYXRhEiUKBGJvZHkYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYCSABKAki0AEKDFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSEwoGZXZlbnRzGAIgASgDSACIAQESGgoNaGVhZF9wb3NpdGlvbhgDIAEoA0gBiAEBEhUKCHBvc2l0aW9uGAQgASgDSAKIAQESEwoGc3RyZWFtGAUgASgJSAOIAQESEwoGcmVhc29uGAYgASgJSASIAQFCCQoHX2V2ZW50c0IQCg5faGVhZF9wb3NpdGlvbkILCglfcG9zaXRpb25CCQoHX3N0cmVhbUIJCgdfcmVhc29uIpABChNMaXN0Um9sbG91dHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRIOCgZ3aW5kb3cYAyABKAkSDwoHY2x1c3RlchgEIAEoCRI5CgZzdGF0dXMYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzIn0KFExpc3RSb2xsb3V0c1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJvdxIuCgRwYWdlGAIgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGFnZSJxChFHZXRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiSgoSR2V0Um9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IiQKDkdldFBsYW5SZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiSAoPR2V0UGxhblJlc3BvbnNlEjUKBHBsYW4YASABKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuSW5Gb3JjZSI8ChdHZXRSb2xsb3V0RXZlbnRzUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg0KBWFmdGVyGAIgASgDIlMKGEdldFJvbGxvdXRFdmVudHNSZXNwb25zZRI3CgVpdGVtcxgBIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRFdmVudCI4ChNXYXRjaFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDQoFYWZ0ZXIYAiABKAMiTwoUV2F0Y2hSb2xsb3V0UmVzcG9uc2USNwoFZXZlbnQYASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0RXZlbnQicAoQR2V0UmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiTgoRR2V0UmVwb3J0UmVzcG9uc2USOQoGcmVwb3J0GAEgASgLMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlcG9ydCKtAQoTUmVuZGVyUmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABI4CgZmb3JtYXQYBCABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRGb3JtYXRCCAoGbW9tZW50IjgKFFJlbmRlclJlcG9ydFJlc3BvbnNlEhIKCm1lZGlhX3R5cGUYASABKAkSDAoEdGV4dBgCIAEoCSIqChRWZXJpZnlSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIlcKFVZlcmlmeVJvbGxvdXRSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24iEgoQVmVyaWZ5TG9nUmVxdWVzdCJTChFWZXJpZnlMb2dSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24ingEKEkhvbGRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJLChNIb2xkUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IpABChRSZXN1bWVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFVJlc3VtZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKfAQoTQWJvcnRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJMChRBYm9ydFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKgAQoURnJlZXplUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDgoGcmVhc29uGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTQoVRnJlZXplUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0MtQLCg5Sb2xsb3V0U2VydmljZRJxCgxMaXN0Um9sbG91dHMSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0Um9sbG91dHNSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuTGlzdFJvbGxvdXRzUmVzcG9uc2USawoKR2V0Um9sbG91dBItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRSZXF1ZXN0Gi4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dFJlc3BvbnNlEmIKB0dldFBsYW4SKi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRQbGFuUmVxdWVzdBorLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFBsYW5SZXNwb25zZRJ9ChBHZXRSb2xsb3V0RXZlbnRzEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dEV2ZW50c1JlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0RXZlbnRzUmVzcG9uc2UScwoMV2F0Y2hSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdGNoUm9sbG91dFJlc3BvbnNlMAESaAoJR2V0UmVwb3J0EiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UmVwb3J0UmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJlcG9ydFJlc3BvbnNlEnEKDFJlbmRlclJlcG9ydBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlbmRlclJlcG9ydFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW5kZXJSZXBvcnRSZXNwb25zZRJ0Cg1WZXJpZnlSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5Um9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlSb2xsb3V0UmVzcG9uc2USaAoJVmVyaWZ5TG9nEiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5TG9nUmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeUxvZ1Jlc3BvbnNlEm4KC0hvbGRSb2xsb3V0Ei4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXF1ZXN0Gi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXNwb25zZRJ0Cg1SZXN1bWVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVSb2xsb3V0UmVzcG9uc2UScQoMQWJvcnRSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQWJvcnRSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFib3J0Um9sbG91dFJlc3BvbnNlEnQKDUZyZWV6ZVJvbGxvdXQSMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GcmVlemVSb2xsb3V0UmVxdWVzdBoxLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVJvbGxvdXRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans, file_understudy_orchestrator_v1_reports]);
+  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEi3gMKClJvbGxvdXRSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIQCghwb3NpdGlvbhgDIAEoAxIRCgl3aW5kb3dfaWQYBCABKAkSDwoHY2x1c3RlchgFIAEoCRI1CgRraW5kGAYgASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSOQoGc3RhdHVzGAcgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYCCABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhEKBHN0ZXAYCSABKAlIAIgBARITCgtmaW5nZXJwcmludBgKIAEoCRIuCgpwbGFubmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGA0gASgBSAGIAQFCBwoFX3N0ZXBCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIlYKBU93bmVyEhAKCGluc3RhbmNlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAwoHUm9sbG91dBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEjkKBnN0YXR1cxgEIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIPCgdjbHVzdGVyGAYgASgJEhEKCXdpbmRvd19pZBgHIAEoCRI1CgRraW5kGAggASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSFAoHYmluZGluZxgJIAEoCUgAiAEBEjAKBW93bmVyGAogASgLMiEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3duZXISJgoFc3RhdGUYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCF9iaW5kaW5nIlEKCkV2ZW50QWN0b3ISDwoHc3ViamVjdBgBIAEoCRIMCgRyb2xlGAIgASgJEhYKDmF1dGhlbnRpY2F0aW9uGAMgASgJEgwKBGZyb20YBCABKAkiigIKDUV2ZW50TWV0YWRhdGESEgoKY29tbWFuZF9pZBgBIAEoCRI1CgVhY3RvchgCIAEoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50QWN0b3ISGwoOY29ycmVsYXRpb25faWQYAyABKAlIAIgBARIZCgxjYXVzYXRpb25faWQYBCABKAlIAYgBARIYCgt0cmFjZXBhcmVudBgFIAEoCUgCiAEBEhgKC2ZpbmdlcnByaW50GAYgASgJSAOIAQFCEQoPX2NvcnJlbGF0aW9uX2lkQg8KDV9jYXVzYXRpb25faWRCDgoMX3RyYWNlcGFyZW50Qg4KDF9maW5nZXJwcmludCKDAgoMUm9sbG91dEV2ZW50EhAKCHBvc2l0aW9uGAEgASgDEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgDEgwKBHR5cGUYBCABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoIbWV0YWRhdGEYByABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5FdmVudE1ldGFkYXRhEiUKBGJvZHkYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYCSABKAki0AEKDFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSEwoGZXZlbnRzGAIgASgDSACIAQESGgoNaGVhZF9wb3NpdGlvbhgDIAEoA0gBiAEBEhUKCHBvc2l0aW9uGAQgASgDSAKIAQESEwoGc3RyZWFtGAUgASgJSAOIAQESEwoGcmVhc29uGAYgASgJSASIAQFCCQoHX2V2ZW50c0IQCg5faGVhZF9wb3NpdGlvbkILCglfcG9zaXRpb25CCQoHX3N0cmVhbUIJCgdfcmVhc29uIpABChNMaXN0Um9sbG91dHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRIOCgZ3aW5kb3cYAyABKAkSDwoHY2x1c3RlchgEIAEoCRI5CgZzdGF0dXMYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzIn0KFExpc3RSb2xsb3V0c1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJvdxIuCgRwYWdlGAIgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGFnZSJxChFHZXRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiSgoSR2V0Um9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IiQKDkdldFBsYW5SZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiSAoPR2V0UGxhblJlc3BvbnNlEjUKBHBsYW4YASABKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuSW5Gb3JjZSI8ChdHZXRSb2xsb3V0RXZlbnRzUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg0KBWFmdGVyGAIgASgDIlMKGEdldFJvbGxvdXRFdmVudHNSZXNwb25zZRI3CgVpdGVtcxgBIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRFdmVudCI4ChNXYXRjaFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDQoFYWZ0ZXIYAiABKAMiTwoUV2F0Y2hSb2xsb3V0UmVzcG9uc2USNwoFZXZlbnQYASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0RXZlbnQicAoQR2V0UmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiTgoRR2V0UmVwb3J0UmVzcG9uc2USOQoGcmVwb3J0GAEgASgLMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlcG9ydCKtAQoTUmVuZGVyUmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABI4CgZmb3JtYXQYBCABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRGb3JtYXRCCAoGbW9tZW50IjgKFFJlbmRlclJlcG9ydFJlc3BvbnNlEhIKCm1lZGlhX3R5cGUYASABKAkSDAoEdGV4dBgCIAEoCSIqChRWZXJpZnlSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIlcKFVZlcmlmeVJvbGxvdXRSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24iEgoQVmVyaWZ5TG9nUmVxdWVzdCJTChFWZXJpZnlMb2dSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24ingEKEkhvbGRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJLChNIb2xkUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IpABChRSZXN1bWVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFVJlc3VtZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKfAQoTQWJvcnRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJMChRBYm9ydFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCK+AQoWUm9sbGJhY2tSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAkSEQoEbm9kZRgFIAEoCUgCiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXlCBwoFX25vZGUiTwoXUm9sbGJhY2tSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQioAEKFEZyZWV6ZVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEg4KBnJlYXNvbhgEIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFUZyZWV6ZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCLbAQoWUmVxdWVzdE92ZXJyaWRlUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIMCgRnYXRlGAQgASgJEg4KBnJlYXNvbhgFIAEoCRIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJPChdSZXF1ZXN0T3ZlcnJpZGVSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKgAQoWQ29uZmlybU92ZXJyaWRlUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIMCgRnYXRlGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTwoXQ29uZmlybU92ZXJyaWRlUmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQisQEKF1dpdGhkcmF3T3ZlcnJpZGVSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEgwKBGdhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiUAoYV2l0aGRyYXdPdmVycmlkZVJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0MscPCg5Sb2xsb3V0U2VydmljZRJxCgxMaXN0Um9sbG91dHMSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0Um9sbG91dHNSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuTGlzdFJvbGxvdXRzUmVzcG9uc2USawoKR2V0Um9sbG91dBItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRSZXF1ZXN0Gi4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dFJlc3BvbnNlEmIKB0dldFBsYW4SKi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRQbGFuUmVxdWVzdBorLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFBsYW5SZXNwb25zZRJ9ChBHZXRSb2xsb3V0RXZlbnRzEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dEV2ZW50c1JlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0RXZlbnRzUmVzcG9uc2UScwoMV2F0Y2hSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdGNoUm9sbG91dFJlc3BvbnNlMAESaAoJR2V0UmVwb3J0EiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UmVwb3J0UmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJlcG9ydFJlc3BvbnNlEnEKDFJlbmRlclJlcG9ydBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlbmRlclJlcG9ydFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW5kZXJSZXBvcnRSZXNwb25zZRJ0Cg1WZXJpZnlSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5Um9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlSb2xsb3V0UmVzcG9uc2USaAoJVmVyaWZ5TG9nEiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5TG9nUmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeUxvZ1Jlc3BvbnNlEm4KC0hvbGRSb2xsb3V0Ei4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXF1ZXN0Gi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXNwb25zZRJ0Cg1SZXN1bWVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVSb2xsb3V0UmVzcG9uc2UScQoMQWJvcnRSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQWJvcnRSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFib3J0Um9sbG91dFJlc3BvbnNlEnoKD1JvbGxiYWNrUm9sbG91dBIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxiYWNrUm9sbG91dFJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsYmFja1JvbGxvdXRSZXNwb25zZRJ0Cg1GcmVlemVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRnJlZXplUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GcmVlemVSb2xsb3V0UmVzcG9uc2USegoPUmVxdWVzdE92ZXJyaWRlEjIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVxdWVzdE92ZXJyaWRlUmVxdWVzdBozLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcXVlc3RPdmVycmlkZVJlc3BvbnNlEnoKD0NvbmZpcm1PdmVycmlkZRIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkNvbmZpcm1PdmVycmlkZVJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Db25maXJtT3ZlcnJpZGVSZXNwb25zZRJ9ChBXaXRoZHJhd092ZXJyaWRlEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2l0aGRyYXdPdmVycmlkZVJlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaXRoZHJhd092ZXJyaWRlUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans, file_understudy_orchestrator_v1_reports]);
 
 /**
  * A rollout as lists show it.
@@ -1693,6 +1693,112 @@ export const AbortRolloutResponseSchema: GenMessage<AbortRolloutResponse, {jsonT
   messageDesc(file_understudy_orchestrator_v1_rollouts, 30);
 
 /**
+ * @generated from message understudy.orchestrator.v1.RollbackRolloutRequest
+ */
+export type RollbackRolloutRequest = Message<"understudy.orchestrator.v1.RollbackRolloutRequest"> & {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string | undefined;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Only this node; absent = every node that was patched.
+   *
+   * @generated from field: optional string node = 5;
+   */
+  node?: string | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.RollbackRolloutRequest
+ */
+export type RollbackRolloutRequestJson = {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason?: string;
+
+  /**
+   * Only this node; absent = every node that was patched.
+   *
+   * @generated from field: optional string node = 5;
+   */
+  node?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.RollbackRolloutRequest.
+ * Use `create(RollbackRolloutRequestSchema)` to create a new message.
+ */
+export const RollbackRolloutRequestSchema: GenMessage<RollbackRolloutRequest, {jsonType: RollbackRolloutRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
+
+/**
+ * @generated from message understudy.orchestrator.v1.RollbackRolloutResponse
+ */
+export type RollbackRolloutResponse = Message<"understudy.orchestrator.v1.RollbackRolloutResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.RollbackRolloutResponse
+ */
+export type RollbackRolloutResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: RolloutJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.RollbackRolloutResponse.
+ * Use `create(RollbackRolloutResponseSchema)` to create a new message.
+ */
+export const RollbackRolloutResponseSchema: GenMessage<RollbackRolloutResponse, {jsonType: RollbackRolloutResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
+
+/**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutRequest
  */
 export type FreezeRolloutRequest = Message<"understudy.orchestrator.v1.FreezeRolloutRequest"> & {
@@ -1755,7 +1861,7 @@ export type FreezeRolloutRequestJson = {
  * Use `create(FreezeRolloutRequestSchema)` to create a new message.
  */
 export const FreezeRolloutRequestSchema: GenMessage<FreezeRolloutRequest, {jsonType: FreezeRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 33);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutResponse
@@ -1782,7 +1888,321 @@ export type FreezeRolloutResponseJson = {
  * Use `create(FreezeRolloutResponseSchema)` to create a new message.
  */
 export const FreezeRolloutResponseSchema: GenMessage<FreezeRolloutResponse, {jsonType: FreezeRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 34);
+
+/**
+ * @generated from message understudy.orchestrator.v1.RequestOverrideRequest
+ */
+export type RequestOverrideRequest = Message<"understudy.orchestrator.v1.RequestOverrideRequest"> & {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string | undefined;
+
+  /**
+   * A gate by its name, such as `change-ticket`.
+   *
+   * @generated from field: string gate = 4;
+   */
+  gate: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Not later than the window's end.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 6;
+   */
+  until?: Timestamp | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.RequestOverrideRequest
+ */
+export type RequestOverrideRequestJson = {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string;
+
+  /**
+   * A gate by its name, such as `change-ticket`.
+   *
+   * @generated from field: string gate = 4;
+   */
+  gate?: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+
+  /**
+   * Not later than the window's end.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 6;
+   */
+  until?: TimestampJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.RequestOverrideRequest.
+ * Use `create(RequestOverrideRequestSchema)` to create a new message.
+ */
+export const RequestOverrideRequestSchema: GenMessage<RequestOverrideRequest, {jsonType: RequestOverrideRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 35);
+
+/**
+ * @generated from message understudy.orchestrator.v1.RequestOverrideResponse
+ */
+export type RequestOverrideResponse = Message<"understudy.orchestrator.v1.RequestOverrideResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.RequestOverrideResponse
+ */
+export type RequestOverrideResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: RolloutJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.RequestOverrideResponse.
+ * Use `create(RequestOverrideResponseSchema)` to create a new message.
+ */
+export const RequestOverrideResponseSchema: GenMessage<RequestOverrideResponse, {jsonType: RequestOverrideResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 36);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ConfirmOverrideRequest
+ */
+export type ConfirmOverrideRequest = Message<"understudy.orchestrator.v1.ConfirmOverrideRequest"> & {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string | undefined;
+
+  /**
+   * @generated from field: string gate = 4;
+   */
+  gate: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ConfirmOverrideRequest
+ */
+export type ConfirmOverrideRequestJson = {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string;
+
+  /**
+   * @generated from field: string gate = 4;
+   */
+  gate?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ConfirmOverrideRequest.
+ * Use `create(ConfirmOverrideRequestSchema)` to create a new message.
+ */
+export const ConfirmOverrideRequestSchema: GenMessage<ConfirmOverrideRequest, {jsonType: ConfirmOverrideRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 37);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ConfirmOverrideResponse
+ */
+export type ConfirmOverrideResponse = Message<"understudy.orchestrator.v1.ConfirmOverrideResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ConfirmOverrideResponse
+ */
+export type ConfirmOverrideResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: RolloutJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ConfirmOverrideResponse.
+ * Use `create(ConfirmOverrideResponseSchema)` to create a new message.
+ */
+export const ConfirmOverrideResponseSchema: GenMessage<ConfirmOverrideResponse, {jsonType: ConfirmOverrideResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 38);
+
+/**
+ * @generated from message understudy.orchestrator.v1.WithdrawOverrideRequest
+ */
+export type WithdrawOverrideRequest = Message<"understudy.orchestrator.v1.WithdrawOverrideRequest"> & {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string | undefined;
+
+  /**
+   * @generated from field: string gate = 4;
+   */
+  gate: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.WithdrawOverrideRequest
+ */
+export type WithdrawOverrideRequestJson = {
+  /**
+   * @generated from field: string rollout_id = 1;
+   */
+  rolloutId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * A UUID of yours: the same one again is the same command.
+   *
+   * @generated from field: optional string idempotency_key = 3;
+   */
+  idempotencyKey?: string;
+
+  /**
+   * @generated from field: string gate = 4;
+   */
+  gate?: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WithdrawOverrideRequest.
+ * Use `create(WithdrawOverrideRequestSchema)` to create a new message.
+ */
+export const WithdrawOverrideRequestSchema: GenMessage<WithdrawOverrideRequest, {jsonType: WithdrawOverrideRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 39);
+
+/**
+ * @generated from message understudy.orchestrator.v1.WithdrawOverrideResponse
+ */
+export type WithdrawOverrideResponse = Message<"understudy.orchestrator.v1.WithdrawOverrideResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.WithdrawOverrideResponse
+ */
+export type WithdrawOverrideResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Rollout rollout = 1;
+   */
+  rollout?: RolloutJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WithdrawOverrideResponse.
+ * Use `create(WithdrawOverrideResponseSchema)` to create a new message.
+ */
+export const WithdrawOverrideResponseSchema: GenMessage<WithdrawOverrideResponse, {jsonType: WithdrawOverrideResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 40);
 
 /**
  * Rollouts. The same use cases as REST /v1/rollouts. A command may be given to any replica.
@@ -1912,6 +2332,17 @@ export const RolloutService: GenService<{
     output: typeof AbortRolloutResponseSchema;
   },
   /**
+   * Takes one node, or all that were patched, back to the version before, at the next safe point. Refused past the point of no return,
+   * where the way back is not proven, and for a node that serves and served first: FAILED_PRECONDITION. Role operator.
+   *
+   * @generated from rpc understudy.orchestrator.v1.RolloutService.RollbackRollout
+   */
+  rollbackRollout: {
+    methodKind: "unary";
+    input: typeof RollbackRolloutRequestSchema;
+    output: typeof RollbackRolloutResponseSchema;
+  },
+  /**
    * No further act, not even compensation; a person drives. Sole exception: a switchover that has stopped the active node goes on to the
    * first state in which one node serves. Role operator.
    *
@@ -1921,6 +2352,37 @@ export const RolloutService: GenService<{
     methodKind: "unary";
     input: typeof FreezeRolloutRequestSchema;
     output: typeof FreezeRolloutResponseSchema;
+  },
+  /**
+   * Asks for one gate to be opened; somebody else has to confirm. Only gates that are a matter of judgement (drift, change-ticket,
+   * approval): what an invariant stands on stays closed, FAILED_PRECONDITION. It binds to the plan in force and lapses with it. Role operator.
+   *
+   * @generated from rpc understudy.orchestrator.v1.RolloutService.RequestOverride
+   */
+  requestOverride: {
+    methodKind: "unary";
+    input: typeof RequestOverrideRequestSchema;
+    output: typeof RequestOverrideResponseSchema;
+  },
+  /**
+   * The second person, neither who asked nor who planned the rollout: the gate is open until then. Role approver.
+   *
+   * @generated from rpc understudy.orchestrator.v1.RolloutService.ConfirmOverride
+   */
+  confirmOverride: {
+    methodKind: "unary";
+    input: typeof ConfirmOverrideRequestSchema;
+    output: typeof ConfirmOverrideResponseSchema;
+  },
+  /**
+   * Takes an override back: the gate says again what it sees. Role operator, approver or admin.
+   *
+   * @generated from rpc understudy.orchestrator.v1.RolloutService.WithdrawOverride
+   */
+  withdrawOverride: {
+    methodKind: "unary";
+    input: typeof WithdrawOverrideRequestSchema;
+    output: typeof WithdrawOverrideResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_understudy_orchestrator_v1_rollouts, 0);
