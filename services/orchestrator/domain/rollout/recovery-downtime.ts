@@ -1,6 +1,7 @@
 import { totalMs } from './budget.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { provenNodes } from './gates.js';
+import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { Recovery, StepState } from './rollout.js';
 import { changedNodes, undoing, type Way, type WayBack } from './recovery.js';
@@ -33,7 +34,8 @@ export function serviceBack(state: Going, recovery: Recovery, rollBack: readonly
     ...(state.probeRunning ? [{ kind: 'stop-probe', phase: 'recovery' } as const] : []),
   ];
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
-  const { workload, playbook } = state.planned;
+  const { workload } = state.planned;
+  const playbook = paceOf(state);
   const steps = [
     ...kept,
     ...drafts.map((draft, index) => plannedStep(draft, state.steps.length + index + 1, workload, playbook)),

@@ -1,4 +1,5 @@
 import { totalMs } from './budget.js';
+import { paceOf } from './learnt.js';
 import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
@@ -88,11 +89,11 @@ function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]):
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
   const steps = [...kept, ...drafts.map((draft, index) => numbered(state, draft, state.steps.length + index + 1))];
   const { pointOfNoReturn: _passed, ...plan } = state.plan;
-  return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, state.planned.playbook), wayBackMs: 0 } };
+  return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, paceOf(state)), wayBackMs: 0 } };
 }
 
 function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep {
-  return plannedStep(draft, ordinal, state.planned.workload, state.planned.playbook);
+  return plannedStep(draft, ordinal, state.planned.workload, paceOf(state));
 }
 
 /**
