@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_DURATIONS_MS } from './budget.js';
+import { DEFAULT_DURATIONS_MS, expectedMs } from './budget.js';
 import { drive, PATCHES, planInput, planOf, PLAYBOOK, plannedOf } from './fixtures/contract.js';
 import { durationsOf, LEARN_FROM, LEARNT_FLOOR_MS, paced, paceOf, samplesOf, type DurationSample } from './learnt.js';
 import { downtimePlan } from './downtime-plan.js';
@@ -66,6 +66,7 @@ describe('a plan', () => {
     const planned = plannedOf();
     const { durations: _none, ...old } = planOf();
     expect(paced(PLAYBOOK, undefined)).toBe(PLAYBOOK);
+    expect([expectedMs('patch', PLAYBOOK), expectedMs('drain', PLAYBOOK)]).toEqual([5_000, DEFAULT_DURATIONS_MS.drain]);
     expect(paceOf({ ...INITIAL, planned, plan: old } as unknown as Going)).toBe(planned.playbook);
     expect(paceOf({ ...INITIAL, planned, plan: planOf({ samples: slow }) } as unknown as Going).durations.join).toBe(90_000);
   });
