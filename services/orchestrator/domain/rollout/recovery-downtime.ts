@@ -17,12 +17,17 @@ export function afterDowntimeFailure(state: Going, because: string, failedStep: 
     return { possible: false, because: `${because} The playbook holds on failure.` };
   if (state.serving === null && !awayByUs(state))
     return { possible: false, because: `${because} No node serves, and not because this rollout took it away.` };
-  const changed = changedNodes(state);
-  const proven = changed.every((node) => provenNodes(state).includes(node)) && !state.pointOfNoReturnPassed;
-  const rollBack = proven ? changed : [];
-  if (changed.length > 0 && rollBack.length === 0 && state.out.length === 0)
+  const rollBack = takeable(state);
+  if (rollBack.length === 0 && state.out.length === 0 && changedNodes(state).length > 0)
     return { possible: false, because: `${because} The way back is not proven, and the workload is served.` };
   return serviceBack(state, { because, failedStep, result: rollBack.length > 0 ? 'rolled-back' : 'failed' }, rollBack);
+}
+
+/** All that were changed, or none: half of them at the version before would be a third state that nobody planned. */
+function takeable(state: Going): readonly string[] {
+  const changed = changedNodes(state);
+  const proven = provenNodes(state);
+  return !state.pointOfNoReturnPassed && changed.every((node) => proven.includes(node)) ? changed : [];
 }
 
 /** The steps that bring service back first, and then every other node that is taken back. */

@@ -23,7 +23,11 @@ export type WayBack = Way | { readonly possible: false; readonly because: string
 /** The way back after a step has failed for good. */
 export function afterFailure(state: Going, failed: StepState): WayBack {
   const because = `${failed.step.stepId} failed: ${reasonOf(failed)}`;
-  if (state.planned.kind === 'downtime') return afterDowntimeFailure(state, because, failed.step.stepId);
+  const after = state.planned.kind === 'downtime' ? afterDowntimeFailure : afterRollingFailure;
+  return after(state, because, failed.step.stepId);
+}
+
+function afterRollingFailure(state: Going, because: string, failedStep: string): WayBack {
   if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
   if (state.serving === null)
     return {
@@ -40,11 +44,7 @@ export function afterFailure(state: Going, failed: StepState): WayBack {
     return { possible: false, because: `${because} The point of no return has been passed.` };
   if (changed.includes(state.serving) && state.serving === state.originalActive)
     return { possible: false, because: `${because} The node that serves would have to be taken back.` };
-  return wayBack(
-    state,
-    { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' },
-    changed,
-  );
+  return wayBack(state, { because, failedStep, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
 }
 
 /** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
