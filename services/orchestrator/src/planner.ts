@@ -6,6 +6,7 @@ import {
   planRollout,
   wayBackOf,
   type DowntimePlan,
+  type DurationSample,
   type GateInputs,
   type Plan,
   type Playbook,
@@ -53,6 +54,8 @@ export interface PlannerTools {
   readonly peers: Peers;
   readonly patchSource: (name: string) => PatchSource;
   readonly switchoverResult: (cluster: string, fingerprint: string, nowMs: number) => Promise<SwitchoverResult | null>;
+  /** What steps took on this cluster before, newest first. */
+  readonly durations: (cluster: string) => Promise<readonly DurationSample[]>;
   readonly now: () => number;
 }
 
@@ -62,6 +65,7 @@ interface Seen {
   readonly fingerprint: string;
   readonly haLayer: GateInputs['haLayer'];
   readonly noRollback: readonly string[];
+  readonly samples: readonly DurationSample[];
 }
 
 /** Looks at a cluster and computes its plan, or the reason why there is none. Stores nothing. */
@@ -84,6 +88,7 @@ export class Planner {
       cannotRollBecause: cannotRoll(seen.haLayer),
       switchoverResult,
       noRollback: seen.noRollback,
+      samples: seen.samples,
       ...outageOf(order),
       digest,
     });
@@ -111,12 +116,13 @@ export class Planner {
   private async see(definition: ClusterDefinition, items: readonly PatchItem[]): Promise<Seen> {
     const open = await this.tools.targets.openCluster(definition);
     const snapshot = await open.driver.observe(open.target, LOOK_DEADLINE_MS);
-    const [fingerprint, haLayer, noRollback] = await Promise.all([
+    const [fingerprint, haLayer, noRollback, samples] = await Promise.all([
       this.fingerprint(open, snapshot),
       withinDeadline(this.tools.peers.haLayer(definition.slug, LOOK_DEADLINE_MS), LOOK_DEADLINE_MS),
       this.noRollback(open, items),
+      this.tools.durations(definition.slug),
     ]);
-    return { open, snapshot, fingerprint: fingerprint ?? 'unknown', haLayer, noRollback };
+    return { open, snapshot, fingerprint: fingerprint ?? 'unknown', haLayer, noRollback, samples };
   }
 
   private async noRollback(open: OpenCluster, items: readonly PatchItem[]): Promise<readonly string[]> {
@@ -224,5 +230,6 @@ function strictest(pairs: readonly VersionPairSeen[]): VersionPairSeen {
 }
 
 function downtimePlanFor(order: PlanOrder, cluster: ClusterDefinition, seen: Seen, reason: string): DowntimePlan {
-  return downtimePlan({ cluster, snapshot: seen.snapshot, patchSet: order.patchSet, playbook: order.playbook, reason });
+  const { snapshot, samples } = seen;
+  return downtimePlan({ cluster, snapshot, samples, patchSet: order.patchSet, playbook: order.playbook, reason });
 }

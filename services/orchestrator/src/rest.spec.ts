@@ -221,6 +221,9 @@ describe('the orchestrator’s door', () => {
     expect(body.state.overrides).toMatchObject([{ by: 'operator', confirmed: { by: 'approver' }, withdrawn: null }]);
     const report = await product.get(overrides.replace('/overrides', '/report')).expect(200);
     expect(report.body.overrides).toMatchObject([{ gate: 'change-ticket', reason: 'The ticket system is down.', until }]);
+    const rollback = overrides.replace('/overrides', '/rollback');
+    expect((await product.post(rollback, { reason: 'no' }, approver).expect(403)).body).toMatchObject({ code: 'ROLE_REQUIRED' });
+    expect((await product.post(rollback, { reason: 'no' }).expect(409)).body).toMatchObject({ code: 'NOTHING_PATCHED' });
     await product.post(`${overrides}/change-ticket/withdraw`, { reason: 'It is back.' }, approver).expect(200);
   });
 

@@ -1,5 +1,5 @@
 import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
-import { expectedMs } from './budget.js';
+import { durationsOf, type DurationSample } from './learnt.js';
 import type { DowntimePlan, Playbook, StepKind } from './plan.js';
 
 export interface DowntimeInput {
@@ -8,6 +8,8 @@ export interface DowntimeInput {
   readonly snapshot: ClusterSnapshot | null;
   readonly patchSet: PatchSet;
   readonly playbook: Playbook;
+  /** What steps of earlier rollouts of this cluster took, newest first. */
+  readonly samples?: readonly DurationSample[];
   /** Why the cluster cannot roll, in words. */
   readonly reason: string;
 }
@@ -48,11 +50,8 @@ function nodeSteps(input: DowntimeInput, node: string): readonly Step[] {
 }
 
 function step(input: DowntimeInput, kind: StepKind, what: string, serviceDown: boolean): Step {
-  const learnt = input.playbook.durations[kind] !== undefined;
-  const source = learnt
-    ? `playbook ${input.playbook.name} version ${input.playbook.version}, duration of ${kind}`
-    : `default duration of ${kind}`;
-  return { what, estimatedMs: expectedMs(kind, input.playbook), source, serviceDown };
+  const { ms: estimatedMs, source } = durationsOf(input.playbook, input.patchSet.id, input.samples ?? [])[kind];
+  return { what, estimatedMs, source, serviceDown };
 }
 
 function workloadOf(input: DowntimeInput): string {

@@ -29,6 +29,7 @@ import { outageDueMs, outageMs } from './outage.js';
 import type { Observation } from './observation.js';
 import type { Playbook } from './plan.js';
 import { planRollout, type PlanInput } from './plan-steps.js';
+import { serviceBack } from './recovery-downtime.js';
 import { reportOf } from './report.js';
 import type { RolloutEvent, RolloutPlanned, StepRequested } from './rollout.js';
 import { isoOf } from './time.js';
@@ -95,6 +96,13 @@ describe('the plan of a downtime', () => {
     const three = seen([activeSeen('a'), nodeSeen('c'), nodeSeen('b')]);
     const trio = planningOf({ cluster: definitionOf(3), snapshot: three });
     expect('plan' in trio && trio.plan.order.map((place) => place.node)).toEqual(['b', 'c', 'a']);
+    const four = seen([nodeSeen('d'), activeSeen('a'), nodeSeen('b'), nodeSeen('e'), nodeSeen('c')]);
+    const five = planningOf({ cluster: definitionOf(5), snapshot: four });
+    expect('plan' in five && five.plan.order.map((place) => place.node)).toEqual(['b', 'c', 'd', 'e', 'a']);
+    const bare = planningOf({
+      snapshot: seen([activeSeen('a', { versions: { postgresql: { installed: null, running: null } } })]),
+    });
+    expect('plan' in bare && bare.plan.steps.find((step) => step.kind === 'patch')?.fromVersion).toBe('');
     const done = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
     const half = planningOf({ cluster: definitionOf(2), snapshot: seen([activeSeen('a'), nodeSeen('b', done)]) });
     expect('plan' in half && half.plan.steps.map((step) => step.stepId)).toContain('03-validate-b');
@@ -307,6 +315,16 @@ describe('the outage budget', () => {
     expect(of(owner, 'OutageBudgetExceeded')).toHaveLength(1);
   });
 
+  it('counts from the stop, also where nobody could look, and no probe has to run for the way back', () => {
+    const owner = run();
+    const index = owner.log.findIndex((event) => event.type === 'StepSucceeded' && event.data.stepId === '03-stop-a');
+    const blind = { stepId: '03-stop-a', attempt: 1, at: at(9), evidence: {}, adopted: false };
+    const state = stateOf([...owner.log.slice(0, index), { type: 'StepSucceeded', data: blind }]) as Going;
+    expect(state).toMatchObject({ serving: null, out: [{ node: 'a', stage: 'drained' }], outage: { since: expect.any(String) } });
+    const way = serviceBack({ ...state, probeRunning: false }, { because: 'r', failedStep: null, result: 'failed' }, []);
+    expect(way.plan.steps.slice(-2).map((step) => step.kind)).toEqual(['start', 'validate']);
+  });
+
   it('is no reason to stop on the way back', () => {
     const owner = run({ world: bad(), before: slow('13-unpatch-a', 61) });
     expect(owner.state).toMatchObject({ breaches: [2], closed: { result: 'rolled-back' } });
@@ -340,6 +358,9 @@ describe('the outage budget', () => {
     const away = { ...state, outage: { since: at(0), totalMs: 5, exceededAt: null, told: false } };
     expect(outageMs(away, T0 + 10)).toBe(15);
     expect(eventsOf({ type: 'RecordOutage', incarnation: 'i-1', at: at(-1) }, away)).toEqual([]);
+    const over = { ...state, outage: { since: null, totalMs: 1, exceededAt: null, told: false } };
+    expect(outageDueMs(over)).toBe(0);
+    expect(eventsOf({ type: 'RecordOutage', incarnation: 'i-1', at: at(1) }, over)).toHaveLength(2);
     expect(codesOf({ type: 'RecordOutage', incarnation: 'i-2', at: at(1) }, away)).toEqual(['NOT_OWNER']);
   });
 

@@ -9,6 +9,7 @@ export * from './gate-table.js';
 export { evaluateGate, evaluateGates, provenNodes } from './gates.js';
 export * from './invariants.js';
 export * from './jobs.js';
+export * from './learnt.js';
 export * from './left-behind.js';
 export * from './mixed-versions.js';
 export * from './move.js';

@@ -15,6 +15,7 @@ import {
   stateOf,
 } from './fixtures/contract.js';
 import { remains } from './left-behind.js';
+import { INITIAL } from './state.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
 
 const left = (kind: Leftover['kind'], more: Partial<Leftover> = {}): Leftover => ({
@@ -77,6 +78,12 @@ describe('what is left behind', () => {
   it('is nothing of a rollout that was never admitted, whatever lies on the nodes', () => {
     const planned: RolloutEvent = { type: 'RolloutPlanned', data: plannedOf() };
     expect(remains(stateOf([planned]), look({ leftovers: [left('relaxed')] }))).toEqual([]);
+  });
+
+  it('is said of whatever is known, even of nothing', () => {
+    expect(remains({ ...INITIAL, probeRunning: true }, null)).toHaveLength(1);
+    const orphan = { ...RUNNING, planned: null, steps: RUNNING.steps.map((step) => ({ ...step, status: 'unknown' as const })) };
+    expect(remains(orphan, null)).toHaveLength(RUNNING.steps.length);
   });
 
   describe('of jobs', () => {

@@ -1,5 +1,6 @@
 import { accept, type Decision } from '@understudy/decider';
 import { expectedMs } from './budget.js';
+import { paceOf } from './learnt.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
 import { isKnown, nodeOf, stepNamed, type Going, type Known } from './state.js';
@@ -106,7 +107,7 @@ export function outageComplaint(state: Going, step: PlannedStep): string | null 
   const needsMs = outageNeedMs(
     state.steps.filter((other) => other.status === 'planned' && other.step.phase === 'downtime').map((other) => other.step),
     nodeOf(step),
-    state.planned.playbook,
+    paceOf(state),
   );
   const spentMs = state.outage.totalMs;
   const budgetMs = outageBudgetMs(state);

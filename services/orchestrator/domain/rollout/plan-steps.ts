@@ -1,10 +1,11 @@
 import { nodeNamed, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot, type PatchSet } from '@understudy/cluster';
 import { expectedMs, totalMs } from './budget.js';
 import { draft, numbered, soak, type StepDraft } from './drafts.js';
+import { durationsOf, paced, type Duration, type DurationSample } from './learnt.js';
 import { planDowntime } from './plan-downtime.js';
 import { behind, pointOfNoReturn, versionObstacle, type VersionPairSeen } from './versions.js';
 import { orderOf, type Place } from './order.js';
-import type { Phase, Plan, PlannedStep, Playbook, RolloutKind } from './plan.js';
+import type { Phase, Plan, Playbook, RolloutKind, StepKind } from './plan.js';
 import type { SwitchoverResult } from './rollout.js';
 
 export interface PlanInput {
@@ -24,6 +25,8 @@ export interface PlanInput {
   readonly switchoverResult: SwitchoverResult | null;
   /** Nodes whose way back is not proven, with the reason in words. */
   readonly noRollback: readonly string[];
+  /** What steps of earlier rollouts of this cluster took, newest first. */
+  readonly samples?: readonly DurationSample[];
   /** For `downtime`: how long the workload may be away, in milliseconds. */
   readonly outageBudgetMs?: number;
   /** SHA-256 in hex of a text. */
@@ -37,6 +40,30 @@ export type Planning =
 
 /** Computes the ordered steps of one rollout from one complete look, or says in words why there can be none. */
 export function planRollout(input: PlanInput): Planning {
+  const durations = durationsOf(input.playbook, input.patchSet.id, input.samples ?? []);
+  const planning = planAtPace({ ...input, playbook: paced(input.playbook, durations) });
+  return 'plan' in planning ? { plan: { ...planning.plan, durations: usedIn(planning.plan, durations) } } : planning;
+}
+
+/** Of the kinds that the plan has, or may need on the way back. */
+function usedIn(plan: Plan, durations: Readonly<Record<StepKind, Duration>>): NonNullable<Plan['durations']> {
+  const kinds = [...new Set([...plan.steps.map((step) => step.kind), ...WAY_BACK])];
+  return Object.fromEntries(kinds.map((kind) => [kind, durations[kind]]));
+}
+
+const WAY_BACK: readonly StepKind[] = [
+  'switchover',
+  'validate',
+  'drain',
+  'unpatch',
+  'reboot',
+  'join',
+  'release',
+  'start',
+  'stop',
+];
+
+function planAtPace(input: PlanInput): Planning {
   if (input.kind === 'downtime') return planDowntime(input);
   if (input.cannotRollBecause !== null) return { noPlanBecause: input.cannotRollBecause, offerDowntime: true };
   const order = orderOf(input.snapshot, input.cluster, input.workload);

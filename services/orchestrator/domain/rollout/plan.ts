@@ -70,6 +70,8 @@ export interface Plan {
   readonly pointOfNoReturn?: { readonly stepId: string; readonly meaning: string };
   /** By item: may the versions meet, and what the way back is, as the driver says of both directions; absent in older plans. */
   readonly versionPairs?: Readonly<Record<string, VersionPairSeen>>;
+  /** What each kind of step is expected to take, and where the figure comes from; absent in older plans. */
+  readonly durations?: Readonly<Partial<Record<StepKind, { readonly ms: number; readonly source: string }>>>;
   /** Expected durations; `forwardMs` + `wayBackMs` must fit into what is left of the window. */
   readonly forwardMs: number;
   readonly wayBackMs: number;

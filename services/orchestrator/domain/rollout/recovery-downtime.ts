@@ -1,6 +1,7 @@
 import { totalMs } from './budget.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { provenNodes } from './gates.js';
+import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { Recovery, StepState } from './rollout.js';
 import { changedNodes, undoing, type Way, type WayBack } from './recovery.js';
@@ -16,12 +17,17 @@ export function afterDowntimeFailure(state: Going, because: string, failedStep: 
     return { possible: false, because: `${because} The playbook holds on failure.` };
   if (state.serving === null && !awayByUs(state))
     return { possible: false, because: `${because} No node serves, and not because this rollout took it away.` };
-  const changed = changedNodes(state);
-  const proven = changed.every((node) => provenNodes(state).includes(node)) && !state.pointOfNoReturnPassed;
-  const rollBack = proven ? changed : [];
-  if (changed.length > 0 && rollBack.length === 0 && state.out.length === 0)
+  const rollBack = takeable(state);
+  if (rollBack.length === 0 && state.out.length === 0 && changedNodes(state).length > 0)
     return { possible: false, because: `${because} The way back is not proven, and the workload is served.` };
   return serviceBack(state, { because, failedStep, result: rollBack.length > 0 ? 'rolled-back' : 'failed' }, rollBack);
+}
+
+/** All that were changed, or none: half of them at the version before would be a third state that nobody planned. */
+function takeable(state: Going): readonly string[] {
+  const changed = changedNodes(state);
+  const proven = provenNodes(state);
+  return !state.pointOfNoReturnPassed && changed.every((node) => proven.includes(node)) ? changed : [];
 }
 
 /** The steps that bring service back first, and then every other node that is taken back. */
@@ -33,7 +39,8 @@ export function serviceBack(state: Going, recovery: Recovery, rollBack: readonly
     ...(state.probeRunning ? [{ kind: 'stop-probe', phase: 'recovery' } as const] : []),
   ];
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
-  const { workload, playbook } = state.planned;
+  const { workload } = state.planned;
+  const playbook = paceOf(state);
   const steps = [
     ...kept,
     ...drafts.map((draft, index) => plannedStep(draft, state.steps.length + index + 1, workload, playbook)),

@@ -1,4 +1,5 @@
 import { totalMs } from './budget.js';
+import { paceOf } from './learnt.js';
 import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
@@ -22,7 +23,11 @@ export type WayBack = Way | { readonly possible: false; readonly because: string
 /** The way back after a step has failed for good. */
 export function afterFailure(state: Going, failed: StepState): WayBack {
   const because = `${failed.step.stepId} failed: ${reasonOf(failed)}`;
-  if (state.planned.kind === 'downtime') return afterDowntimeFailure(state, because, failed.step.stepId);
+  const after = state.planned.kind === 'downtime' ? afterDowntimeFailure : afterRollingFailure;
+  return after(state, because, failed.step.stepId);
+}
+
+function afterRollingFailure(state: Going, because: string, failedStep: string): WayBack {
   if (state.recovery !== null) return { possible: false, because: `${because} This was on the way back already.` };
   if (state.serving === null)
     return {
@@ -39,11 +44,7 @@ export function afterFailure(state: Going, failed: StepState): WayBack {
     return { possible: false, because: `${because} The point of no return has been passed.` };
   if (changed.includes(state.serving) && state.serving === state.originalActive)
     return { possible: false, because: `${because} The node that serves would have to be taken back.` };
-  return wayBack(
-    state,
-    { because, failedStep: failed.step.stepId, result: changed.length > 0 ? 'rolled-back' : 'failed' },
-    changed,
-  );
+  return wayBack(state, { because, failedStep, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
 }
 
 /** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
@@ -88,11 +89,11 @@ function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]):
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
   const steps = [...kept, ...drafts.map((draft, index) => numbered(state, draft, state.steps.length + index + 1))];
   const { pointOfNoReturn: _passed, ...plan } = state.plan;
-  return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, state.planned.playbook), wayBackMs: 0 } };
+  return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, paceOf(state)), wayBackMs: 0 } };
 }
 
 function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep {
-  return plannedStep(draft, ordinal, state.planned.workload, state.planned.playbook);
+  return plannedStep(draft, ordinal, state.planned.workload, paceOf(state));
 }
 
 /**

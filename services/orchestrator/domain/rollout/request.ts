@@ -2,6 +2,7 @@ import { refuse, type Decision, type Refusal } from '@understudy/decider';
 import { lastSafeStepMs } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
+import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { StepRequested, StepState } from './rollout.js';
 import { atSafePoint, endsOwnSwitchover, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
@@ -68,7 +69,7 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
   const { step } = next;
   const exposes = step.kind === 'drain' || step.kind === 'patch' || step.kind === 'switchover' || step.kind === 'stop';
   if (!exposes || step.phase === 'recovery' || state.serving === null || endsOwnSwitchover(state, next)) return null;
-  const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, state.planned.playbook, msOf(state.planned.closesAt));
+  const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, paceOf(state), msOf(state.planned.closesAt));
   if (nowMs <= lastMs) return null;
   return {
     pointer: '',

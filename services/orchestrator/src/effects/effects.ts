@@ -37,7 +37,8 @@ export function openEffects({ config, peers, rollouts, directory, past }: Effect
   const { store, runtime, commandsFolder } = config;
   const targets = openTargets(config);
   const patchSource = patchSources(commandsFolder === undefined ? {} : { commandsFolder });
-  const planner = new Planner({ targets, peers, patchSource, switchoverResult: past.switchoverResult, now: () => store.now() });
+  const { switchoverResult, durations } = past;
+  const planner = new Planner({ targets, peers, patchSource, switchoverResult, durations, now: () => store.now() });
   const hood = new Neighbourhood(directory, targets);
   const neighbours = (definition: ClusterDefinition): ReturnType<Neighbourhood['of']> => hood.of(definition);
   const probe = createProbe();

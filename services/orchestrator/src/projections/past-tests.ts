@@ -3,7 +3,9 @@ import type { EventLog } from '@understudy/event-log';
 import {
   isKnown,
   maxAgeMs,
+  samplesOf,
   testVerdict,
+  type DurationSample,
   type GateInputs,
   type RolloutState,
   type SwitchoverResult,
@@ -14,7 +16,7 @@ import type { Rollouts } from './rollouts/rollouts.js';
 /** Rollouts looked back at for a result that still holds. */
 const LOOK_BACK = 10;
 
-/** What earlier rollouts of a cluster proved, folded from the log: switchover tests and rehearsals. */
+/** What earlier rollouts of a cluster proved and took, folded from the log: switchover tests, rehearsals, durations. */
 export class PastTests {
   constructor(
     private readonly log: EventLog,
@@ -42,6 +44,13 @@ export class PastTests {
     }
     return null;
   }
+
+  /** What steps took in the newest rollouts of a cluster, newest first: what later plans expect. */
+  readonly durations = async (cluster: string): Promise<readonly DurationSample[]> => {
+    const rows = await this.rollouts.ofCluster(cluster, LOOK_BACK);
+    const states = await Promise.all(rows.map((row) => this.fold(row.rolloutId)));
+    return states.flatMap((state) => [...samplesOf(state)].reverse());
+  };
 
   private async fold(rolloutId: string): Promise<RolloutState> {
     return foldRollout(await this.log.readStream(`rollout/${rolloutId}`));

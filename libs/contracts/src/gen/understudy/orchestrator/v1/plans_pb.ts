@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/plans.proto.
  */
 export const file_understudy_orchestrator_v1_plans: GenFile = /*@__PURE__*/
-  fileDesc("CiZ1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9wbGFucy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEihwMKC1BsYW5uZWRTdGVwEg8KB3N0ZXBfaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVwaGFzZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESEAoId29ya2xvYWQYBSABKAkSEwoLZGVhZGxpbmVfbXMYBiABKAESGAoQc2FmZV9wb2ludF9hZnRlchgHIAEoCBIzCgRpdGVtGAggASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhkKDGZyb21fdmVyc2lvbhgJIAEoCUgBiAEBEhcKCnRvX3ZlcnNpb24YCiABKAlIAogBARIUCgdzb2FrX21zGAsgASgBSAOIAQESEgoFY2hlY2sYDCABKAlIBIgBARIWCglhc19hY3RpdmUYDSABKAhIBYgBAUIHCgVfbm9kZUIPCg1fZnJvbV92ZXJzaW9uQg0KC190b192ZXJzaW9uQgoKCF9zb2FrX21zQggKBl9jaGVja0IMCgpfYXNfYWN0aXZlIjkKC09yZGVyZWROb2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiMwoPUG9pbnRPZk5vUmV0dXJuEg8KB3N0ZXBfaWQYASABKAkSDwoHbWVhbmluZxgCIAEoCSJ8CgtWZXJzaW9uUGFpchIPCgdhbGxvd2VkGAEgASgIEhAKCHdheV9iYWNrGAIgASgJEg4KBnJlYXNvbhgDIAEoCRI6CgRiYWNrGAQgASgLMiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvbkRpcmVjdGlvbiIzChBWZXJzaW9uRGlyZWN0aW9uEg8KB2FsbG93ZWQYASABKAgSDgoGcmVhc29uGAIgASgJIv4DCgRQbGFuEjYKBXN0ZXBzGAEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxhbm5lZFN0ZXASNgoFb3JkZXIYAiADKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5PcmRlcmVkTm9kZRIXCg9vcmlnaW5hbF9hY3RpdmUYAyABKAkSGQoRc3dpdGNob3Zlcl90YXJnZXQYBCABKAkSRwoScG9pbnRfb2Zfbm9fcmV0dXJuGAUgASgLMisudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUG9pbnRPZk5vUmV0dXJuEhIKCmZvcndhcmRfbXMYBiABKAESEwoLd2F5X2JhY2tfbXMYByABKAESEwoLbm9fcm9sbGJhY2sYCCADKAkSFAoMd3JpdGVfc2FmZXR5GAkgASgJEgwKBGhhc2gYCiABKAkSSQoNdmVyc2lvbl9wYWlycxgLIAMoCzIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW4uVmVyc2lvblBhaXJzRW50cnkaXAoRVmVyc2lvblBhaXJzRW50cnkSCwoDa2V5GAEgASgJEjYKBXZhbHVlGAIgASgLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvblBhaXI6AjgBIlgKDERvd250aW1lU3RlcBIMCgR3aGF0GAEgASgJEhQKDGVzdGltYXRlZF9tcxgCIAEoARIOCgZzb3VyY2UYAyABKAkSFAoMc2VydmljZV9kb3duGAQgASgIIowBCgxEb3dudGltZVBsYW4SDgoGcmVhc29uGAEgASgJEjcKBXN0ZXBzGAIgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRG93bnRpbWVTdGVwEh0KFWVzdGltYXRlZF9kb3dudGltZV9tcxgDIAEoARIUCgx3aHlfbm90X2xlc3MYBCABKAki0gEKC1BsYW5JbkZvcmNlEi4KBHBsYW4YASABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuEhwKD25vX3BsYW5fYmVjYXVzZRgCIAEoCUgAiAEBEj8KDWRvd250aW1lX3BsYW4YAyABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Eb3dudGltZVBsYW4SFAoHYmluZGluZxgEIAEoCUgBiAEBQhIKEF9ub19wbGFuX2JlY2F1c2VCCgoIX2JpbmRpbmcikgEKCFBhdGNoU2V0EgoKAmlkGAEgASgJEjQKBWl0ZW1zGAIgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhIKCmFkdmlzb3JpZXMYAyADKAkSMAoMcHVibGlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_events]);
+  fileDesc("CiZ1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9wbGFucy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEihwMKC1BsYW5uZWRTdGVwEg8KB3N0ZXBfaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVwaGFzZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESEAoId29ya2xvYWQYBSABKAkSEwoLZGVhZGxpbmVfbXMYBiABKAESGAoQc2FmZV9wb2ludF9hZnRlchgHIAEoCBIzCgRpdGVtGAggASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhkKDGZyb21fdmVyc2lvbhgJIAEoCUgBiAEBEhcKCnRvX3ZlcnNpb24YCiABKAlIAogBARIUCgdzb2FrX21zGAsgASgBSAOIAQESEgoFY2hlY2sYDCABKAlIBIgBARIWCglhc19hY3RpdmUYDSABKAhIBYgBAUIHCgVfbm9kZUIPCg1fZnJvbV92ZXJzaW9uQg0KC190b192ZXJzaW9uQgoKCF9zb2FrX21zQggKBl9jaGVja0IMCgpfYXNfYWN0aXZlIjkKC09yZGVyZWROb2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIOCgZyZWFzb24YAyABKAkiMwoPUG9pbnRPZk5vUmV0dXJuEg8KB3N0ZXBfaWQYASABKAkSDwoHbWVhbmluZxgCIAEoCSJ8CgtWZXJzaW9uUGFpchIPCgdhbGxvd2VkGAEgASgIEhAKCHdheV9iYWNrGAIgASgJEg4KBnJlYXNvbhgDIAEoCRI6CgRiYWNrGAQgASgLMiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvbkRpcmVjdGlvbiIzChBWZXJzaW9uRGlyZWN0aW9uEg8KB2FsbG93ZWQYASABKAgSDgoGcmVhc29uGAIgASgJIiYKCER1cmF0aW9uEgoKAm1zGAEgASgBEg4KBnNvdXJjZRgCIAEoCSKaBQoEUGxhbhI2CgVzdGVwcxgBIAMoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW5uZWRTdGVwEjYKBW9yZGVyGAIgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3JkZXJlZE5vZGUSFwoPb3JpZ2luYWxfYWN0aXZlGAMgASgJEhkKEXN3aXRjaG92ZXJfdGFyZ2V0GAQgASgJEkcKEnBvaW50X29mX25vX3JldHVybhgFIAEoCzIrLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBvaW50T2ZOb1JldHVybhISCgpmb3J3YXJkX21zGAYgASgBEhMKC3dheV9iYWNrX21zGAcgASgBEhMKC25vX3JvbGxiYWNrGAggAygJEhQKDHdyaXRlX3NhZmV0eRgJIAEoCRIMCgRoYXNoGAogASgJEkkKDXZlcnNpb25fcGFpcnMYCyADKAsyMi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuLlZlcnNpb25QYWlyc0VudHJ5EkIKCWR1cmF0aW9ucxgMIAMoCzIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYW4uRHVyYXRpb25zRW50cnkaXAoRVmVyc2lvblBhaXJzRW50cnkSCwoDa2V5GAEgASgJEjYKBXZhbHVlGAIgASgLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyc2lvblBhaXI6AjgBGlYKDkR1cmF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRIzCgV2YWx1ZRgCIAEoCzIkLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkR1cmF0aW9uOgI4ASJYCgxEb3dudGltZVN0ZXASDAoEd2hhdBgBIAEoCRIUCgxlc3RpbWF0ZWRfbXMYAiABKAESDgoGc291cmNlGAMgASgJEhQKDHNlcnZpY2VfZG93bhgEIAEoCCKMAQoMRG93bnRpbWVQbGFuEg4KBnJlYXNvbhgBIAEoCRI3CgVzdGVwcxgCIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkRvd250aW1lU3RlcBIdChVlc3RpbWF0ZWRfZG93bnRpbWVfbXMYAyABKAESFAoMd2h5X25vdF9sZXNzGAQgASgJItIBCgtQbGFuSW5Gb3JjZRIuCgRwbGFuGAEgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxhbhIcCg9ub19wbGFuX2JlY2F1c2UYAiABKAlIAIgBARI/Cg1kb3dudGltZV9wbGFuGAMgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRG93bnRpbWVQbGFuEhQKB2JpbmRpbmcYBCABKAlIAYgBAUISChBfbm9fcGxhbl9iZWNhdXNlQgoKCF9iaW5kaW5nIpIBCghQYXRjaFNldBIKCgJpZBgBIAEoCRI0CgVpdGVtcxgCIAMoCzIlLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBhdGNoSXRlbRISCgphZHZpc29yaWVzGAMgAygJEjAKDHB1Ymxpc2hlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_events]);
 
 /**
  * One step of a plan.
@@ -384,6 +384,51 @@ export const VersionDirectionSchema: GenMessage<VersionDirection, {jsonType: Ver
   messageDesc(file_understudy_orchestrator_v1_plans, 4);
 
 /**
+ * An expected duration.
+ *
+ * @generated from message understudy.orchestrator.v1.Duration
+ */
+export type Duration = Message<"understudy.orchestrator.v1.Duration"> & {
+  /**
+   * @generated from field: double ms = 1;
+   */
+  ms: number;
+
+  /**
+   * Where the figure comes from: learnt, the playbook, or a default.
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
+};
+
+/**
+ * An expected duration.
+ *
+ * @generated from message understudy.orchestrator.v1.Duration
+ */
+export type DurationJson = {
+  /**
+   * @generated from field: double ms = 1;
+   */
+  ms?: number | "NaN" | "Infinity" | "-Infinity";
+
+  /**
+   * Where the figure comes from: learnt, the playbook, or a default.
+   *
+   * @generated from field: string source = 2;
+   */
+  source?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.Duration.
+ * Use `create(DurationSchema)` to create a new message.
+ */
+export const DurationSchema: GenMessage<Duration, {jsonType: DurationJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_plans, 5);
+
+/**
  * What a rollout will do.
  *
  * @generated from message understudy.orchestrator.v1.Plan
@@ -453,6 +498,13 @@ export type Plan = Message<"understudy.orchestrator.v1.Plan"> & {
    * @generated from field: map<string, understudy.orchestrator.v1.VersionPair> version_pairs = 11;
    */
   versionPairs: { [key: string]: VersionPair };
+
+  /**
+   * What each kind of step is expected to take.
+   *
+   * @generated from field: map<string, understudy.orchestrator.v1.Duration> durations = 12;
+   */
+  durations: { [key: string]: Duration };
 };
 
 /**
@@ -525,6 +577,13 @@ export type PlanJson = {
    * @generated from field: map<string, understudy.orchestrator.v1.VersionPair> version_pairs = 11;
    */
   versionPairs?: { [key: string]: VersionPairJson };
+
+  /**
+   * What each kind of step is expected to take.
+   *
+   * @generated from field: map<string, understudy.orchestrator.v1.Duration> durations = 12;
+   */
+  durations?: { [key: string]: DurationJson };
 };
 
 /**
@@ -532,7 +591,7 @@ export type PlanJson = {
  * Use `create(PlanSchema)` to create a new message.
  */
 export const PlanSchema: GenMessage<Plan, {jsonType: PlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 5);
+  messageDesc(file_understudy_orchestrator_v1_plans, 6);
 
 /**
  * One part of a downtime.
@@ -593,7 +652,7 @@ export type DowntimeStepJson = {
  * Use `create(DowntimeStepSchema)` to create a new message.
  */
 export const DowntimeStepSchema: GenMessage<DowntimeStep, {jsonType: DowntimeStepJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 6);
+  messageDesc(file_understudy_orchestrator_v1_plans, 7);
 
 /**
  * Offered where a cluster cannot roll.
@@ -654,7 +713,7 @@ export type DowntimePlanJson = {
  * Use `create(DowntimePlanSchema)` to create a new message.
  */
 export const DowntimePlanSchema: GenMessage<DowntimePlan, {jsonType: DowntimePlanJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 7);
+  messageDesc(file_understudy_orchestrator_v1_plans, 8);
 
 /**
  * The plan in force, or why there is none.
@@ -715,7 +774,7 @@ export type PlanInForceJson = {
  * Use `create(PlanInForceSchema)` to create a new message.
  */
 export const PlanInForceSchema: GenMessage<PlanInForce, {jsonType: PlanInForceJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 8);
+  messageDesc(file_understudy_orchestrator_v1_plans, 9);
 
 /**
  * Items, the advisories that they fix, and when they were published.
@@ -776,5 +835,5 @@ export type PatchSetJson = {
  * Use `create(PatchSetSchema)` to create a new message.
  */
 export const PatchSetSchema: GenMessage<PatchSet, {jsonType: PatchSetJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_plans, 9);
+  messageDesc(file_understudy_orchestrator_v1_plans, 10);
 
