@@ -159,7 +159,9 @@ export class Owner {
     );
     const done = drive.run().then(() => {
       this.driven.delete(live.rolloutId);
-      if (!this.stopping && live.state.status !== 'closed') this.waiting.add(live.rolloutId);
+      // What is reported at the close shall be signed at the close; if another process signs, it does so within its interval.
+      if (live.state.status === 'closed') void store.checkpoints?.sign();
+      else if (!this.stopping) this.waiting.add(live.rolloutId);
     });
     this.driven.set(live.rolloutId, { live, drive, done });
   }
