@@ -75,7 +75,7 @@ export class Orchestrator {
     this.owner = new Owner({
       ...tools,
       metrics: runtime.metrics,
-      drive: { ...drive, planner, newId },
+      drive: { ...drive, planner, newId, hosts: targets },
       unfinished: unfinishedRollouts,
     });
     this.reactor = new WindowReactor({ ...tools, windows: this.windows, planner, directory, unfinished: unfinishedWindows });

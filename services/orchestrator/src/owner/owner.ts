@@ -16,7 +16,7 @@ const MOST_DRIVEN = 2_000;
 export interface OwnerTools {
   readonly store: Store;
   readonly rollouts: RolloutStore;
-  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'logId' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'>;
+  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'eventLog' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'>;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
@@ -150,7 +150,7 @@ export class Owner {
         rollouts,
         log,
         incarnation: store.incarnation,
-        logId: store.log.logId,
+        eventLog: store.log,
         now: store.now,
         leaseRemainingMs: () => store.leaseRemainingMs(),
         metrics: this.metrics,
