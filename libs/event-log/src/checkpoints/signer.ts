@@ -69,6 +69,8 @@ export class Checkpoints {
   private next: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopListening: (() => void) | undefined;
+  private looked: () => void = () => undefined;
+  private readonly firstLook = new Promise<void>((resolve) => (this.looked = resolve));
 
   constructor(
     private readonly tools: SignerTools,
@@ -89,6 +91,7 @@ export class Checkpoints {
   /** Lets the checkpoint in the making end. */
   async stop(): Promise<void> {
     this.state = 'stopped';
+    this.looked();
     this.stopListening?.();
     clearTimeout(this.timer);
     await this.next;
@@ -98,6 +101,12 @@ export class Checkpoints {
   status(): CheckpointStatus {
     const { state, position, problem } = this;
     return { state, position, ...(problem === undefined ? {} : { problem }) };
+  }
+
+  /** The same, once what was signed and exported earlier has been compared with what is there. */
+  async checked(): Promise<CheckpointStatus> {
+    await this.firstLook;
+    return this.status();
   }
 
   /** Signs what is new now, if this process has the duty; one at a time. Failures are shown in `status` and repeated later. */
@@ -152,6 +161,7 @@ export class Checkpoints {
       const state = error instanceof Restored ? 'restored' : 'failing';
       this.show(state, error instanceof Error ? error.message : String(error));
     }
+    this.looked();
   }
 
   private show(state: CheckpointState, problem: string | undefined): void {
@@ -226,7 +236,7 @@ export class Checkpoints {
       const kept = await readOneStatement(pool, schema, file.last.number);
       if (kept?.statement !== file.last.statement) {
         throw new Restored(
-          `Checkpoint ${file.last.number}, exported to ${file.path}, is not in the table of ${schema}: the database was restored from an older copy, or checkpoints were removed. Nothing more is signed. Compare: npm run verify`,
+          `Checkpoint ${file.last.number}, exported to ${file.path}, is not in the table of ${schema}: the database was restored from an older copy, or checkpoints were removed. Nothing more is signed. Compare: npm run verify. To go on with what is left, move that file away, and keep it.`,
         );
       }
     }

@@ -1,7 +1,16 @@
 /** What the hosts remember against what the log says: real journals on local hosts, a real log, and older copies of it. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { applyRoles, openStore, renewLogId, type NewEvent, type Store } from '@understudy/event-log';
+import {
+  applyRoles,
+  ensureCheckpointKey,
+  openStore,
+  renewLogId,
+  type CheckpointOptions,
+  type NewEvent,
+  type Store,
+} from '@understudy/event-log';
 import { closeHosts, openHosts, type Host } from '@understudy/hosts';
 import type { ClusterDefinition } from '@understudy/cluster';
 import type { RolloutEvent, StepRequested, StepState } from '@understudy/orchestrator-domain';
@@ -63,8 +72,9 @@ const inDatabase = (url: string, name: string): string => {
   return changed.href;
 };
 
-async function opened(name: string): Promise<Store> {
+async function opened(name: string, checkpoints?: CheckpointOptions): Promise<Store> {
   const store = await openStore({
+    ...(checkpoints === undefined ? {} : { checkpoints }),
     connectionString: inDatabase(database.serviceConnection('orchestrator'), name),
     schema: 'orchestrator',
   });
@@ -90,8 +100,8 @@ interface Running {
 }
 
 /** An orchestrator's owner on this log, whose every step is one journalled act on host-a and then never ends. */
-async function run(name: string): Promise<Running> {
-  const store = await opened(name);
+async function run(name: string, checkpoints?: CheckpointOptions): Promise<Running> {
+  const store = await opened(name, checkpoints);
   const rim = await testRuntime();
   const targets = new Targets({
     driver: () => {
@@ -200,6 +210,25 @@ describe('a restored older database', () => {
     expect(runs()).toEqual(executed);
   }, 180_000);
 
+  it('is noticed without any host, where what was signed lies outside of it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'understudy-authority-'));
+    ends.push(async () => rmSync(folder, { recursive: true }));
+    const checkpoints = { keyFile: join(folder, 'key.pem'), folder, everyMs: 3_600_000 };
+    ensureCheckpointKey(checkpoints.keyFile);
+    const older = await copyOf(database.name, `${database.name}_older`);
+    const reality = await run(database.name, checkpoints);
+    await eventually('a step is performed', () => runs().length === 1, 30_000);
+    await reality.store.checkpoints?.sign();
+    await reality.stop();
+    for (const { root } of machines) rmSync(join(root, '.understudy'), { recursive: true });
+
+    const revived = await run(older, checkpoints);
+    expect(await heldBecause(revived)).toMatch(/^This log is older than what was signed of it. Checkpoint \d+, exported to/);
+    expect(revived.performed).toEqual([]);
+    await revived.stop();
+    expect(machines.some(({ root }) => existsSync(join(root, '.understudy')))).toBe(false);
+  }, 120_000);
+
   it('under a new identity is shut out by every host, until a person lets it in', async () => {
     const reality = await run(database.name);
     await eventually('a step is performed', () => runs().length === 1, 30_000);
@@ -245,7 +274,7 @@ describe('the hosts’ journals', () => {
     await rollouts.give(live, { type: 'Adopt', instance: 'one', incarnation, replaces: null, at });
     const fence = { logId: log.logId, epoch: live.epoch };
     const act = (key: string) => hosts['host-b']?.journal.act({ key, fence, argv: ['true'], deadlineMs: 10_000 });
-    const authority = new Authority({ hosts: targets, log, incarnation: 'another' });
+    const authority = new Authority({ hosts: targets, log, incarnation: 'another', checkpoints: undefined });
     const establish = () =>
       authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: live.epoch, state: live.state });
     await rollouts.give(live, { type: 'RequestStep', stepId: '01-start-probe', incarnation, snapshot: null, at });

@@ -4,7 +4,7 @@
  * over with loss) or is another one, and nothing of ours may be done.
  */
 import type { ClusterDefinition } from '@understudy/cluster';
-import type { EventLog } from '@understudy/event-log';
+import type { Checkpoints, EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
 import type { RolloutState } from '@understudy/orchestrator-domain';
 import type { HostKeys, HostSeen, Raised } from '../effects/targets.js';
@@ -32,6 +32,8 @@ export interface AuthorityTools {
   readonly hosts: HostAuthority;
   readonly log: Pick<EventLog, 'logId' | 'headPosition' | 'readAll' | 'readStream'>;
   readonly incarnation: string;
+  /** What was signed and exported of this log; undefined where nothing is. */
+  readonly checkpoints: Pick<Checkpoints, 'checked'> | undefined;
 }
 
 /** The rollout that hosts are asked for. */
@@ -107,6 +109,8 @@ export class Authority {
   async establish(claimant: Claimant): Promise<Established> {
     const { hosts, log } = this.tools;
     const { cluster, epoch, rolloutId } = claimant;
+    const older = await this.lessThanSigned();
+    if (older !== null) return { by: 'nobody', doubt: older };
     const seen = await hosts.seen(cluster, log.logId);
     for (const one of seen) {
       const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, epoch));
@@ -122,6 +126,13 @@ export class Authority {
     // Who has raised and then looks sees every act that an earlier owner can still be running.
     const doubt = await this.unknownActs(claimant, await hosts.keys(cluster, `${rolloutId}/`));
     return doubt === null ? { by: 'us', everywhere: raised, unreachable } : { by: 'nobody', doubt };
+  }
+
+  /** A copy of what was signed lies outside the database: it may say more than the log. */
+  private async lessThanSigned(): Promise<Doubt | null> {
+    const status = await this.tools.checkpoints?.checked();
+    if (status?.state !== 'restored') return null;
+    return { what: `This log is older than what was signed of it. ${status.problem ?? ''}`, evidence: { ...status } };
   }
 
   private async lost({ host, seen }: HostSeen, epoch: number): Promise<Doubt | null> {

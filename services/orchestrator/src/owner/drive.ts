@@ -6,7 +6,7 @@ import {
   type RolloutCommand,
   type RunnerMemory,
 } from '@understudy/orchestrator-domain';
-import type { EventLog } from '@understudy/event-log';
+import type { Checkpoints, EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
 import type { Planner } from '../planner.js';
@@ -36,6 +36,7 @@ export interface DriveTools {
   readonly hosts: HostAuthority;
   readonly incarnation: string;
   readonly eventLog: EventLog;
+  readonly checkpoints: Checkpoints | undefined;
   readonly now: () => number;
   /** What is left of this process's lease, by the monotonic clock. */
   readonly leaseRemainingMs: () => number;
@@ -66,7 +67,8 @@ export class Drive {
     private readonly live: LiveRollout,
   ) {
     this.traces = new StepTraces(live);
-    this.authority = new Authority({ hosts: tools.hosts, log: tools.eventLog, incarnation: tools.incarnation });
+    const { hosts, eventLog: log, incarnation, checkpoints } = tools;
+    this.authority = new Authority({ hosts, log, incarnation, checkpoints });
     this.memory = {
       incarnation: tools.incarnation,
       performed: null,

@@ -16,7 +16,10 @@ const MOST_DRIVEN = 2_000;
 export interface OwnerTools {
   readonly store: Store;
   readonly rollouts: RolloutStore;
-  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'eventLog' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'>;
+  readonly drive: Omit<
+    DriveTools,
+    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
+  >;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
@@ -151,6 +154,7 @@ export class Owner {
         log,
         incarnation: store.incarnation,
         eventLog: store.log,
+        checkpoints: store.checkpoints,
         now: store.now,
         leaseRemainingMs: () => store.leaseRemainingMs(),
         metrics: this.metrics,
