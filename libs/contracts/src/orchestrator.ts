@@ -1,3 +1,4 @@
+export * from './gen/understudy/orchestrator/v1/audit_pb.js';
 export * from './gen/understudy/orchestrator/v1/documents_pb.js';
 export * from './gen/understudy/orchestrator/v1/events_pb.js';
 export * from './gen/understudy/orchestrator/v1/kinds_pb.js';

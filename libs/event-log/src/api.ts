@@ -3,6 +3,9 @@
  * An append is all or nothing, possibly over several streams; positions are gap-free and in commit order.
  */
 
+import type { SignedEvidence, SignedExtent } from './checkpoints/claims.js';
+import type { Checkpoints } from './checkpoints/signer.js';
+
 /** Who gave a command. Kept with every event. */
 export interface Actor {
   /** Token subject, or `system:<service>` for our own reactions. */
@@ -73,7 +76,13 @@ export interface StoredEvent<B = unknown> {
 }
 
 export type Verification =
-  | { readonly intact: true; readonly events: number; readonly headPosition: number }
+  | {
+      readonly intact: true;
+      readonly events: number;
+      readonly headPosition: number;
+      /** Where checkpoints are signed: how far they vouch for it. */
+      readonly signed?: SignedExtent;
+    }
   | { readonly intact: false; readonly position: number; readonly stream: string; readonly reason: string };
 
 export interface EventLog {
@@ -87,8 +96,11 @@ export interface EventLog {
   /** Every event after a position, fast and in bounded memory. */
   replay(afterPosition: number, onEvent: (event: StoredEvent) => void): Promise<void>;
   headPosition(): Promise<number>;
-  /** Recomputes chain and positions from the first event; `stream` limits it to one. */
-  verify(stream?: string): Promise<Verification>;
+  /**
+   * Recomputes chain and positions from the first event, and compares with what was signed; `stream` limits it to one.
+   * `evidence` stands for this process's own keys and exported file, as an auditor brings them.
+   */
+  verify(stream?: string, evidence?: SignedEvidence): Promise<Verification>;
   /** Called after each local append with the new head; returns the way to stop. For waking relays and projections. */
   onAppend(listener: (headPosition: number) => void): () => void;
 }
@@ -111,6 +123,8 @@ export interface Store {
   leases(): Promise<readonly Lease[]>;
   /** Takes a duty if nobody alive has it; undefined = somebody else does it. Ours already: answered again. */
   takeDuty(name: string): Promise<Duty | undefined>;
+  /** Signs the log's heads; undefined where no key was named. */
+  readonly checkpoints: Checkpoints | undefined;
   /** Gives the lease back and ends every connection. What is waiting to be appended is refused. */
   close(): Promise<void>;
 }

@@ -71,6 +71,10 @@ describe('the role of a service', () => {
     ['replica mode', `set session_replication_role = replica`],
     ['become the owner', `set role understudy_owner`],
     ['become a superuser', `alter role current_user superuser`],
+    ['a checkpoint changed', `update signed_checkpoint set statement = ''`],
+    ['a checkpoint removed', `delete from signed_checkpoint`],
+    ['checkpoints truncated', `truncate signed_checkpoint`],
+    ['a checkpoint inserted', `insert into signed_checkpoint values (1, 0, '', '', '\\x00')`],
     ['identity of the log', `update log_identity set id = gen_random_uuid()`],
     ['migration record', `delete from migration`],
     ['link of the chain', `select chain_link(null, '\\x00', '\\x00')`],
@@ -90,17 +94,18 @@ describe('the role of a service', () => {
     const rights = await service.query<{ relname: string; rights: string[] }>(
       `select c.relname, array(select p from unnest(array['INSERT','UPDATE','DELETE','TRUNCATE','REFERENCES','TRIGGER','MAINTAIN']) p
         where has_table_privilege(c.oid, p)) as rights
-       from pg_class c where c.relnamespace = 'orchestrator'::regnamespace and c.relname in ('event', 'log_identity', 'migration') order by 1`,
+       from pg_class c where c.relnamespace = 'orchestrator'::regnamespace and c.relname in ('event', 'log_identity', 'migration', 'signed_checkpoint') order by 1`,
     );
     expect(rights.rows).toEqual([
       { relname: 'event', rights: [] },
       { relname: 'log_identity', rights: [] },
       { relname: 'migration', rights: [] },
+      { relname: 'signed_checkpoint', rights: [] },
     ]);
     const callable = await service.query<{ proname: string }>(
-      `select proname from pg_proc where pronamespace = 'orchestrator'::regnamespace and has_function_privilege(oid, 'EXECUTE')`,
+      `select proname from pg_proc where pronamespace = 'orchestrator'::regnamespace and has_function_privilege(oid, 'EXECUTE') order by 1`,
     );
-    expect(callable.rows).toEqual([{ proname: 'append' }]);
+    expect(callable.rows).toEqual([{ proname: 'append' }, { proname: 'append_signed_checkpoint' }]);
     const sequences = await service.query(
       `select relname from pg_class where relkind = 'S' and relnamespace = 'orchestrator'::regnamespace and relname like '%event%'`,
     );
@@ -158,6 +163,8 @@ describe('the owner', () => {
     ['update of nothing', `update event set body = body where false`],
     ['delete', `delete from event`],
     ['truncate', `truncate event`],
+    ['a checkpoint changed', `update signed_checkpoint set statement = ''`],
+    ['checkpoints truncated', `truncate signed_checkpoint`],
     ['truncate cascade', `truncate event cascade`],
     ['upsert', `insert into event select * from event on conflict (position) do update set body = '9'`],
     ['merge', `merge into event using (select 1) one on true when matched then delete`],

@@ -11,3 +11,5 @@ export * from './relay.js';
 export type { FollowerState, FollowerStatus } from './follower.js';
 export * from './print-schema.js';
 export * from './trace.js';
+export { verifyLog, type VerifyOptions } from './verify.js';
+export * from './checkpoints/index.js';

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { checkOut } from './checkout.js';
 import type { AppendRequest, AppendResult, EventLog, EventMetadata, StoredEvent, Verification } from './api.js';
+import type { SignedEvidence } from './checkpoints/claims.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { EVENT_COLUMNS, type EventRow, storedEvent } from './row.js';
 import { verifyLog } from './verify.js';
@@ -18,6 +19,8 @@ export interface LogOptions {
   readonly schema: string;
   readonly logId: string;
   readonly appendDeadlineMs?: number;
+  /** What `verify` compares with where its caller brings nothing. */
+  readonly evidence?: () => SignedEvidence | undefined;
 }
 
 /** Events of one append follow one another and have the same metadata: its text is parsed once for them. */
@@ -98,8 +101,9 @@ export class PgEventLog implements EventLog {
     return Number(rows[0]?.head ?? 0);
   }
 
-  verify(stream?: string): Promise<Verification> {
-    return this.withClient((client) => verifyLog(client, this.options.schema, stream));
+  verify(stream?: string, brought?: SignedEvidence): Promise<Verification> {
+    const evidence = brought ?? this.options.evidence?.();
+    return this.withClient((client) => verifyLog(client, this.options.schema, { stream, evidence }));
   }
 
   onAppend(listener: (headPosition: number) => void): () => void {

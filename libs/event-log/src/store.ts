@@ -1,6 +1,9 @@
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import type { Duty, Lease, Store } from './api.js';
+import type { SignedEvidence } from './checkpoints/claims.js';
+import { readCheckpointKeys } from './checkpoints/keys.js';
+import { Checkpoints, type CheckpointOptions } from './checkpoints/signer.js';
 import { schemaName } from './identifiers.js';
 import { LeaseKeeper, readLeases } from './lease.js';
 import { takeDuty } from './duty.js';
@@ -25,6 +28,8 @@ export interface OpenStoreOptions {
   readonly appendDeadlineMs?: number;
   /** Where the service's migrations lie, if not in `services/<schema>/migrations`. */
   readonly migrationsFolder?: string;
+  /** How checkpoints of the log are signed; undefined = they are not. */
+  readonly checkpoints?: CheckpointOptions;
 }
 
 async function identityOf(pool: pg.Pool, schema: string): Promise<string> {
@@ -35,7 +40,7 @@ async function identityOf(pool: pg.Pool, schema: string): Promise<string> {
 
 /**
  * Opens a service's schema: its log, a pool beside it, and this process's lease. Throws `SchemaMismatch` if the migrations do
- * not fit, or what `pg` says if there is no way in.
+ * not fit, `CheckpointKeyError` if the key does not, or what `pg` says if there is no way in.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const schema = schemaName(options.schema);
@@ -47,15 +52,23 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const incarnation = uuidv7();
   const instance = options.instance ?? incarnation;
   try {
+    // A key that cannot be used is said now, not when the first checkpoint is due.
+    if (options.checkpoints) readCheckpointKeys(options.checkpoints.keyFile);
     await checkMigrated(pool, schema, options.migrationsFolder);
     const logId = await identityOf(pool, schema);
     const lease = new LeaseKeeper({ pool, schema, incarnation, instance });
     await lease.start();
     const appendDeadline = options.appendDeadlineMs === undefined ? {} : { appendDeadlineMs: options.appendDeadlineMs };
-    const log = new PgEventLog({ pool, connection, schema, logId, ...appendDeadline });
+    const evidence = (): SignedEvidence | undefined => checkpoints?.evidence();
+    const log = new PgEventLog({ pool, connection, schema, logId, evidence, ...appendDeadline });
+    const duty = (name: string): Promise<Duty | undefined> => takeDuty(pool, schema, { name, incarnation });
+    const signer = { pool, schema, log, now: () => lease.now(), takeDuty: duty };
+    const checkpoints = options.checkpoints && new Checkpoints(signer, options.checkpoints);
+    checkpoints?.start();
     let closing: Promise<void> | undefined;
     const closeAll = async (): Promise<void> => {
       await log.close();
+      await checkpoints?.stop();
       await lease.stop();
       await pool.end();
     };
@@ -68,7 +81,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       now: () => lease.now(),
       leaseRemainingMs: () => lease.remainingMs(),
       leases: (): Promise<readonly Lease[]> => readLeases(pool, schema),
-      takeDuty: (name): Promise<Duty | undefined> => takeDuty(pool, schema, { name, incarnation }),
+      takeDuty: duty,
+      checkpoints,
       close: () => (closing ??= closeAll()),
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Verification } from './api.js';
+import { compareClaims, type SignedEvidence, type SignedExtent } from './checkpoints/claims.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { CHAIN_START, type RawEvent, chainHash } from './row.js';
 
@@ -73,13 +74,24 @@ async function checkChains(client: pg.ClientBase, schema: string, stream: string
   }
 }
 
+export interface VerifyOptions {
+  /** This stream alone. */
+  readonly stream: string | undefined;
+  /** Keys and exports that the log is compared with; undefined = its own chain alone. */
+  readonly evidence: SignedEvidence | undefined;
+}
+
 /**
- * Recomputes every link of every stream's chain (or of one), and looks for missing positions. Names the lowest damaged position.
- * What it cannot see by itself: a removed tail, a removed stream at the end, a chain recomputed by whoever owns the database;
- * that needs stream heads kept outside.
+ * Recomputes every link of every stream's chain (or of one), looks for missing positions, and compares with what was signed.
+ * Names the lowest damaged position. What the chain alone cannot see: a removed tail, a removed stream at the end, a chain
+ * recomputed by whoever owns the database. Signed checkpoints see it, up to the position that they cover.
  */
-export async function verifyLog(client: pg.ClientBase, schema: string, stream?: string): Promise<Verification> {
-  // One snapshot for both looks: an append in between is seen by neither.
+export async function verifyLog(
+  client: pg.ClientBase,
+  schema: string,
+  { stream, evidence }: VerifyOptions,
+): Promise<Verification> {
+  // One snapshot for all looks: an append in between is seen by none.
   await client.query('begin transaction isolation level repeatable read read only');
   try {
     await client.query(`set local statement_timeout = 0`);
@@ -87,15 +99,54 @@ export async function verifyLog(client: pg.ClientBase, schema: string, stream?: 
     const check = await checkChains(client, schema, stream);
     const gap = stream === undefined ? await firstGap(client, schema) : undefined;
     const head = await client.query<{ head: string }>(`select coalesce(max(position), 0) as head from ${schema}.event`);
-    const damage = gap && (!check.damage || gap.position <= check.damage.position) ? named(gap, check.damage) : check.damage;
+    const signed = evidence && (await compareClaims(client, schema, evidence, stream));
+    const inLog = gap && (!check.damage || gap.position <= check.damage.position) ? named(gap, check.damage) : check.damage;
+    const damage = joined(inLog, signed?.damage);
     if (damage) return { intact: false, ...damage };
-    return { intact: true, events: check.events, headPosition: Number(head.rows[0]?.head ?? 0) };
+    const intact = { intact: true, events: check.events, headPosition: Number(head.rows[0]?.head ?? 0) } as const;
+    if (signed === undefined) return intact;
+    const after = await eventsAfter(client, schema, signed.extent.position, stream);
+    return { ...intact, signed: { ...signed.extent, says: extentInWords(signed.extent, after) } };
   } finally {
     await client.query('rollback').catch(() => undefined);
   }
 }
 
+async function eventsAfter(client: pg.ClientBase, schema: string, position: number, stream?: string): Promise<number> {
+  const only = stream === undefined ? 'true' : 'stream = $2';
+  const { rows } = await client.query<{ events: string }>(
+    `select count(*) as events from ${schema}.event where position > $1 and ${only}`,
+    stream === undefined ? [position] : [position, stream],
+  );
+  return Number(rows[0]?.events ?? 0);
+}
+
+/** What an intact verification proves, and what it cannot. */
+function extentInWords({ position, keyId }: Omit<SignedExtent, 'says'>, after: number): string {
+  const rest = `${after} ${after === 1 ? 'event' : 'events'} after that`;
+  const chained =
+    'chained, so a changed or missing event among them would be found, but whoever owns the database could have recomputed their chain or cut their end off';
+  if (keyId === null) return `Nothing is signed yet. All ${after} events are ${chained}.`;
+  const proven = `Up to position ${position} nothing was changed, added or removed since it was signed by the key ${keyId}.`;
+  return after === 0
+    ? `${proven} That is everything there is.`
+    : `${proven} The ${rest} are not signed yet: they are ${chained}.`;
+}
+
 /** A hole in the positions belongs to the stream whose versions have a hole too, as far as that is known. */
 function named(gap: Damage, chain: Damage | undefined): Damage {
   return chain ? { ...gap, stream: chain.stream, reason: `${gap.reason}; next in its stream: ${chain.reason}` } : gap;
+}
+
+/** What the log shows by itself and what signatures show: the lowest position, and every name that is known. */
+function joined(inLog: Damage | undefined, signed: Damage | undefined): Damage | undefined {
+  if (inLog === undefined || signed === undefined) return inLog ?? signed;
+  // Without a stream it is a checkpoint that is damaged; what is wrong in the log itself says more.
+  const [first, second] = signed.stream !== '' && signed.position < inLog.position ? [signed, inLog] : [inLog, signed];
+  const where = second.stream === '' ? `position ${second.position}` : `${second.stream} at position ${second.position}`;
+  return {
+    position: first.position,
+    stream: first.stream === '' ? second.stream : first.stream,
+    reason: `${first.reason}; and ${where}: ${second.reason}`,
+  };
 }

@@ -33,6 +33,7 @@
  * Deliberately absent: guards, pipes and DTO classes. The declaration is the only place where the shape of a request is said.
  */
 export * from './boot.js';
+export * from './checkpoint-key-command.js';
 export * from './config.js';
 export * from './credentials.js';
 export * from './embedded-postgres.js';

@@ -14,15 +14,22 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type EmbeddedPostgres, postgresBinaries, serverUser, startEmbeddedPostgres } from '@understudy/runtime';
 import { afterAll } from 'vitest';
+
+/** Of one start after a kill: recovery, and backends that still hold the shared memory. */
+const RESTART_LIMIT_MS = 60_000;
+const RESTART_POLL_MS = 20;
 
 const CACHE = fileURLToPath(new URL('../../../.cache/postgres', import.meta.url));
 
 export interface TestPostgres extends EmbeddedPostgres {
   /** Runs when the spec file ends, before the server stops. */
   beforeStop(work: () => Promise<void>): void;
+  /** Kills the postmaster with -9 and starts another on the same folder and port; its backends notice by themselves. */
+  killAndRestart(): Promise<void>;
 }
 
 export interface TestPostgresOptions {
@@ -67,7 +74,10 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
   cpSync(await cachedCluster(), dataFolder, { recursive: true });
   giveTo(dataFolder);
   const settings = { max_connections: '200', shared_buffers: '64MB', ...options.settings };
-  const server = await startEmbeddedPostgres({ dataFolder, fsync: options.fsync ?? false, settings });
+  const start = (port?: number): Promise<EmbeddedPostgres> =>
+    startEmbeddedPostgres({ dataFolder, fsync: options.fsync ?? false, settings, ...(port === undefined ? {} : { port }) });
+  const first = await start();
+  let server = first;
   const before: (() => Promise<void>)[] = [];
   const last = (): void => {
     // The spec's process ends without having stopped it: nothing must stay.
@@ -79,8 +89,14 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
   };
   process.once('exit', last);
   return {
-    ...server,
+    ...first,
     beforeStop: (work) => before.push(work),
+    killAndRestart: async () => {
+      process.kill(server.pid, 'SIGKILL');
+      await server.ended;
+      await server.stop();
+      server = await restarted(() => start(first.port));
+    },
     stop: async (limitMs) => {
       for (const work of before.reverse()) await work().catch(() => undefined);
       await server.stop(limitMs);
@@ -88,6 +104,16 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
       rmSync(dataFolder, { recursive: true, force: true });
     },
   };
+}
+
+async function restarted(start: () => Promise<EmbeddedPostgres>): Promise<EmbeddedPostgres> {
+  for (const end = performance.now() + RESTART_LIMIT_MS; ; await delay(RESTART_POLL_MS)) {
+    try {
+      return await start();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+  }
 }
 
 let shared: Promise<TestPostgres> | undefined;

@@ -1,6 +1,7 @@
 /** A service's store in a database of its own, on the spec file's PostgreSQL, with the roles of production. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import {
+  type CheckpointOptions,
   type ServiceName,
   type Store,
   SERVICE_NAMES,
@@ -85,11 +86,16 @@ export async function createTestDatabase(services: readonly ServiceName[] = [], 
   };
 }
 
-/** A service's store in a fresh database. Closed when the spec file ends, if not before. */
-export async function createTestStore(service: ServiceName, on?: TestPostgres): Promise<TestStore> {
+/** A service's store in a fresh database, its log signed if so wished. Closed when the spec file ends, if not before. */
+export async function createTestStore(
+  service: ServiceName,
+  on?: TestPostgres,
+  checkpoints?: CheckpointOptions,
+): Promise<TestStore> {
+  const signed = checkpoints === undefined ? {} : { checkpoints };
   const server = on ?? (await testPostgres());
   const database = await createTestDatabase([service], server);
-  const store = await openStore({ connectionString: database.serviceConnection(service), schema: service });
+  const store = await openStore({ connectionString: database.serviceConnection(service), schema: service, ...signed });
   server.beforeStop(() => store.close());
   return { store, database };
 }

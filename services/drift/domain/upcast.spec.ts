@@ -1,5 +1,5 @@
 import { fold } from '@understudy/decider';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { BaselineEvent } from './baselines.js';
 import { baselineDecider } from './baselines.js';
@@ -7,10 +7,15 @@ import { driftDecider } from './ledger/decide.js';
 import type { DriftEvent } from './ledger/ledger.js';
 import { schemaVersions, upcast } from './upcast.js';
 
-/** A stored body of the first version of each event, read as a store gives it back. */
-function sample<E>(type: keyof typeof schemaVersions): E {
-  const body: unknown = JSON.parse(readFileSync(new URL(`./samples/${type}.v1.json`, import.meta.url), 'utf8'));
-  return upcast({ type, schemaVersion: 1, body }) as E;
+const folder = new URL('./samples/', import.meta.url);
+const folded = new Set<string>();
+
+/** A stored body, read as a store gives it back. */
+function sample<E>(type: keyof typeof schemaVersions, schemaVersion = 1): E {
+  const file = `${type}.v${schemaVersion}.json`;
+  folded.add(file);
+  const body: unknown = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+  return upcast({ type, schemaVersion, body }) as E;
 }
 
 const ledger = (...types: readonly DriftEvent['type'][]) =>
@@ -61,5 +66,9 @@ describe('events of every stored version', () => {
     );
     expect(() => upcast({ type: 'BaselineSet', schemaVersion: 0, body: {} })).toThrow();
     expect(() => upcast({ type: 'toString', schemaVersion: 1, body: {} })).toThrow();
+  });
+
+  it('are all folded here: whatever lies among the samples was read above', () => {
+    expect([...folded].sort()).toEqual(readdirSync(folder).sort());
   });
 });

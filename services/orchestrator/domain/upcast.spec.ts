@@ -1,5 +1,5 @@
 import { fold } from '@understudy/decider';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { claimDecider, type ClaimEvent } from './claim/claim.js';
 import { patchSetDecider, type PatchSetEvent } from './patch-set/patch-set.js';
@@ -8,10 +8,15 @@ import { type DOCUMENT_VERSIONS, upcastDocument } from './upcast.js';
 import { windowDecider } from './window/decide.js';
 import type { WindowEvent } from './window/window.js';
 
-/** A stored body of the first version of an event, read as a store gives it back. */
-function sample<E>(type: keyof typeof DOCUMENT_VERSIONS): E {
-  const body: unknown = JSON.parse(readFileSync(new URL(`./samples/${type}.v1.json`, import.meta.url), 'utf8'));
-  return upcastDocument({ type, schemaVersion: 1, body }) as E;
+const folder = new URL('./samples/', import.meta.url);
+const folded = new Set<string>();
+
+/** A stored body, read as a store gives it back. */
+function sample<E>(type: keyof typeof DOCUMENT_VERSIONS, schemaVersion = 1): E {
+  const file = `${type}.v${schemaVersion}.json`;
+  folded.add(file);
+  const body: unknown = JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+  return upcastDocument({ type, schemaVersion, body }) as E;
 }
 
 describe('events of windows, claims, playbooks and patch sets, of every stored version', () => {
@@ -37,5 +42,9 @@ describe('events of windows, claims, playbooks and patch sets, of every stored v
   it('are not guessed when a newer program wrote them', () => {
     expect(() => upcastDocument({ type: 'WindowOpened', schemaVersion: 2, body: {} })).toThrow('a newer one wrote it');
     expect(() => upcastDocument({ type: 'MoonRose', schemaVersion: 1, body: {} })).toThrow('MoonRose');
+  });
+
+  it('are all folded here: whatever lies among the samples was read above', () => {
+    expect([...folded].sort()).toEqual(readdirSync(folder).sort());
   });
 });

@@ -14,6 +14,8 @@ import {
 } from '@understudy/event-log';
 import {
   claimDecider,
+  DOCUMENT_VERSIONS,
+  ROLLOUT_EVENT_VERSIONS,
   rolloutDecider,
   upcastDocument,
   upcastRollout,
@@ -40,12 +42,20 @@ export function toRolloutEvent(stored: StoredEvent): RolloutEvent {
 /** Every event of a rollout carries its cluster's slug: the key under which it is published. */
 export function rolloutCodec(clusterSlug: string): EventCodec<RolloutEvent> {
   return {
-    encode: (event) => ({ type: event.type, schemaVersion: 1, body: { ...event.data, clusterSlug } }),
+    encode: (event) => ({
+      type: event.type,
+      schemaVersion: ROLLOUT_EVENT_VERSIONS[event.type],
+      body: { ...event.data, clusterSlug },
+    }),
     decode: toRolloutEvent,
   };
 }
 
-const claimCodec = eventCodec<ClaimEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as ClaimEvent });
+const claimCodec = eventCodec<ClaimEvent>({
+  field: 'data',
+  schemaVersions: DOCUMENT_VERSIONS,
+  upcast: (stored) => upcastDocument(stored) as ClaimEvent,
+});
 
 /** A rollout that this process follows: its fold, and the fencing epoch that its hosts shall see. */
 export class LiveRollout {

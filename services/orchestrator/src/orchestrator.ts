@@ -66,7 +66,7 @@ export class Orchestrator {
     this.documents = new Documents(store.log, patchSourceNames, now);
     this.windows = new Windows({ log: store.log, rollouts, documents: this.documents, directory, planner, now });
     this.commands = new RolloutCommands(rollouts, now);
-    this.queries = new RolloutQueries(store.log);
+    this.queries = new RolloutQueries(store);
     const tools = { store, rollouts, log: runtime.log };
     const unfinishedRollouts = (position: number): Promise<readonly string[]> =>
       this.upTo(position, () => this.lists.rollouts.unfinished());
@@ -75,7 +75,7 @@ export class Orchestrator {
     this.owner = new Owner({
       ...tools,
       metrics: runtime.metrics,
-      drive: { ...drive, planner, newId },
+      drive: { ...drive, planner, newId, hosts: targets },
       unfinished: unfinishedRollouts,
     });
     this.reactor = new WindowReactor({ ...tools, windows: this.windows, planner, directory, unfinished: unfinishedWindows });

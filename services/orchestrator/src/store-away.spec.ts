@@ -23,7 +23,7 @@ class MortalStore {
   }
 
   asTestPostgres(): TestPostgres {
-    return { ...this.server, beforeStop: () => undefined };
+    return { ...this.server, beforeStop: () => undefined, killAndRestart: () => this.killFor(0) };
   }
 
   async killFor(ms: number): Promise<void> {

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { DynamicModule } from '@nestjs/common';
 import { DriftModule } from '@understudy/drift';
-import type { ServiceName, Store } from '@understudy/event-log';
+import { ensureCheckpointKey, type ServiceName, type Store } from '@understudy/event-log';
 import { InventoryModule, observerOf } from '@understudy/inventory';
 import { InProcessTransport, type Transport } from '@understudy/messaging';
 import { NotificationModule, webhooksOf } from '@understudy/notification';
 import { OrchestratorModule, type Peers } from '@understudy/orchestrator';
 import { usablePlatforms } from '@understudy/platforms';
-import { bootHttp, createRuntime, writePrivateFile, type Runtime } from '@understudy/runtime';
+import { bootHttp, checkpointHealth, createRuntime, writePrivateFile, type Runtime } from '@understudy/runtime';
 import type { DataFolder } from './folder.js';
 import { PeersHere } from './peers.js';
 import type { StandaloneSettings } from './settings.js';
@@ -45,8 +45,13 @@ export async function compose({ settings, folder, database }: Parts): Promise<Pr
   });
   await runtime.tokens.ensureFirstAdmin(folder.adminToken);
   const connections = await prepareDatabase(database.adminConnection);
-  const stores = await openStores(connections, folder.path);
+  ensureCheckpointKey(folder.checkpointKey);
+  const signing = { keyFile: folder.checkpointKey, folder: folder.checkpoints };
+  const stores = await openStores(connections, folder.path, signing);
   try {
+    for (const [service, { checkpoints }] of Object.entries(stores)) {
+      if (checkpoints) runtime.health.register(`checkpoints.${service}`, () => checkpointHealth(checkpoints));
+    }
     const transport = new InProcessTransport();
     const peers = new PeersHere();
     const modules = composition({ settings, folder, runtime, stores, connections }, transport, peers);

@@ -13,12 +13,16 @@ export interface DataFolder {
   readonly credentials: string;
   /** The key under which inventory compares secret values. */
   readonly factsKey: string;
+  /** Keys that sign checkpoints of the logs; nobody who reaches the database needs them. */
+  readonly checkpointKey: string;
+  /** Where every signed checkpoint is exported to, a file per log. */
+  readonly checkpoints: string;
   /** Address of the running process and where the first token lies; written when it serves, removed when it ends. */
   readonly address: string;
 }
 
-/** What comes back with a restore besides the store: hashes of tokens, definitions of credentials (never the secrets themselves), the key. */
-export const BACKED_UP_FILES: readonly string[] = ['tokens.json', 'credentials.json', 'facts-key'];
+/** What comes back with a restore besides the store: hashes of tokens, definitions of credentials (never the secrets themselves), the keys. */
+export const BACKED_UP_FILES: readonly string[] = ['tokens.json', 'credentials.json', 'facts-key', 'checkpoint-key.pem'];
 
 /** Makes the folder where it does not exist. */
 export function openDataFolder(wanted: string): DataFolder {
@@ -31,6 +35,8 @@ export function openDataFolder(wanted: string): DataFolder {
     adminToken: join(path, 'admin-token'),
     credentials: join(path, 'credentials.json'),
     factsKey: join(path, 'facts-key'),
+    checkpointKey: join(path, 'checkpoint-key.pem'),
+    checkpoints: join(path, 'checkpoints'),
     address: join(path, 'address.json'),
   };
 }

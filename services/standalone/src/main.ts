@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { tokenCommand, TokenStore } from '@understudy/runtime';
+import { checkpointKeyCommand, tokenCommand, TokenStore } from '@understudy/runtime';
 import { openDataFolder } from './folder.js';
 import { serve } from './serve.js';
 import { helpText, readCommand, type Command } from './settings.js';
@@ -18,6 +18,10 @@ async function main(): Promise<number> {
       return 0;
     case 'token':
       return tokenCommand(new TokenStore(openDataFolder(resolve(command.dataFolder)).tokens), command.args, (text) =>
+        process.stdout.write(text),
+      );
+    case 'checkpoint-key':
+      return checkpointKeyCommand(openDataFolder(resolve(command.dataFolder)).checkpointKey, command.args, (text) =>
         process.stdout.write(text),
       );
     case 'serve':

@@ -50,6 +50,7 @@ export type StandaloneSettings = Settings<typeof standaloneSettings>;
 
 const HELP_HEAD = `npm start -- [--data DIR] [--host ADDRESS] [--port PORT]
 npm start -- token create --subject NAME --role ROLE | revoke ID | list
+npm start -- checkpoint-key rotate | public
 
 Runs inventory, drift, orchestrator and notification in one process, with a PostgreSQL of its own in a data folder or with one that
 STORE_URL names. The flags stand for DATA_FOLDER, LISTEN_HOST and LISTEN_PORT.`;
@@ -61,12 +62,13 @@ export function helpText(): string {
 export type Command =
   | { readonly command: 'help' }
   | { readonly command: 'serve'; readonly settings: StandaloneSettings }
-  | { readonly command: 'token'; readonly dataFolder: string; readonly args: readonly string[] };
+  | { readonly command: 'token' | 'checkpoint-key'; readonly dataFolder: string; readonly args: readonly string[] };
 
 /** @throws in words, or `SettingsError`, when used wrongly. */
 export function readCommand(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Command {
   const [first, ...rest] = argv;
-  if (first === 'token') return { command: 'token', dataFolder: env['DATA_FOLDER'] ?? DEFAULT_DATA_FOLDER, args: rest };
+  if (first === 'token' || first === 'checkpoint-key')
+    return { command: first, dataFolder: env['DATA_FOLDER'] ?? DEFAULT_DATA_FOLDER, args: rest };
   const { values } = parseArgs({
     args: [...argv],
     options: {

@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { applyRoles, migrate, openStore, SERVICE_NAMES, serviceRole, type ServiceName, type Store } from '@understudy/event-log';
+import {
+  applyRoles,
+  migrate,
+  openStore,
+  SERVICE_NAMES,
+  serviceRole,
+  type CheckpointOptions,
+  type ServiceName,
+  type Store,
+} from '@understudy/event-log';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@understudy/runtime';
 import type { DataFolder } from './folder.js';
 
@@ -93,11 +102,15 @@ export async function prepareDatabase(adminConnection: string): Promise<Readonly
 export type Stores = Readonly<Record<ServiceName, Store>>;
 
 /** Opens the four stores, each by its own role. @throws what the first one that fails says; the others are closed. */
-export async function openStores(connections: Readonly<Record<ServiceName, string>>, instance: string): Promise<Stores> {
+export async function openStores(
+  connections: Readonly<Record<ServiceName, string>>,
+  instance: string,
+  checkpoints: CheckpointOptions,
+): Promise<Stores> {
   const opened: [ServiceName, Store][] = [];
   try {
     for (const service of SERVICE_NAMES) {
-      opened.push([service, await openStore({ connectionString: connections[service], schema: service, instance })]);
+      opened.push([service, await openStore({ connectionString: connections[service], schema: service, instance, checkpoints })]);
     }
     return Object.fromEntries(opened) as Stores;
   } catch (error) {

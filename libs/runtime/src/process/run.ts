@@ -9,6 +9,7 @@ import type { DynamicModule } from '@nestjs/common';
 import type { ServiceName, Store } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
 import { createRuntime } from '../boot.js';
+import { checkpointKeyCommand } from '../checkpoint-key-command.js';
 import type { Runtime } from '../boot.js';
 import { parseSettings, settingsHelp } from '../config.js';
 import type { Settings, SettingsTable } from '../config.js';
@@ -63,6 +64,7 @@ export async function runService<T extends SettingsTable>(
   const [first, ...rest] = argv;
   if (first === '--help') return say(helpOf(program));
   if (first === 'token') return token(rest, env);
+  if (first === 'checkpoint-key') return checkpointKey(rest, env);
   if (first !== undefined) {
     process.stderr.write(`There is no argument ${first}. Settings come from the environment; --help prints them.\n`);
     return 2;
@@ -100,9 +102,11 @@ function credentialsOf(settings: Readonly<Record<string, unknown>>): string {
 function helpOf<T extends SettingsTable>(program: ServiceProgram<T>): string {
   const head = `node services/${program.service}/dist/main.js
 node services/${program.service}/dist/main.js token create --subject NAME --role ROLE | revoke ID | list
+node services/${program.service}/dist/main.js checkpoint-key create | rotate | public
 node services/${program.service}/dist/migrate.js --help
 
-${program.about} It runs until SIGTERM or SIGINT. The tokens are those of TOKENS_FILE.`;
+${program.about} It runs until SIGTERM or SIGINT. The tokens are those of TOKENS_FILE,
+the keys those of CHECKPOINT_KEY_FILE.`;
   return settingsHelp(head, settingsOf(program));
 }
 
@@ -118,6 +122,15 @@ function token(args: readonly string[], env: Environment): Promise<number> | num
     return 2;
   }
   return tokenCommand(new TokenStore(file), args, (text) => process.stdout.write(text));
+}
+
+function checkpointKey(args: readonly string[], env: Environment): number {
+  const file = env['CHECKPOINT_KEY_FILE'];
+  if (file === undefined || file === '') {
+    process.stderr.write('CHECKPOINT_KEY_FILE is not set: it names the file with the keys that sign checkpoints.\n');
+    return 2;
+  }
+  return checkpointKeyCommand(file, args, (text) => process.stdout.write(text));
 }
 
 function messageOf(error: unknown): string {

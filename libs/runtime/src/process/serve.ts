@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Store } from '@understudy/event-log';
+import type { OpenStoreOptions, Store } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
 import { bootHttp } from '../boot.js';
 import type { HttpServer, Runtime } from '../boot.js';
@@ -11,7 +11,7 @@ import { kafkaTransport } from './kafka.js';
 import { processMetrics } from './metrics.js';
 import type { ServiceProgram } from './run.js';
 import type { ProcessSettingsTable } from './settings.js';
-import { openStoreWhenThere, storeHealth } from './store.js';
+import { checkpointHealth, openStoreWhenThere, storeHealth } from './store.js';
 import { transportHealth } from './transport.js';
 
 /** Beyond the shutdown limit: what was begun is handed over (the lease is given back) within this. */
@@ -31,6 +31,7 @@ export async function serve<T extends SettingsTable>(
     connectionString: settings.storeUrl,
     schema: program.service,
     ...(settings.instanceId === undefined ? {} : { instance: settings.instanceId }),
+    ...checkpointsOf(settings),
   };
   registerSecret(new URL(settings.storeUrl).password);
   if (settings.kafkaPassword !== undefined) registerSecret(settings.kafkaPassword);
@@ -45,6 +46,8 @@ export async function serve<T extends SettingsTable>(
     const clientId = `understudy-${program.service}-${settings.instanceId ?? randomUUID().slice(0, 8)}`;
     const transport = kafkaTransport(settings, clientId, log);
     runtime.health.register('store', () => storeHealth(store));
+    const { checkpoints } = store;
+    if (checkpoints) runtime.health.register('checkpoints', () => checkpointHealth(checkpoints));
     runtime.health.register('bus', () => transportHealth(transport));
     processMetrics(runtime.metrics, store, transport);
     running = await start({ program, settings, runtime, store, transport });
@@ -62,6 +65,14 @@ export async function serve<T extends SettingsTable>(
     await store.close();
     throw error;
   }
+}
+
+function checkpointsOf({
+  checkpointKey,
+  checkpointFolder: folder,
+}: Settings<ProcessSettingsTable>): Pick<OpenStoreOptions, 'checkpoints'> {
+  if (checkpointKey === undefined) return {};
+  return { checkpoints: { keyFile: checkpointKey, ...(folder === undefined ? {} : { folder }) } };
 }
 
 interface Running {

@@ -110,6 +110,19 @@ export function processSettings(service: ServiceName) {
         'File with the hashes of tokens, mode 0600 or 0640, shared by all services and replicas; read again when it changes',
       parse: parsers.text,
     }),
+    checkpointKey: setting({
+      name: 'CHECKPOINT_KEY_FILE',
+      describe:
+        'PEM file with the Ed25519 key that signs checkpoints of the log, mode 0600 or 0640, shared by replicas; empty = nothing is signed',
+      default: '',
+      parse: parsers.optional,
+    }),
+    checkpointFolder: setting({
+      name: 'CHECKPOINT_FOLDER',
+      describe: 'Folder of this replica where every signed checkpoint is exported to, a file per log; empty = none',
+      default: '',
+      parse: parsers.optional,
+    }),
     ...kafkaSettings,
     instanceId: setting({
       name: 'INSTANCE_ID',

@@ -1,7 +1,7 @@
 /** A service's store as its process sees it: waited for at the start, told about in its health. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTransient, openStore } from '@understudy/event-log';
-import type { OpenStoreOptions, Store } from '@understudy/event-log';
+import type { Checkpoints, OpenStoreOptions, Store } from '@understudy/event-log';
 import type { PartHealth } from '../health.js';
 import type { Listen } from '../listen.js';
 import type { Log } from '../logging.js';
@@ -60,6 +60,12 @@ function isRefusal(error: unknown): boolean {
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether the log's heads are signed, as far as they should be. */
+export function checkpointHealth(checkpoints: Checkpoints): PartHealth {
+  const { state, problem } = checkpoints.status();
+  return problem === undefined ? { status: 'ok' } : { status: 'degraded', reason: `${state}: ${redactText(problem)}` };
 }
 
 /** Whether the store answers and this process may still own what it owns. */

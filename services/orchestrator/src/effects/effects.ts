@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ClusterDefinition } from '@understudy/cluster';
-import { openHosts, patchSources, requestReboot, type Fence } from '@understudy/hosts';
+import { openHosts, patchSources, requestReboot } from '@understudy/hosts';
 import { createProbe } from '@understudy/probe';
 import type { OrchestratorConfig } from '../config.js';
 import type { RolloutStore } from '../handle.js';
@@ -13,7 +13,7 @@ import { GateInputCollector, type OwnIdentities } from './gate-inputs.js';
 import { Looker } from './look.js';
 import { Neighbourhood } from './neighbours.js';
 import { Performer } from './perform.js';
-import { Targets, type Raised } from './targets.js';
+import { Targets } from './targets.js';
 
 /** Everything through which this process looks at clusters and acts on them. */
 export interface Effects {
@@ -22,7 +22,6 @@ export interface Effects {
   readonly looker: Looker;
   readonly performer: Performer;
   readonly gateInputs: GateInputCollector;
-  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<Raised>;
 }
 
 export interface EffectSources {
@@ -65,7 +64,6 @@ export function openEffects({ config, peers, rollouts, directory, past }: Effect
       rehearsal: (definition) => past.rehearsal(definition),
       own: () => ownIdentities(config),
     }),
-    raise: (definition, fence) => targets.raise(definition, fence),
   };
 }
 

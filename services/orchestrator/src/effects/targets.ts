@@ -3,6 +3,8 @@ import type { Fence, Host } from '@understudy/hosts';
 import type { ClusterTarget, PlatformDriver, Secret } from '@understudy/platforms';
 
 const RAISE_DEADLINE_MS = 5_000;
+/** Positions in a log begin at 1, and an adoption is never the first event. */
+const LOWEST_EPOCH = 1;
 
 /** Whether every host of a cluster obeys this owner now, and who stands in the way. */
 export interface Raised {
@@ -11,6 +13,18 @@ export interface Raised {
   readonly by: { readonly host: string; readonly logId: string; readonly epoch: number } | null;
   /** Hosts that did not answer: an earlier owner may still be acting there. */
   readonly unreachable: readonly string[];
+}
+
+/** What a host obeys now; null = nobody yet, or it did not answer. */
+export interface HostSeen {
+  readonly host: string;
+  readonly seen: Fence | null;
+}
+
+/** Keys of acts in a host's journal; none where it did not answer. */
+export interface HostKeys {
+  readonly host: string;
+  readonly keys: readonly string[];
 }
 
 /** A cluster as the effects reach it: its driver and an open target. */
@@ -44,13 +58,39 @@ export class Targets {
     return { driver: this.sources.driver(definition.platform), target: { definition, hosts, secrets, now: this.sources.now } };
   }
 
+  /**
+   * Which epoch each host obeys. Asked by raising the lowest epoch there is: a host that has seen a higher one refuses, says which,
+   * and changes nothing; one that has seen none belongs to this log from now on.
+   */
+  async seen(definition: ClusterDefinition, logId: string): Promise<readonly HostSeen[]> {
+    return this.onEach(definition, async (host, slug) => {
+      const answer = await host?.journal.raise({ logId, epoch: LOWEST_EPOCH }, RAISE_DEADLINE_MS);
+      return { host: slug, seen: answer?.status === 'fenced' ? answer.seen : null };
+    });
+  }
+
+  /** Acts in the hosts' journals whose keys begin so. */
+  async keys(definition: ClusterDefinition, prefix: string): Promise<readonly HostKeys[]> {
+    return this.onEach(definition, async (host, slug) => {
+      const answer = await host?.journal.entries(prefix, RAISE_DEADLINE_MS);
+      return { host: slug, keys: answer?.status === 'read' ? answer.entries.map(({ key }) => key) : [] };
+    });
+  }
+
+  private onEach<T>(
+    definition: ClusterDefinition,
+    ask: (host: Host | undefined, slug: string) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const hosts = this.hostsOf(definition);
+    return Promise.all([...new Set(definition.nodes.map((node) => node.host))].map((slug) => ask(hosts[slug], slug)));
+  }
+
   /** Lets this owner in and every earlier one out, on every host that carries a node. */
   async raise(definition: ClusterDefinition, fence: Fence): Promise<Raised> {
-    const hosts = this.hostsOf(definition);
-    const carrying = [...new Set(definition.nodes.map((node) => node.host))];
-    const answers = await Promise.all(
-      carrying.map(async (slug) => ({ slug, answer: await hosts[slug]?.journal.raise(fence, RAISE_DEADLINE_MS) })),
-    );
+    const answers = await this.onEach(definition, async (host, slug) => ({
+      slug,
+      answer: await host?.journal.raise(fence, RAISE_DEADLINE_MS),
+    }));
     const unreachable = answers
       .filter(({ answer }) => answer === undefined || answer.status === 'unknown')
       .map(({ slug }) => slug);

@@ -6,16 +6,16 @@ import {
   type RolloutCommand,
   type RunnerMemory,
 } from '@understudy/orchestrator-domain';
-import type { ClusterDefinition } from '@understudy/cluster';
+import type { Checkpoints, EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
 import type { Planner } from '../planner.js';
-import type { Raised } from '../effects/targets.js';
 import type { GateInputCollector } from '../effects/gate-inputs.js';
 import type { Looker } from '../effects/look.js';
 import { messageOf, type Performer } from '../effects/perform.js';
 import type { LiveRollout, RolloutStore } from '../handle.js';
 import { requestIdFor } from '../inbound/events/handlers.js';
+import { Authority, type HostAuthority } from './authority.js';
 import { atPlace } from './crash-places.js';
 import type { RolloutMetrics } from './rollout-metrics.js';
 import { StepTraces } from './step-trace.js';
@@ -33,10 +33,10 @@ export interface DriveTools {
   readonly performer: Performer;
   readonly gateInputs: GateInputCollector;
   readonly planner: Planner;
-  /** Shuts earlier owners out on every host of a cluster. */
-  readonly raise: (definition: ClusterDefinition, fence: Fence) => Promise<Raised>;
+  readonly hosts: HostAuthority;
   readonly incarnation: string;
-  readonly logId: string;
+  readonly eventLog: EventLog;
+  readonly checkpoints: Checkpoints | undefined;
   readonly now: () => number;
   /** What is left of this process's lease, by the monotonic clock. */
   readonly leaseRemainingMs: () => number;
@@ -60,12 +60,15 @@ export class Drive {
   /** What the performer said in this process about the step it last executed. */
   private said: { readonly key: string; readonly performed: Performed } | null = null;
   private readonly traces: StepTraces;
+  private readonly authority: Authority;
 
   constructor(
     private readonly tools: DriveTools,
     private readonly live: LiveRollout,
   ) {
     this.traces = new StepTraces(live);
+    const { hosts, eventLog: log, incarnation, checkpoints } = tools;
+    this.authority = new Authority({ hosts, log, incarnation, checkpoints });
     this.memory = {
       incarnation: tools.incarnation,
       performed: null,
@@ -135,12 +138,26 @@ export class Drive {
     const { admitted, planned } = this.live.state;
     if (!admitted || !planned || this.raisedEpoch === this.live.epoch) return true;
     const epoch = this.live.epoch;
-    const answer = await this.tools.raise(planned.cluster, { logId: this.tools.logId, epoch });
-    this.unreachable = answer.unreachable;
-    if (answer.raised) this.raisedEpoch = epoch;
-    if (answer.by === null) return true;
-    await this.shutOut(`Host ${answer.by.host} obeys epoch ${answer.by.epoch} of log ${answer.by.logId}.`, answer.by);
+    const { rolloutId, state } = this.live;
+    const established = await this.authority.establish({ rolloutId, cluster: planned.cluster, epoch, state });
+    if (established.by === 'us') {
+      this.unreachable = established.unreachable;
+      if (established.everywhere) this.raisedEpoch = epoch;
+      return true;
+    }
+    const { what, evidence } = established.doubt;
+    if (established.by === 'another') await this.shutOut(what, evidence);
+    else await this.doubt(what, evidence);
+    // Held, it waits for a person; whatever else it is asked for, the hosts are not asked without a pause.
+    await this.pause(RETRY_MS);
     return false;
+  }
+
+  /** The hosts know what the log does not: recorded, with a hold. */
+  private async doubt(what: string, evidence: Readonly<Record<string, unknown>>): Promise<void> {
+    this.tools.log.warn({ rolloutId: this.live.rolloutId, what, evidence }, 'this log may not act on the hosts');
+    const { incarnation } = this.tools;
+    await this.give({ type: 'RecordDeviation', what, evidence, incarnation, at: new Date(this.tools.now()).toISOString() });
   }
 
   /** Another owner is real when the log says so; when it does not, the host obeys somebody else: a person has to look. */
@@ -150,9 +167,7 @@ export class Drive {
     this.lost = !this.isOwnerByLog();
     if (this.lost) return;
     const what = `${reason} The log says that this process owns the rollout: another orchestrator or an older log acted there.`;
-    const { incarnation } = this.tools;
-    const at = new Date(this.tools.now()).toISOString();
-    await this.give({ type: 'RecordDeviation', what, evidence, incarnation, at });
+    await this.doubt(what, evidence);
   }
 
   private async give(command: RolloutCommand): Promise<void> {
@@ -259,7 +274,7 @@ export class Drive {
   }
 
   private fence(): Fence {
-    return { logId: this.tools.logId, epoch: this.live.epoch };
+    return { logId: this.tools.eventLog.logId, epoch: this.live.epoch };
   }
 
   private async pause(ms: number): Promise<void> {

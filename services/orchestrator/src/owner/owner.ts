@@ -16,7 +16,10 @@ const MOST_DRIVEN = 2_000;
 export interface OwnerTools {
   readonly store: Store;
   readonly rollouts: RolloutStore;
-  readonly drive: Omit<DriveTools, 'rollouts' | 'incarnation' | 'logId' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'>;
+  readonly drive: Omit<
+    DriveTools,
+    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
+  >;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
@@ -150,7 +153,8 @@ export class Owner {
         rollouts,
         log,
         incarnation: store.incarnation,
-        logId: store.log.logId,
+        eventLog: store.log,
+        checkpoints: store.checkpoints,
         now: store.now,
         leaseRemainingMs: () => store.leaseRemainingMs(),
         metrics: this.metrics,
@@ -159,7 +163,9 @@ export class Owner {
     );
     const done = drive.run().then(() => {
       this.driven.delete(live.rolloutId);
-      if (!this.stopping && live.state.status !== 'closed') this.waiting.add(live.rolloutId);
+      // What is reported at the close shall be signed at the close; if another process signs, it does so within its interval.
+      if (live.state.status === 'closed') void store.checkpoints?.sign();
+      else if (!this.stopping) this.waiting.add(live.rolloutId);
     });
     this.driven.set(live.rolloutId, { live, drive, done });
   }

@@ -1,8 +1,9 @@
+import type { SignedStatement } from '@understudy/event-log';
 import type { ReportStep, RolloutReport } from '@understudy/orchestrator-domain';
-import { interruptionSentence, mixedSentences, outageSentences, overrideSentence } from './markdown.js';
+import { checkpointLines, interruptionSentence, mixedSentences, outageSentences, overrideSentence } from './markdown.js';
 
 /** The report as one HTML file: no script, nothing loaded from elsewhere, printable. */
-export function htmlReport(report: RolloutReport): string {
+export function htmlReport(report: RolloutReport, checkpoint: SignedStatement | null): string {
   const title = `Understudy: ${report.cluster}, ${report.result ?? report.status}`;
   const body = [
     header(report),
@@ -25,6 +26,7 @@ export function htmlReport(report: RolloutReport): string {
     section('Deviations', items(report.deviations.map(escape))),
     section('Risks accepted beforehand', items(report.acceptedRisks.map(escape))),
     section('What happened', story(report)),
+    section('Signed', items(checkpointLines(checkpoint).map(escape))),
   ].join('\n');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

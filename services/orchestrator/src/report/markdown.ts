@@ -1,7 +1,8 @@
+import { linkOf, type SignedStatement } from '@understudy/event-log';
 import type { MeasuredInterruption, RolloutReport } from '@understudy/orchestrator-domain';
 
-/** The report as Markdown, for tickets and chats. */
-export function markdownReport(report: RolloutReport): string {
+/** The report as Markdown, for tickets and chats. `checkpoint` = what signs the last of its events; null = nothing yet. */
+export function markdownReport(report: RolloutReport, checkpoint: SignedStatement | null): string {
   return [
     `# Rollout ${report.rolloutId}`,
     '',
@@ -35,7 +36,23 @@ export function markdownReport(report: RolloutReport): string {
     '',
     ...report.story.map((line) => `- ${line.at ?? ''} ${text(line.what)}`),
     '',
+    '## Signed',
+    '',
+    ...checkpointLines(checkpoint).map((line) => `- ${line}`),
+    '',
   ].join('\n');
+}
+
+/** What somebody who keeps the report keeps of the log: the copy outside the database that a later forgery has to face. */
+export function checkpointLines(checkpoint: SignedStatement | null): readonly string[] {
+  if (checkpoint === null) return ['The last of these events is not signed yet, or nothing is signed here.'];
+  const { number, position, keyId, signature, statement } = checkpoint;
+  return [
+    `checkpoint ${number}, up to position ${position} of the log`,
+    `key ${keyId}`,
+    `signature ${signature}`,
+    `SHA-256 of the signed text ${linkOf(statement)}`,
+  ];
 }
 
 /** Figures as they are told everywhere: measured, or said not to be. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PatchSet } from '@understudy/cluster';
 import { eventCodec, execute, loadStream, type EventLog, type EventMetadata } from '@understudy/event-log';
 import {
+  DOCUMENT_VERSIONS,
   patchSetDecider,
   playbookDecider,
   readPlaybook,
@@ -13,8 +14,16 @@ import {
 import { Problem, refused } from '@understudy/runtime';
 import { accepted, personOf } from './person.js';
 
-const playbookCodec = eventCodec<PlaybookEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as PlaybookEvent });
-const patchSetCodec = eventCodec<PatchSetEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as PatchSetEvent });
+const playbookCodec = eventCodec<PlaybookEvent>({
+  field: 'data',
+  schemaVersions: DOCUMENT_VERSIONS,
+  upcast: (stored) => upcastDocument(stored) as PlaybookEvent,
+});
+const patchSetCodec = eventCodec<PatchSetEvent>({
+  field: 'data',
+  schemaVersions: DOCUMENT_VERSIONS,
+  upcast: (stored) => upcastDocument(stored) as PatchSetEvent,
+});
 
 export interface StoredPlaybook {
   readonly playbook: Playbook;

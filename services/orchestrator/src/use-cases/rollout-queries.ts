@@ -1,4 +1,4 @@
-import type { EventLog, StoredEvent, Verification } from '@understudy/event-log';
+import type { EventLog, SignedStatement, Store, StoredEvent, Verification } from '@understudy/event-log';
 import { rolloutDecider, type RolloutEvent, type RolloutState } from '@understudy/orchestrator-domain';
 import { Problem, type StreamItem } from '@understudy/runtime';
 import { toRolloutEvent } from '../handle.js';
@@ -17,7 +17,7 @@ export interface RolloutAt {
 
 /** Everything that is read of one rollout, from the log. Makes no side effects. */
 export class RolloutQueries {
-  constructor(private readonly log: EventLog) {}
+  constructor(private readonly store: Pick<Store, 'log' | 'checkpoints'>) {}
 
   /**
    * The rollout now, or as it was: `at` is a position (whole number) or an RFC 3339 time.
@@ -46,6 +46,20 @@ export class RolloutQueries {
   /** Every chain and every position of the whole log. */
   verifyAll(): Promise<Verification> {
     return this.log.verify();
+  }
+
+  /** Signed checkpoints after a number, oldest first; none where nothing is signed. */
+  async checkpoints(afterNumber: number, limit: number): Promise<readonly SignedStatement[]> {
+    return (await this.store.checkpoints?.list(afterNumber, limit)) ?? [];
+  }
+
+  /** The oldest checkpoint that covers a position; null = not signed yet, or nothing is. */
+  async checkpointOf(position: number): Promise<SignedStatement | null> {
+    return (await this.store.checkpoints?.covering(position)) ?? null;
+  }
+
+  private get log(): EventLog {
+    return this.store.log;
   }
 
   /** Past events after a position, then live ones until the rollout is closed or the reader has gone. */

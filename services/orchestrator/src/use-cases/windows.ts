@@ -1,6 +1,7 @@
 import { eventCodec, execute, loadStream, type EventLog, type EventMetadata, type Executed } from '@understudy/event-log';
 import type { ClusterDefinition } from '@understudy/cluster';
 import {
+  DOCUMENT_VERSIONS,
   upcastDocument,
   windowDecider,
   type RolloutKind,
@@ -18,7 +19,11 @@ import type { Directory } from '../projections/directory.js';
 import type { Documents } from './documents.js';
 import { accepted, personOf } from './person.js';
 
-export const windowCodec = eventCodec<WindowEvent>({ field: 'data', upcast: (stored) => upcastDocument(stored) as WindowEvent });
+export const windowCodec = eventCodec<WindowEvent>({
+  field: 'data',
+  schemaVersions: DOCUMENT_VERSIONS,
+  upcast: (stored) => upcastDocument(stored) as WindowEvent,
+});
 
 /** A cluster that was registered a moment ago arrives here by message; scheduling waits for it this long at the most. */
 const DIRECTORY_WAIT_MS = 3_000;

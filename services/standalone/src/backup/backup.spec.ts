@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { StoredEvent } from '@understudy/event-log';
+import { ensureCheckpointKey, exportedStatements, type CheckpointOptions, type StoredEvent } from '@understudy/event-log';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataFolder, takeDataFolder, type DataFolder } from '../folder.js';
 import { closeStores, openDatabase, openStores, prepareDatabase, type Database, type Stores } from '../store.js';
@@ -17,9 +17,18 @@ let stores: Stores;
 
 const odd = { text: 'a"b\\c\u2028 ü\n', number: 1e21, nested: { b: 1, a: [null, true, ''] } };
 
+/** Nothing is signed unless a test says so. */
+function signing(where: DataFolder): CheckpointOptions {
+  ensureCheckpointKey(where.checkpointKey);
+  return { keyFile: where.checkpointKey, folder: where.checkpoints, everyMs: 3_600_000 };
+}
+
 async function open(where: DataFolder): Promise<{ database: Database; stores: Stores }> {
   const opened = await openDatabase(where, undefined);
-  return { database: opened, stores: await openStores(await prepareDatabase(opened.adminConnection), where.path) };
+  return {
+    database: opened,
+    stores: await openStores(await prepareDatabase(opened.adminConnection), where.path, signing(where)),
+  };
 }
 
 async function append(to: Stores, stream: string, count: number): Promise<void> {
@@ -46,6 +55,7 @@ afterAll(async () => {
 
 describe('backup and restore of the embedded store', () => {
   it('a backup taken while the product works, restored elsewhere, has the same chain under a new log identity', async () => {
+    await stores.orchestrator.checkpoints?.sign();
     const { rows } = await backup(folder, file);
     expect(rows).toBeGreaterThanOrEqual(2_503);
     expect(statSync(file).mode & 0o077).toBe(0);
@@ -62,10 +72,19 @@ describe('backup and restore of the embedded store', () => {
       await stores.orchestrator.log.replay(0, (event) => before.push(event));
       await again.stores.orchestrator.log.replay(0, (event) => after.push(event));
       expect(after).toEqual(before);
-      expect(await again.stores.orchestrator.log.verify()).toMatchObject({ intact: true, events: 2_503 });
+      const { log, checkpoints } = again.stores.orchestrator;
+      expect(await log.verify()).toMatchObject({ intact: true, events: 2_503, signed: { position: 2_503 } });
       expect(again.stores.orchestrator.log.logId).not.toBe(stores.orchestrator.log.logId);
       await append(again.stores, 'rollout/after', 1);
-      expect(await again.stores.orchestrator.log.headPosition()).toBe(2_504);
+      expect(await log.headPosition()).toBe(2_504);
+      // Signed on by the same key under the new identity, into a file of its own that holds what was signed before as well.
+      await checkpoints?.sign();
+      expect(checkpoints?.status()).toMatchObject({ state: 'signing', position: 2_504 });
+      expect(await log.verify()).toMatchObject({ intact: true, signed: { position: 2_504 } });
+      const exported: string[] = [];
+      const exportFile = join(second.checkpoints, `orchestrator-${log.logId}.jsonl`);
+      for await (const { statement } of exportedStatements(exportFile)) exported.push(statement);
+      expect(exported.map((statement) => statement.includes(log.logId))).toEqual([false, false, true]);
     } finally {
       await closeStores(again.stores);
       await again.database.stop();

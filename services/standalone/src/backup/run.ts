@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { openStore, renewLogId, SERVICE_NAMES, type ServiceName } from '@understudy/event-log';
+import { openStore, readTrustedKeys, renewLogId, SERVICE_NAMES, type ServiceName } from '@understudy/event-log';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from '@understudy/runtime';
 import { BACKED_UP_FILES, takeDataFolder, type DataFolder } from '../folder.js';
 import { hasEmbeddedStore, prepareDatabase } from '../store.js';
@@ -29,7 +29,7 @@ export async function backup(folder: DataFolder, file: string): Promise<BackupCo
 }
 
 /** The store as it runs, or started for this. */
-async function reach(folder: DataFolder): Promise<{ adminConnection: string; release: () => Promise<void> }> {
+export async function reach(folder: DataFolder): Promise<{ adminConnection: string; release: () => Promise<void> }> {
   try {
     const server = await startEmbeddedPostgres({ dataFolder: folder.store });
     return { adminConnection: server.adminConnectionString(), release: () => server.stop() };
@@ -100,7 +100,7 @@ async function fillFolder(
     const events: Record<string, number> = {};
     for (const service of SERVICE_NAMES) {
       await renewLogId(adminConnection, service);
-      events[service] = await verified(service, connections[service]);
+      events[service] = await verified(service, connections[service], folder.checkpointKey);
     }
     return { ...counts, events };
   } finally {
@@ -108,10 +108,11 @@ async function fillFolder(
   }
 }
 
-async function verified(service: ServiceName, connectionString: string): Promise<number> {
+async function verified(service: ServiceName, connectionString: string, keyFile: string): Promise<number> {
   const store = await openStore({ connectionString, schema: service });
   try {
-    const found = await store.log.verify();
+    const keys = existsSync(keyFile) ? readTrustedKeys(readFileSync(keyFile, 'utf8'), keyFile) : undefined;
+    const found = await store.log.verify(undefined, keys && { trusted: keys, exportedFiles: [] });
     if (found.intact) return found.events;
     throw new BackupError(
       'BACKUP_DAMAGED',

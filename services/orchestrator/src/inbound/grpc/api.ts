@@ -1,5 +1,6 @@
 import { orchestrator as contract } from '@understudy/contracts';
 import type { GrpcApi, RpcBinding } from '@understudy/runtime';
+import { AuditController } from '../http/audit.controller.js';
 import { DocumentsController } from '../http/documents.controller.js';
 import { OverridesController } from '../http/overrides.controller.js';
 import { RolloutsController } from '../http/rollouts.controller.js';
@@ -15,8 +16,8 @@ const moment = ({ position, time }: Request): Request => {
 
 /** Every RPC opens the operation of its name. */
 export const orchestratorGrpc: GrpcApi = {
-  services: [contract.RolloutService, contract.WindowService, contract.DocumentService],
-  controllers: [RolloutsController, OverridesController, WindowsController, DocumentsController],
+  services: [contract.RolloutService, contract.WindowService, contract.DocumentService, contract.AuditService],
+  controllers: [RolloutsController, OverridesController, WindowsController, DocumentsController, AuditController],
   bindings: {
     getRollout: { query: moment },
     getReport: { query: moment },

@@ -140,22 +140,23 @@ export class RolloutsController {
   })
   async report(call: Call): Promise<Reply> {
     const moment = call.query['at'] === undefined ? undefined : String(call.query['at']);
-    const { events } = await this.orchestrator.queries.get(idOf(call), moment);
+    const { events, position } = await this.orchestrator.queries.get(idOf(call), moment);
     const report = reportOf(events.map(toRolloutEvent));
     if (!report) throw unknownRollout(idOf(call));
-    if (call.accept === 'text/markdown') return reply.text(markdownReport(report), 'text/markdown; charset=utf-8');
+    const checkpoint = await this.orchestrator.queries.checkpointOf(position);
+    if (call.accept === 'text/markdown') return reply.text(markdownReport(report, checkpoint), 'text/markdown; charset=utf-8');
     if (call.accept === 'text/html') {
       const headers = { 'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'" };
-      return reply.text(htmlReport(report), 'text/html; charset=utf-8', { headers });
+      return reply.text(htmlReport(report, checkpoint), 'text/html; charset=utf-8', { headers });
     }
-    return reply.ok(report);
+    return reply.ok({ ...report, checkpoint });
   }
 
   @Operation({
     method: 'GET',
     path: '/v1/rollouts/{rolloutId}/verify',
     id: 'verifyRollout',
-    summary: 'Recomputes the hash chain of this rollout from its first event to its last',
+    summary: 'Recomputes the hash chain of this rollout and compares it with what was signed',
     tag: TAG,
     role: 'viewer',
     params,
@@ -169,7 +170,7 @@ export class RolloutsController {
     method: 'GET',
     path: '/v1/verify',
     id: 'verifyLog',
-    summary: 'Recomputes the whole log: every chain and every position',
+    summary: 'Recomputes the whole log, every chain and every position, and compares it with what was signed',
     tag: TAG,
     role: 'viewer',
     answers: { 200: { description: 'Intact, or where the first break is.', schema: verification } },

@@ -287,6 +287,19 @@ export const eventsDocument = {
   },
 } as const;
 
+export const signedCheckpoint = {
+  title: 'SignedCheckpoint',
+  type: 'object',
+  required: ['number', 'position', 'statement', 'keyId', 'signature'],
+  properties: {
+    number: count,
+    position: { type: 'integer', description: 'Covered up to here, together with the statements before.' },
+    statement: { type: 'string', description: 'The signed text, JSON: heads of streams, and the hash of the statement before.' },
+    keyId: { type: 'string', description: 'SHA-256 of the public key, DER, hex.' },
+    signature: { type: 'string', description: 'Ed25519 over the bytes of `statement`, base64.' },
+  },
+} as const;
+
 export const rolloutReport = {
   title: 'Report',
   type: 'object',
@@ -300,6 +313,10 @@ export const rolloutReport = {
     gates: { type: 'array', items: { type: 'object' } },
     interruption: { type: 'object', description: 'Measured from outside, or said not to be.' },
     story: { type: 'array', items: { type: 'object' } },
+    checkpoint: {
+      oneOf: [signedCheckpoint, { type: 'null' }],
+      description: 'Signs the last of these events, and with them all before; null = not signed yet, or nothing is.',
+    },
   },
 } as const;
 
@@ -314,5 +331,17 @@ export const verification = {
     position: { type: 'integer', description: 'Where the first broken link is.' },
     stream: { type: 'string' },
     reason: { type: 'string' },
+    signed: {
+      type: 'object',
+      description: 'How far signed checkpoints vouch for what is intact; absent where nothing is signed.',
+      required: ['checkpoints', 'position', 'time', 'keyId', 'says'],
+      properties: {
+        checkpoints: count,
+        position: { type: 'integer', description: 'Vouched for up to here; 0 = nothing yet.' },
+        time: { type: ['string', 'null'], description: 'When that was signed.' },
+        keyId: { type: ['string', 'null'], description: 'SHA-256 of the public key, DER, hex.' },
+        says: { type: 'string', description: 'What follows from it, and what does not.' },
+      },
+    },
   },
 } as const;

@@ -26,7 +26,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/rollouts.proto.
  */
 export const file_understudy_orchestrator_v1_rollouts: GenFile = /*@__PURE__*/
-  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEi3gMKClJvbGxvdXRSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIQCghwb3NpdGlvbhgDIAEoAxIRCgl3aW5kb3dfaWQYBCABKAkSDwoHY2x1c3RlchgFIAEoCRI1CgRraW5kGAYgASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSOQoGc3RhdHVzGAcgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYCCABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhEKBHN0ZXAYCSABKAlIAIgBARITCgtmaW5nZXJwcmludBgKIAEoCRIuCgpwbGFubmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGA0gASgBSAGIAQFCBwoFX3N0ZXBCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIlYKBU93bmVyEhAKCGluc3RhbmNlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAwoHUm9sbG91dBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEjkKBnN0YXR1cxgEIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIPCgdjbHVzdGVyGAYgASgJEhEKCXdpbmRvd19pZBgHIAEoCRI1CgRraW5kGAggASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSFAoHYmluZGluZxgJIAEoCUgAiAEBEjAKBW93bmVyGAogASgLMiEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3duZXISJgoFc3RhdGUYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCF9iaW5kaW5nIlEKCkV2ZW50QWN0b3ISDwoHc3ViamVjdBgBIAEoCRIMCgRyb2xlGAIgASgJEhYKDmF1dGhlbnRpY2F0aW9uGAMgASgJEgwKBGZyb20YBCABKAkiigIKDUV2ZW50TWV0YWRhdGESEgoKY29tbWFuZF9pZBgBIAEoCRI1CgVhY3RvchgCIAEoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50QWN0b3ISGwoOY29ycmVsYXRpb25faWQYAyABKAlIAIgBARIZCgxjYXVzYXRpb25faWQYBCABKAlIAYgBARIYCgt0cmFjZXBhcmVudBgFIAEoCUgCiAEBEhgKC2ZpbmdlcnByaW50GAYgASgJSAOIAQFCEQoPX2NvcnJlbGF0aW9uX2lkQg8KDV9jYXVzYXRpb25faWRCDgoMX3RyYWNlcGFyZW50Qg4KDF9maW5nZXJwcmludCKDAgoMUm9sbG91dEV2ZW50EhAKCHBvc2l0aW9uGAEgASgDEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgDEgwKBHR5cGUYBCABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoIbWV0YWRhdGEYByABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5FdmVudE1ldGFkYXRhEiUKBGJvZHkYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYCSABKAki0AEKDFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSEwoGZXZlbnRzGAIgASgDSACIAQESGgoNaGVhZF9wb3NpdGlvbhgDIAEoA0gBiAEBEhUKCHBvc2l0aW9uGAQgASgDSAKIAQESEwoGc3RyZWFtGAUgASgJSAOIAQESEwoGcmVhc29uGAYgASgJSASIAQFCCQoHX2V2ZW50c0IQCg5faGVhZF9wb3NpdGlvbkILCglfcG9zaXRpb25CCQoHX3N0cmVhbUIJCgdfcmVhc29uIpABChNMaXN0Um9sbG91dHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRIOCgZ3aW5kb3cYAyABKAkSDwoHY2x1c3RlchgEIAEoCRI5CgZzdGF0dXMYBSABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0U3RhdHVzIn0KFExpc3RSb2xsb3V0c1Jlc3BvbnNlEjUKBWl0ZW1zGAEgAygLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJvdxIuCgRwYWdlGAIgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGFnZSJxChFHZXRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiSgoSR2V0Um9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IiQKDkdldFBsYW5SZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkiSAoPR2V0UGxhblJlc3BvbnNlEjUKBHBsYW4YASABKAsyJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGFuSW5Gb3JjZSI8ChdHZXRSb2xsb3V0RXZlbnRzUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg0KBWFmdGVyGAIgASgDIlMKGEdldFJvbGxvdXRFdmVudHNSZXNwb25zZRI3CgVpdGVtcxgBIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRFdmVudCI4ChNXYXRjaFJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSDQoFYWZ0ZXIYAiABKAMiTwoUV2F0Y2hSb2xsb3V0UmVzcG9uc2USNwoFZXZlbnQYASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0RXZlbnQicAoQR2V0UmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAEIICgZtb21lbnQiTgoRR2V0UmVwb3J0UmVzcG9uc2USOQoGcmVwb3J0GAEgASgLMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlcG9ydCKtAQoTUmVuZGVyUmVwb3J0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEhIKCHBvc2l0aW9uGAIgASgDSAASKgoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIABI4CgZmb3JtYXQYBCABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXBvcnRGb3JtYXRCCAoGbW9tZW50IjgKFFJlbmRlclJlcG9ydFJlc3BvbnNlEhIKCm1lZGlhX3R5cGUYASABKAkSDAoEdGV4dBgCIAEoCSIqChRWZXJpZnlSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIlcKFVZlcmlmeVJvbGxvdXRSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24iEgoQVmVyaWZ5TG9nUmVxdWVzdCJTChFWZXJpZnlMb2dSZXNwb25zZRI+Cgx2ZXJpZmljYXRpb24YASABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZmljYXRpb24ingEKEkhvbGRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJLChNIb2xkUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IpABChRSZXN1bWVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFVJlc3VtZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKfAQoTQWJvcnRSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJMChRBYm9ydFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCK+AQoWUm9sbGJhY2tSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAkSEQoEbm9kZRgFIAEoCUgCiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXlCBwoFX25vZGUiTwoXUm9sbGJhY2tSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQioAEKFEZyZWV6ZVJvbGxvdXRSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEg4KBnJlYXNvbhgEIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik0KFUZyZWV6ZVJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCLbAQoWUmVxdWVzdE92ZXJyaWRlUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIMCgRnYXRlGAQgASgJEg4KBnJlYXNvbhgFIAEoCRIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJPChdSZXF1ZXN0T3ZlcnJpZGVSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKgAQoWQ29uZmlybU92ZXJyaWRlUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIMCgRnYXRlGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTwoXQ29uZmlybU92ZXJyaWRlUmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQisQEKF1dpdGhkcmF3T3ZlcnJpZGVSZXF1ZXN0EhIKCnJvbGxvdXRfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEhwKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUgBiAEBEgwKBGdhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiUAoYV2l0aGRyYXdPdmVycmlkZVJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0MscPCg5Sb2xsb3V0U2VydmljZRJxCgxMaXN0Um9sbG91dHMSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0Um9sbG91dHNSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuTGlzdFJvbGxvdXRzUmVzcG9uc2USawoKR2V0Um9sbG91dBItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRSZXF1ZXN0Gi4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dFJlc3BvbnNlEmIKB0dldFBsYW4SKi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRQbGFuUmVxdWVzdBorLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFBsYW5SZXNwb25zZRJ9ChBHZXRSb2xsb3V0RXZlbnRzEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dEV2ZW50c1JlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0RXZlbnRzUmVzcG9uc2UScwoMV2F0Y2hSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F0Y2hSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdGNoUm9sbG91dFJlc3BvbnNlMAESaAoJR2V0UmVwb3J0EiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UmVwb3J0UmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJlcG9ydFJlc3BvbnNlEnEKDFJlbmRlclJlcG9ydBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlbmRlclJlcG9ydFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW5kZXJSZXBvcnRSZXNwb25zZRJ0Cg1WZXJpZnlSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5Um9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlSb2xsb3V0UmVzcG9uc2USaAoJVmVyaWZ5TG9nEiwudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5TG9nUmVxdWVzdBotLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeUxvZ1Jlc3BvbnNlEm4KC0hvbGRSb2xsb3V0Ei4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXF1ZXN0Gi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuSG9sZFJvbGxvdXRSZXNwb25zZRJ0Cg1SZXN1bWVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVSb2xsb3V0UmVzcG9uc2UScQoMQWJvcnRSb2xsb3V0Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQWJvcnRSb2xsb3V0UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFib3J0Um9sbG91dFJlc3BvbnNlEnoKD1JvbGxiYWNrUm9sbG91dBIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxiYWNrUm9sbG91dFJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsYmFja1JvbGxvdXRSZXNwb25zZRJ0Cg1GcmVlemVSb2xsb3V0EjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRnJlZXplUm9sbG91dFJlcXVlc3QaMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GcmVlemVSb2xsb3V0UmVzcG9uc2USegoPUmVxdWVzdE92ZXJyaWRlEjIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVxdWVzdE92ZXJyaWRlUmVxdWVzdBozLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcXVlc3RPdmVycmlkZVJlc3BvbnNlEnoKD0NvbmZpcm1PdmVycmlkZRIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkNvbmZpcm1PdmVycmlkZVJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Db25maXJtT3ZlcnJpZGVSZXNwb25zZRJ9ChBXaXRoZHJhd092ZXJyaWRlEjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2l0aGRyYXdPdmVycmlkZVJlcXVlc3QaNC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaXRoZHJhd092ZXJyaWRlUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans, file_understudy_orchestrator_v1_reports]);
+  fileDesc("Cil1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9yb2xsb3V0cy5wcm90bxIadW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEi3gMKClJvbGxvdXRSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIQCghwb3NpdGlvbhgDIAEoAxIRCgl3aW5kb3dfaWQYBCABKAkSDwoHY2x1c3RlchgFIAEoCRI1CgRraW5kGAYgASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSOQoGc3RhdHVzGAcgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cxI5CgZyZXN1bHQYCCABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhEKBHN0ZXAYCSABKAlIAIgBARITCgtmaW5nZXJwcmludBgKIAEoCRIuCgpwbGFubmVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGA0gASgBSAGIAQFCBwoFX3N0ZXBCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIlYKBU93bmVyEhAKCGluc3RhbmNlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAwoHUm9sbG91dBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEhAKCHBvc2l0aW9uGAMgASgDEjkKBnN0YXR1cxgEIAEoDjIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRTdGF0dXMSOQoGcmVzdWx0GAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFJlc3VsdBIPCgdjbHVzdGVyGAYgASgJEhEKCXdpbmRvd19pZBgHIAEoCRI1CgRraW5kGAggASgOMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEtpbmQSFAoHYmluZGluZxgJIAEoCUgAiAEBEjAKBW93bmVyGAogASgLMiEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuT3duZXISJgoFc3RhdGUYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCF9iaW5kaW5nIlEKCkV2ZW50QWN0b3ISDwoHc3ViamVjdBgBIAEoCRIMCgRyb2xlGAIgASgJEhYKDmF1dGhlbnRpY2F0aW9uGAMgASgJEgwKBGZyb20YBCABKAkiigIKDUV2ZW50TWV0YWRhdGESEgoKY29tbWFuZF9pZBgBIAEoCRI1CgVhY3RvchgCIAEoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkV2ZW50QWN0b3ISGwoOY29ycmVsYXRpb25faWQYAyABKAlIAIgBARIZCgxjYXVzYXRpb25faWQYBCABKAlIAYgBARIYCgt0cmFjZXBhcmVudBgFIAEoCUgCiAEBEhgKC2ZpbmdlcnByaW50GAYgASgJSAOIAQFCEQoPX2NvcnJlbGF0aW9uX2lkQg8KDV9jYXVzYXRpb25faWRCDgoMX3RyYWNlcGFyZW50Qg4KDF9maW5nZXJwcmludCKDAgoMUm9sbG91dEV2ZW50EhAKCHBvc2l0aW9uGAEgASgDEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgDEgwKBHR5cGUYBCABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoIbWV0YWRhdGEYByABKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5FdmVudE1ldGFkYXRhEiUKBGJvZHkYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYCSABKAkimgIKDFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSEwoGZXZlbnRzGAIgASgDSACIAQESGgoNaGVhZF9wb3NpdGlvbhgDIAEoA0gBiAEBEhUKCHBvc2l0aW9uGAQgASgDSAKIAQESEwoGc3RyZWFtGAUgASgJSAOIAQESEwoGcmVhc29uGAYgASgJSASIAQESPQoGc2lnbmVkGAcgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuU2lnbmVkRXh0ZW50SAWIAQFCCQoHX2V2ZW50c0IQCg5faGVhZF9wb3NpdGlvbkILCglfcG9zaXRpb25CCQoHX3N0cmVhbUIJCgdfcmVhc29uQgkKB19zaWduZWQimwEKDFNpZ25lZEV4dGVudBITCgtjaGVja3BvaW50cxgBIAEoAxIQCghwb3NpdGlvbhgCIAEoAxItCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEhMKBmtleV9pZBgEIAEoCUgBiAEBEgwKBHNheXMYBSABKAlCBwoFX3RpbWVCCQoHX2tleV9pZCKQAQoTTGlzdFJvbGxvdXRzUmVxdWVzdBINCgVsaW1pdBgBIAEoBRIOCgZjdXJzb3IYAiABKAkSDgoGd2luZG93GAMgASgJEg8KB2NsdXN0ZXIYBCABKAkSOQoGc3RhdHVzGAUgASgOMikudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dFN0YXR1cyJ9ChRMaXN0Um9sbG91dHNSZXNwb25zZRI1CgVpdGVtcxgBIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRSb3cSLgoEcGFnZRgCIAEoCzIgLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBhZ2UicQoRR2V0Um9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRISCghwb3NpdGlvbhgCIAEoA0gAEioKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSABCCAoGbW9tZW50IkoKEkdldFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCIkCg5HZXRQbGFuUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJIkgKD0dldFBsYW5SZXNwb25zZRI1CgRwbGFuGAEgASgLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxhbkluRm9yY2UiPAoXR2V0Um9sbG91dEV2ZW50c1JlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRINCgVhZnRlchgCIAEoAyJTChhHZXRSb2xsb3V0RXZlbnRzUmVzcG9uc2USNwoFaXRlbXMYASADKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0RXZlbnQiOAoTV2F0Y2hSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEg0KBWFmdGVyGAIgASgDIk8KFFdhdGNoUm9sbG91dFJlc3BvbnNlEjcKBWV2ZW50GAEgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dEV2ZW50InAKEEdldFJlcG9ydFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRISCghwb3NpdGlvbhgCIAEoA0gAEioKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSABCCAoGbW9tZW50Ik4KEUdldFJlcG9ydFJlc3BvbnNlEjkKBnJlcG9ydBgBIAEoCzIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRSZXBvcnQirQEKE1JlbmRlclJlcG9ydFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRISCghwb3NpdGlvbhgCIAEoA0gAEioKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASOAoGZm9ybWF0GAQgASgOMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVwb3J0Rm9ybWF0QggKBm1vbWVudCI4ChRSZW5kZXJSZXBvcnRSZXNwb25zZRISCgptZWRpYV90eXBlGAEgASgJEgwKBHRleHQYAiABKAkiKgoUVmVyaWZ5Um9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCSJXChVWZXJpZnlSb2xsb3V0UmVzcG9uc2USPgoMdmVyaWZpY2F0aW9uGAEgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZpY2F0aW9uIhIKEFZlcmlmeUxvZ1JlcXVlc3QiUwoRVmVyaWZ5TG9nUmVzcG9uc2USPgoMdmVyaWZpY2F0aW9uGAEgASgLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZpY2F0aW9uIp4BChJIb2xkUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDgoGcmVhc29uGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiSwoTSG9sZFJvbGxvdXRSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dCKQAQoUUmVzdW1lUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJNChVSZXN1bWVSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQinwEKE0Fib3J0Um9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDgoGcmVhc29uGAQgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTAoUQWJvcnRSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQivgEKFlJvbGxiYWNrUm9sbG91dFJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDgoGcmVhc29uGAQgASgJEhEKBG5vZGUYBSABKAlIAogBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5QgcKBV9ub2RlIk8KF1JvbGxiYWNrUm9sbG91dFJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IqABChRGcmVlemVSb2xsb3V0UmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIOCgZyZWFzb24YBCABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb25CEgoQX2lkZW1wb3RlbmN5X2tleSJNChVGcmVlemVSb2xsb3V0UmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQi2wEKFlJlcXVlc3RPdmVycmlkZVJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDAoEZ2F0ZRgEIAEoCRIOCgZyZWFzb24YBSABKAkSKQoFdW50aWwYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhMKEV9leHBlY3RlZF92ZXJzaW9uQhIKEF9pZGVtcG90ZW5jeV9rZXkiTwoXUmVxdWVzdE92ZXJyaWRlUmVzcG9uc2USNAoHcm9sbG91dBgBIAEoCzIjLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXQioAEKFkNvbmZpcm1PdmVycmlkZVJlcXVlc3QSEgoKcm9sbG91dF9pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESHAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJSAGIAQESDAoEZ2F0ZRgEIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5Ik8KF0NvbmZpcm1PdmVycmlkZVJlc3BvbnNlEjQKB3JvbGxvdXQYASABKAsyIy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0IrEBChdXaXRoZHJhd092ZXJyaWRlUmVxdWVzdBISCgpyb2xsb3V0X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIcCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlIAYgBARIMCgRnYXRlGAQgASgJEg4KBnJlYXNvbhgFIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbkISChBfaWRlbXBvdGVuY3lfa2V5IlAKGFdpdGhkcmF3T3ZlcnJpZGVSZXNwb25zZRI0Cgdyb2xsb3V0GAEgASgLMiMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbG91dDLHDwoOUm9sbG91dFNlcnZpY2UScQoMTGlzdFJvbGxvdXRzEi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuTGlzdFJvbGxvdXRzUmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkxpc3RSb2xsb3V0c1Jlc3BvbnNlEmsKCkdldFJvbGxvdXQSLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSb2xsb3V0UmVxdWVzdBouLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRSZXNwb25zZRJiCgdHZXRQbGFuEioudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0UGxhblJlcXVlc3QaKy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRQbGFuUmVzcG9uc2USfQoQR2V0Um9sbG91dEV2ZW50cxIzLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJvbGxvdXRFdmVudHNSZXF1ZXN0GjQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0Um9sbG91dEV2ZW50c1Jlc3BvbnNlEnMKDFdhdGNoUm9sbG91dBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdGNoUm9sbG91dFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XYXRjaFJvbGxvdXRSZXNwb25zZTABEmgKCUdldFJlcG9ydBIsLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFJlcG9ydFJlcXVlc3QaLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRSZXBvcnRSZXNwb25zZRJxCgxSZW5kZXJSZXBvcnQSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZW5kZXJSZXBvcnRSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVuZGVyUmVwb3J0UmVzcG9uc2USdAoNVmVyaWZ5Um9sbG91dBIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeVJvbGxvdXRSZXF1ZXN0GjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuVmVyaWZ5Um9sbG91dFJlc3BvbnNlEmgKCVZlcmlmeUxvZxIsLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlZlcmlmeUxvZ1JlcXVlc3QaLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5WZXJpZnlMb2dSZXNwb25zZRJuCgtIb2xkUm9sbG91dBIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkhvbGRSb2xsb3V0UmVxdWVzdBovLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkhvbGRSb2xsb3V0UmVzcG9uc2USdAoNUmVzdW1lUm9sbG91dBIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlc3VtZVJvbGxvdXRSZXF1ZXN0GjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlEnEKDEFib3J0Um9sbG91dBIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFib3J0Um9sbG91dFJlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5BYm9ydFJvbGxvdXRSZXNwb25zZRJ6Cg9Sb2xsYmFja1JvbGxvdXQSMi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsYmFja1JvbGxvdXRSZXF1ZXN0GjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUm9sbGJhY2tSb2xsb3V0UmVzcG9uc2USdAoNRnJlZXplUm9sbG91dBIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVJvbGxvdXRSZXF1ZXN0GjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRnJlZXplUm9sbG91dFJlc3BvbnNlEnoKD1JlcXVlc3RPdmVycmlkZRIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcXVlc3RPdmVycmlkZVJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXF1ZXN0T3ZlcnJpZGVSZXNwb25zZRJ6Cg9Db25maXJtT3ZlcnJpZGUSMi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Db25maXJtT3ZlcnJpZGVSZXF1ZXN0GjMudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQ29uZmlybU92ZXJyaWRlUmVzcG9uc2USfQoQV2l0aGRyYXdPdmVycmlkZRIzLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpdGhkcmF3T3ZlcnJpZGVSZXF1ZXN0GjQudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2l0aGRyYXdPdmVycmlkZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_plans, file_understudy_orchestrator_v1_reports]);
 
 /**
  * A rollout as lists show it.
@@ -689,6 +689,13 @@ export type Verification = Message<"understudy.orchestrator.v1.Verification"> & 
    * @generated from field: optional string reason = 6;
    */
   reason?: string | undefined;
+
+  /**
+   * How far signed checkpoints vouch for what is intact; absent where nothing is signed.
+   *
+   * @generated from field: optional understudy.orchestrator.v1.SignedExtent signed = 7;
+   */
+  signed?: SignedExtent | undefined;
 };
 
 /**
@@ -726,6 +733,13 @@ export type VerificationJson = {
    * @generated from field: optional string reason = 6;
    */
   reason?: string;
+
+  /**
+   * How far signed checkpoints vouch for what is intact; absent where nothing is signed.
+   *
+   * @generated from field: optional understudy.orchestrator.v1.SignedExtent signed = 7;
+   */
+  signed?: SignedExtentJson;
 };
 
 /**
@@ -734,6 +748,89 @@ export type VerificationJson = {
  */
 export const VerificationSchema: GenMessage<Verification, {jsonType: VerificationJson}> = /*@__PURE__*/
   messageDesc(file_understudy_orchestrator_v1_rollouts, 6);
+
+/**
+ * @generated from message understudy.orchestrator.v1.SignedExtent
+ */
+export type SignedExtent = Message<"understudy.orchestrator.v1.SignedExtent"> & {
+  /**
+   * @generated from field: int64 checkpoints = 1;
+   */
+  checkpoints: bigint;
+
+  /**
+   * Vouched for up to here; 0 = nothing yet.
+   *
+   * @generated from field: int64 position = 2;
+   */
+  position: bigint;
+
+  /**
+   * When that was signed.
+   *
+   * @generated from field: optional google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * SHA-256 of the public key, DER, hex.
+   *
+   * @generated from field: optional string key_id = 4;
+   */
+  keyId?: string | undefined;
+
+  /**
+   * What follows from it, and what does not.
+   *
+   * @generated from field: string says = 5;
+   */
+  says: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.SignedExtent
+ */
+export type SignedExtentJson = {
+  /**
+   * @generated from field: int64 checkpoints = 1;
+   */
+  checkpoints?: string;
+
+  /**
+   * Vouched for up to here; 0 = nothing yet.
+   *
+   * @generated from field: int64 position = 2;
+   */
+  position?: string;
+
+  /**
+   * When that was signed.
+   *
+   * @generated from field: optional google.protobuf.Timestamp time = 3;
+   */
+  time?: TimestampJson;
+
+  /**
+   * SHA-256 of the public key, DER, hex.
+   *
+   * @generated from field: optional string key_id = 4;
+   */
+  keyId?: string;
+
+  /**
+   * What follows from it, and what does not.
+   *
+   * @generated from field: string says = 5;
+   */
+  says?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.SignedExtent.
+ * Use `create(SignedExtentSchema)` to create a new message.
+ */
+export const SignedExtentSchema: GenMessage<SignedExtent, {jsonType: SignedExtentJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 7);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListRolloutsRequest
@@ -812,7 +909,7 @@ export type ListRolloutsRequestJson = {
  * Use `create(ListRolloutsRequestSchema)` to create a new message.
  */
 export const ListRolloutsRequestSchema: GenMessage<ListRolloutsRequest, {jsonType: ListRolloutsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 7);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 8);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListRolloutsResponse
@@ -849,7 +946,7 @@ export type ListRolloutsResponseJson = {
  * Use `create(ListRolloutsResponseSchema)` to create a new message.
  */
 export const ListRolloutsResponseSchema: GenMessage<ListRolloutsResponse, {jsonType: ListRolloutsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 8);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 9);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutRequest
@@ -909,7 +1006,7 @@ export type GetRolloutRequestJson = {
  * Use `create(GetRolloutRequestSchema)` to create a new message.
  */
 export const GetRolloutRequestSchema: GenMessage<GetRolloutRequest, {jsonType: GetRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 9);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 10);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutResponse
@@ -936,7 +1033,7 @@ export type GetRolloutResponseJson = {
  * Use `create(GetRolloutResponseSchema)` to create a new message.
  */
 export const GetRolloutResponseSchema: GenMessage<GetRolloutResponse, {jsonType: GetRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 10);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 11);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetPlanRequest
@@ -963,7 +1060,7 @@ export type GetPlanRequestJson = {
  * Use `create(GetPlanRequestSchema)` to create a new message.
  */
 export const GetPlanRequestSchema: GenMessage<GetPlanRequest, {jsonType: GetPlanRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 11);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 12);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetPlanResponse
@@ -990,7 +1087,7 @@ export type GetPlanResponseJson = {
  * Use `create(GetPlanResponseSchema)` to create a new message.
  */
 export const GetPlanResponseSchema: GenMessage<GetPlanResponse, {jsonType: GetPlanResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 12);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 13);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutEventsRequest
@@ -1031,7 +1128,7 @@ export type GetRolloutEventsRequestJson = {
  * Use `create(GetRolloutEventsRequestSchema)` to create a new message.
  */
 export const GetRolloutEventsRequestSchema: GenMessage<GetRolloutEventsRequest, {jsonType: GetRolloutEventsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 13);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 14);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetRolloutEventsResponse
@@ -1058,7 +1155,7 @@ export type GetRolloutEventsResponseJson = {
  * Use `create(GetRolloutEventsResponseSchema)` to create a new message.
  */
 export const GetRolloutEventsResponseSchema: GenMessage<GetRolloutEventsResponse, {jsonType: GetRolloutEventsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 14);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 15);
 
 /**
  * @generated from message understudy.orchestrator.v1.WatchRolloutRequest
@@ -1099,7 +1196,7 @@ export type WatchRolloutRequestJson = {
  * Use `create(WatchRolloutRequestSchema)` to create a new message.
  */
 export const WatchRolloutRequestSchema: GenMessage<WatchRolloutRequest, {jsonType: WatchRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 15);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 16);
 
 /**
  * @generated from message understudy.orchestrator.v1.WatchRolloutResponse
@@ -1126,7 +1223,7 @@ export type WatchRolloutResponseJson = {
  * Use `create(WatchRolloutResponseSchema)` to create a new message.
  */
 export const WatchRolloutResponseSchema: GenMessage<WatchRolloutResponse, {jsonType: WatchRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 16);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 17);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetReportRequest
@@ -1186,7 +1283,7 @@ export type GetReportRequestJson = {
  * Use `create(GetReportRequestSchema)` to create a new message.
  */
 export const GetReportRequestSchema: GenMessage<GetReportRequest, {jsonType: GetReportRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 17);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 18);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetReportResponse
@@ -1213,7 +1310,7 @@ export type GetReportResponseJson = {
  * Use `create(GetReportResponseSchema)` to create a new message.
  */
 export const GetReportResponseSchema: GenMessage<GetReportResponse, {jsonType: GetReportResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 18);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 19);
 
 /**
  * @generated from message understudy.orchestrator.v1.RenderReportRequest
@@ -1287,7 +1384,7 @@ export type RenderReportRequestJson = {
  * Use `create(RenderReportRequestSchema)` to create a new message.
  */
 export const RenderReportRequestSchema: GenMessage<RenderReportRequest, {jsonType: RenderReportRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 19);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 20);
 
 /**
  * @generated from message understudy.orchestrator.v1.RenderReportResponse
@@ -1324,7 +1421,7 @@ export type RenderReportResponseJson = {
  * Use `create(RenderReportResponseSchema)` to create a new message.
  */
 export const RenderReportResponseSchema: GenMessage<RenderReportResponse, {jsonType: RenderReportResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 20);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 21);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyRolloutRequest
@@ -1351,7 +1448,7 @@ export type VerifyRolloutRequestJson = {
  * Use `create(VerifyRolloutRequestSchema)` to create a new message.
  */
 export const VerifyRolloutRequestSchema: GenMessage<VerifyRolloutRequest, {jsonType: VerifyRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 21);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 22);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyRolloutResponse
@@ -1378,7 +1475,7 @@ export type VerifyRolloutResponseJson = {
  * Use `create(VerifyRolloutResponseSchema)` to create a new message.
  */
 export const VerifyRolloutResponseSchema: GenMessage<VerifyRolloutResponse, {jsonType: VerifyRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 22);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 23);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyLogRequest
@@ -1397,7 +1494,7 @@ export type VerifyLogRequestJson = {
  * Use `create(VerifyLogRequestSchema)` to create a new message.
  */
 export const VerifyLogRequestSchema: GenMessage<VerifyLogRequest, {jsonType: VerifyLogRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 23);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 24);
 
 /**
  * @generated from message understudy.orchestrator.v1.VerifyLogResponse
@@ -1424,7 +1521,7 @@ export type VerifyLogResponseJson = {
  * Use `create(VerifyLogResponseSchema)` to create a new message.
  */
 export const VerifyLogResponseSchema: GenMessage<VerifyLogResponse, {jsonType: VerifyLogResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 24);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 25);
 
 /**
  * @generated from message understudy.orchestrator.v1.HoldRolloutRequest
@@ -1489,7 +1586,7 @@ export type HoldRolloutRequestJson = {
  * Use `create(HoldRolloutRequestSchema)` to create a new message.
  */
 export const HoldRolloutRequestSchema: GenMessage<HoldRolloutRequest, {jsonType: HoldRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 25);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 26);
 
 /**
  * @generated from message understudy.orchestrator.v1.HoldRolloutResponse
@@ -1516,7 +1613,7 @@ export type HoldRolloutResponseJson = {
  * Use `create(HoldRolloutResponseSchema)` to create a new message.
  */
 export const HoldRolloutResponseSchema: GenMessage<HoldRolloutResponse, {jsonType: HoldRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 26);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 27);
 
 /**
  * @generated from message understudy.orchestrator.v1.ResumeRolloutRequest
@@ -1571,7 +1668,7 @@ export type ResumeRolloutRequestJson = {
  * Use `create(ResumeRolloutRequestSchema)` to create a new message.
  */
 export const ResumeRolloutRequestSchema: GenMessage<ResumeRolloutRequest, {jsonType: ResumeRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 27);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 28);
 
 /**
  * @generated from message understudy.orchestrator.v1.ResumeRolloutResponse
@@ -1598,7 +1695,7 @@ export type ResumeRolloutResponseJson = {
  * Use `create(ResumeRolloutResponseSchema)` to create a new message.
  */
 export const ResumeRolloutResponseSchema: GenMessage<ResumeRolloutResponse, {jsonType: ResumeRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 28);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 29);
 
 /**
  * @generated from message understudy.orchestrator.v1.AbortRolloutRequest
@@ -1663,7 +1760,7 @@ export type AbortRolloutRequestJson = {
  * Use `create(AbortRolloutRequestSchema)` to create a new message.
  */
 export const AbortRolloutRequestSchema: GenMessage<AbortRolloutRequest, {jsonType: AbortRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 29);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 30);
 
 /**
  * @generated from message understudy.orchestrator.v1.AbortRolloutResponse
@@ -1690,7 +1787,7 @@ export type AbortRolloutResponseJson = {
  * Use `create(AbortRolloutResponseSchema)` to create a new message.
  */
 export const AbortRolloutResponseSchema: GenMessage<AbortRolloutResponse, {jsonType: AbortRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 30);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
 
 /**
  * @generated from message understudy.orchestrator.v1.RollbackRolloutRequest
@@ -1769,7 +1866,7 @@ export type RollbackRolloutRequestJson = {
  * Use `create(RollbackRolloutRequestSchema)` to create a new message.
  */
 export const RollbackRolloutRequestSchema: GenMessage<RollbackRolloutRequest, {jsonType: RollbackRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 31);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
 
 /**
  * @generated from message understudy.orchestrator.v1.RollbackRolloutResponse
@@ -1796,7 +1893,7 @@ export type RollbackRolloutResponseJson = {
  * Use `create(RollbackRolloutResponseSchema)` to create a new message.
  */
 export const RollbackRolloutResponseSchema: GenMessage<RollbackRolloutResponse, {jsonType: RollbackRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 32);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 33);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutRequest
@@ -1861,7 +1958,7 @@ export type FreezeRolloutRequestJson = {
  * Use `create(FreezeRolloutRequestSchema)` to create a new message.
  */
 export const FreezeRolloutRequestSchema: GenMessage<FreezeRolloutRequest, {jsonType: FreezeRolloutRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 33);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 34);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeRolloutResponse
@@ -1888,7 +1985,7 @@ export type FreezeRolloutResponseJson = {
  * Use `create(FreezeRolloutResponseSchema)` to create a new message.
  */
 export const FreezeRolloutResponseSchema: GenMessage<FreezeRolloutResponse, {jsonType: FreezeRolloutResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 34);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 35);
 
 /**
  * @generated from message understudy.orchestrator.v1.RequestOverrideRequest
@@ -1981,7 +2078,7 @@ export type RequestOverrideRequestJson = {
  * Use `create(RequestOverrideRequestSchema)` to create a new message.
  */
 export const RequestOverrideRequestSchema: GenMessage<RequestOverrideRequest, {jsonType: RequestOverrideRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 35);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 36);
 
 /**
  * @generated from message understudy.orchestrator.v1.RequestOverrideResponse
@@ -2008,7 +2105,7 @@ export type RequestOverrideResponseJson = {
  * Use `create(RequestOverrideResponseSchema)` to create a new message.
  */
 export const RequestOverrideResponseSchema: GenMessage<RequestOverrideResponse, {jsonType: RequestOverrideResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 36);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 37);
 
 /**
  * @generated from message understudy.orchestrator.v1.ConfirmOverrideRequest
@@ -2073,7 +2170,7 @@ export type ConfirmOverrideRequestJson = {
  * Use `create(ConfirmOverrideRequestSchema)` to create a new message.
  */
 export const ConfirmOverrideRequestSchema: GenMessage<ConfirmOverrideRequest, {jsonType: ConfirmOverrideRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 37);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 38);
 
 /**
  * @generated from message understudy.orchestrator.v1.ConfirmOverrideResponse
@@ -2100,7 +2197,7 @@ export type ConfirmOverrideResponseJson = {
  * Use `create(ConfirmOverrideResponseSchema)` to create a new message.
  */
 export const ConfirmOverrideResponseSchema: GenMessage<ConfirmOverrideResponse, {jsonType: ConfirmOverrideResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 38);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 39);
 
 /**
  * @generated from message understudy.orchestrator.v1.WithdrawOverrideRequest
@@ -2175,7 +2272,7 @@ export type WithdrawOverrideRequestJson = {
  * Use `create(WithdrawOverrideRequestSchema)` to create a new message.
  */
 export const WithdrawOverrideRequestSchema: GenMessage<WithdrawOverrideRequest, {jsonType: WithdrawOverrideRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 39);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 40);
 
 /**
  * @generated from message understudy.orchestrator.v1.WithdrawOverrideResponse
@@ -2202,7 +2299,7 @@ export type WithdrawOverrideResponseJson = {
  * Use `create(WithdrawOverrideResponseSchema)` to create a new message.
  */
 export const WithdrawOverrideResponseSchema: GenMessage<WithdrawOverrideResponse, {jsonType: WithdrawOverrideResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_rollouts, 40);
+  messageDesc(file_understudy_orchestrator_v1_rollouts, 41);
 
 /**
  * Rollouts. The same use cases as REST /v1/rollouts. A command may be given to any replica.
@@ -2282,7 +2379,7 @@ export const RolloutService: GenService<{
     output: typeof RenderReportResponseSchema;
   },
   /**
-   * Recomputes the hash chain of a rollout from its first event to its last. Role viewer.
+   * Recomputes the hash chain of a rollout and compares it with what was signed. Role viewer.
    *
    * @generated from rpc understudy.orchestrator.v1.RolloutService.VerifyRollout
    */
@@ -2292,7 +2389,7 @@ export const RolloutService: GenService<{
     output: typeof VerifyRolloutResponseSchema;
   },
   /**
-   * Recomputes the whole log: every chain and every position. Role viewer.
+   * Recomputes the whole log, every chain and every position, and compares it with what was signed. Role viewer.
    *
    * @generated from rpc understudy.orchestrator.v1.RolloutService.VerifyLog
    */
