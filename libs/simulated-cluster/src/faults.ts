@@ -1,5 +1,5 @@
 import { withDisk, withHost, withNode } from './change.js';
-import { hostOf, nodeOf } from './read.js';
+import { hostOf, isUp, nodeOf } from './read.js';
 import { kill, promote } from './service.js';
 import type { World } from './world.js';
 
@@ -8,6 +8,8 @@ export type Fault =
   | { readonly fault: 'reboot'; readonly host: string }
   /** Power is cut; it comes back after `forMs`, or never. */
   | { readonly fault: 'power-off'; readonly host: string; readonly forMs: number | 'for-ever' }
+  /** Somebody switches it on again. */
+  | { readonly fault: 'power-on'; readonly host: string }
   | { readonly fault: 'kill'; readonly node: string }
   | { readonly fault: 'unlink' | 'link'; readonly host: string }
   | { readonly fault: 'freeze' | 'thaw'; readonly node: string }
@@ -24,6 +26,8 @@ export function inject(world: World, fault: Fault): World {
       return powerOff(world, fault.host, world.nowMs + world.pace.rebootMs);
     case 'power-off':
       return powerOff(world, fault.host, fault.forMs === 'for-ever' ? Number.POSITIVE_INFINITY : world.nowMs + fault.forMs);
+    case 'power-on':
+      return isUp(world, fault.host) ? world : withHost(world, fault.host, { upAtMs: world.nowMs });
     case 'kill':
       return nodeOf(world, fault.node).service.state === 'stopped' ? world : kill(world, fault.node);
     case 'unlink':

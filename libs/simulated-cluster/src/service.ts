@@ -1,6 +1,6 @@
 import { withDisk, withNode } from './change.js';
 import { attachedTo, isUp, nodeOf, takesWrites } from './read.js';
-import type { SimulatedMark, Synchronous, World } from './world.js';
+import { slotOf, type SimulatedMark, type Synchronous, type World } from './world.js';
 
 /** Bytes of one record of the log. */
 const RECORD_BYTES = 100;
@@ -112,6 +112,21 @@ export function checkpoint(world: World, node: string): World {
 /** Installs a release; the running one stays until the next start. `broken`: it will not start. */
 export function install(world: World, node: string, version: string, broken = false): World {
   return withDisk(world, node, { installedVersion: version, broken });
+}
+
+/** Made anew from a backup of another node, by hand: its own data is gone. It does not run, and would come up as a standby. */
+export function rebuild(world: World, node: string, upstream: string): World {
+  const above = nodeOf(world, upstream);
+  const empty = withNode(kill(world, node), node, { log: { ...above.log, cleanStop: null }, slots: [] });
+  const pointed = withDisk(point(empty, node, upstream, slotOf(node)), node, {
+    standby: true,
+    drained: false,
+    autostart: true,
+    switchover: null,
+    relaxed: null,
+    broken: false,
+  });
+  return createSlots(pointed, upstream, [slotOf(node)]);
 }
 
 /**

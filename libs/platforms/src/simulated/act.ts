@@ -30,19 +30,48 @@ export interface ActedWorld {
   readonly detail: string;
 }
 
+/** A stop takes time: it is over when the node has stopped, or after so many milliseconds of the world. */
+export interface Stopping {
+  readonly world: World;
+  readonly stopsWithinMs: number;
+}
+
 const STOP_LIMIT_MS = 9_500;
 const STEP_MS = 5;
 
 /** Pure: what one act of the driver does to the world, and the time that it takes there. */
 export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
+  const begun = beginOn(world, act, key);
+  if (!('stopsWithinMs' in begun)) return begun;
+  let next = begun.world;
+  while (!hasStopped(next, act.node) && next.nowMs - world.nowMs < begun.stopsWithinMs) next = tick(next, STEP_MS);
+  return endStop(next, act);
+}
+
+export function hasStopped(world: World, node: string): boolean {
+  return nodeOf(world, node).service.state === 'stopped';
+}
+
+/** The end of a stop that `beginOn` began: the node has stopped, or its time is over. */
+export function endStop(world: World, act: PostgresAct): ActedWorld {
+  const { node } = act;
+  const stopped = hasStopped(world, node);
+  const late: ActedWorld = { world, code: 4, detail: 'it did not stop in time' };
+  if (act.act !== 'stop-active') return stopped ? done(world) : late;
+  if (!stopped) return { ...late, world: changeMark(world, node, { stopMissed: true }) };
+  return checked(markStandby(world, node, act.upstream, slotOf(node)), 'it runs: somebody else started it');
+}
+
+/** Pure: an act up to where it waits for a node to stop; every other act is done at once. */
+export function beginOn(world: World, act: PostgresAct, key: string): ActedWorld | Stopping {
   const { node } = act;
   switch (act.act) {
     case 'start':
       return done(beginStart(world, node));
     case 'stop':
-      return stop(world, node, STOP_LIMIT_MS);
+      return { world: beginStop(world, node), stopsWithinMs: STOP_LIMIT_MS };
     case 'stop-active':
-      return stopActive(world, node, act.limitMs, act.upstream);
+      return stopActive(world, node, act.limitMs);
     case 'stop-at-once':
       return done(kill(world, node));
     case 'mark-drained':
@@ -78,7 +107,7 @@ export function actOn(world: World, act: PostgresAct, key: string): ActedWorld {
     case 'announce-promotion':
       return announce(world, node);
     case 'promote':
-      return checked(promote(world, node), 'it is not in recovery');
+      return promoteAsSeen(world, act);
     case 'end-switchover':
       return done(setMark(world, node, null));
   }
@@ -121,19 +150,16 @@ function announce(world: World, node: string): ActedWorld {
   return done(changeMark(world, node, { promoting: true, returning: false }));
 }
 
-function stopActive(world: World, node: string, limitMs: number, upstream: string): ActedWorld {
+function stopActive(world: World, node: string, limitMs: number): ActedWorld | Stopping {
   if (nodeOf(world, node).disk.standby) return { world, code: 3, detail: 'it is marked as a standby' };
-  const stopped = stop(changeMark(world, node, { stopAtMs: world.nowMs, promoting: false }), node, limitMs);
-  if (stopped.code === 0)
-    return checked(markStandby(stopped.world, node, upstream, slotOf(node)), 'it runs: somebody else started it');
-  return { ...stopped, world: changeMark(stopped.world, node, { stopMissed: true }) };
+  const marked = changeMark(world, node, { stopAtMs: world.nowMs, promoting: false });
+  return { world: beginStop(marked, node), stopsWithinMs: limitMs };
 }
 
-function stop(world: World, node: string, limitMs: number): ActedWorld {
-  let next = beginStop(world, node);
-  while (nodeOf(next, node).service.state !== 'stopped') {
-    if (next.nowMs - world.nowMs >= limitMs) return { world: next, code: 4, detail: `it did not stop within ${limitMs} ms` };
-    next = tick(next, STEP_MS);
-  }
-  return done(next);
+/** As PostgreSQL checks it in the same statement: still the standby that was seen, and nothing replayed since. */
+function promoteAsSeen(world: World, act: Extract<PostgresAct, { act: 'promote' }>): ActedWorld {
+  const { log } = nodeOf(world, act.node);
+  if (log.timeline > act.timeline || log.position !== act.replayedLsn)
+    return { world, code: 3, detail: 'it has replayed more than was seen' };
+  return checked(promote(world, act.node), 'it is not in recovery');
 }

@@ -1,7 +1,7 @@
 import { accept, refuse, type Decision } from '@understudy/decider';
 import { closedEvent } from './decide-steps.js';
 import type { Person, RolloutCommand, RolloutEvent } from './rollout.js';
-import type { Known } from './state.js';
+import { inFlight, type Known } from './state.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
 type Decided = Decision<RolloutEvent>;
@@ -45,7 +45,10 @@ export function resume(command: Command<'Resume'>, state: Known): Decided {
   return accept<RolloutEvent>({ type: 'RolloutResumed', data: { by: command.by.subject, at: command.at } });
 }
 
-/** Before admission it closes at once. Else it returns what is out at the next safe point, then closes. */
+/**
+ * Before admission it closes at once. Else it returns what is out at the next safe point, then closes. Where that way back
+ * is held up in its turn, a second abort ends the rollout where it stands, with what remains: nothing else would ever end it.
+ */
 export function abort(command: Command<'Abort'>, state: Known): Decided {
   const { by, reason, at } = command;
   const forbidden = notAllowed(by);
@@ -57,11 +60,12 @@ export function abort(command: Command<'Abort'>, state: Known): Decided {
       detail: 'The rollout is frozen, a person drives. Resume it first, then abort.',
     });
   }
-  if (state.abortRequested !== null) return accept();
+  const stuck = state.abortRequested === null || inFlight(state) !== undefined ? null : state.held;
+  if (state.abortRequested !== null && stuck === null) return accept();
   const requested: RolloutEvent = { type: 'AbortRequested', data: { by: by.subject, reason, at } };
-  if (state.admitted !== null) return accept(requested);
-  const because = `Aborted by ${by.subject} before anything began: ${reason}`;
-  return accept<RolloutEvent>(requested, closedEvent(state, 'aborted', because, null, at));
+  if (state.admitted !== null && stuck === null) return accept(requested);
+  const where = stuck === null ? 'before anything began' : `where it stood (${stuck.reason})`;
+  return accept<RolloutEvent>(requested, closedEvent(state, 'aborted', `Aborted by ${by.subject} ${where}: ${reason}`, null, at));
 }
 
 /** Stops before the next act, also inside a verb, and hands over with what is in flight. */

@@ -131,11 +131,13 @@ function isOpenFailure(state: RolloutState, step: StepState): boolean {
   return step.status === 'failed' && (state.recovery === null || step.step.phase === 'recovery');
 }
 
-/** Steps that have begun keep what is known of them; the others are as the new plan says. */
+/**
+ * Steps that have begun keep what is known of them; the others are as the new plan says. On the way back nothing of the way
+ * there is tried again: what waited for another attempt has failed.
+ */
 function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
-  const begun = new Map(
-    state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => [step.step.stepId, step]),
-  );
+  const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned');
+  const begun = new Map(kept.map((step) => [step.step.stepId, data.recovery === null ? step : notAgain(step)]));
   return {
     ...state,
     plan: data.plan,
@@ -148,6 +150,10 @@ function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
     serving: state.admitted === null ? data.plan.originalActive : state.serving,
     originalActive: state.admitted === null ? data.plan.originalActive : state.originalActive,
   };
+}
+
+function notAgain(step: StepState): StepState {
+  return step.status === 'planned' ? { ...step, status: 'failed' } : step;
 }
 
 function withStep(state: RolloutState, stepId: string, change: (step: StepState) => StepState): RolloutState {

@@ -10,7 +10,8 @@ export interface Judgement {
   readonly evidence: Evidence;
 }
 
-export function open(reason: string, until: string, evidence: Evidence): Judgement {
+/** `until`: null = it does not lapse. */
+export function open(reason: string, until: string | null, evidence: Evidence): Judgement {
   return { status: 'open', reason, until, whoCanChangeIt: 'nobody needs to', final: false, evidence };
 }
 

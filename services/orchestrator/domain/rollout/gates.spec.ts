@@ -160,7 +160,7 @@ describe('gate switchover-test', () => {
       status: 'open',
       until: at(900),
     });
-    expect(judge('switchover-test', known())).toMatchObject({ status: 'open', evidence: { own: true } });
+    expect(judge('switchover-test', known())).toMatchObject({ status: 'open', until: null, evidence: { own: true } });
     for (const stale of [null, { ...result, fingerprint: 'fp-0' }, { ...result, expiresAt: at(0) }]) {
       expect(reason('switchover-test', known({ switchoverResult: stale, plan: untested }))).toContain(
         'closed: No unexpired switchover result',
@@ -172,6 +172,20 @@ describe('gate switchover-test', () => {
   it('a result that has expired after the test was skipped for it closes', () => {
     const skipped: RolloutEvent = { type: 'StepSkipped', data: { stepId: '03-switchover-b', reason: '', at: at(5) } };
     expect(judge('switchover-test', known({ switchoverResult: { ...result, expiresAt: at(8) } }, skipped)).status).toBe('closed');
+  });
+});
+
+describe('a gate that is open until a moment', () => {
+  it('is closed from that moment on, so that a rollout holds for a person instead of asking again and again', () => {
+    const approved: RolloutEvent = { type: 'RolloutApproved', data: { by: 'grace', binding: 'bind-1', at: at(-30) } };
+    const production = { cluster: definitionOf(2, 'production') };
+    expect(judge('approval', known({ ...production, closesAt: at(11) }, approved))).toMatchObject({ status: 'open' });
+    expect(judge('approval', known({ ...production, closesAt: at(10) }, approved))).toMatchObject({
+      status: 'closed',
+      final: false,
+      reason: `Approved by grace at ${at(-30)}. That held until ${at(10)}.`,
+      evidence: { by: 'grace' },
+    });
   });
 });
 

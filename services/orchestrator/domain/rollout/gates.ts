@@ -30,7 +30,7 @@ const JUDGES: Readonly<Record<GateName, Judge>> = {
 /** Judges one gate on what was seen just now. What could not be told closes it; two persons may have opened it. `since` moves only with the status. */
 export function evaluateGate(gate: GateName, state: Known, inputs: GateInputs, at: string): GateEvaluated {
   const before = state.gates[gate];
-  const judged = JUDGES[gate](state, inputs, at);
+  const judged = unlessOver(JUDGES[gate](state, inputs, at), at);
   const since = before?.status === judged.status ? before.since : at;
   const seen = {
     gate,
@@ -39,6 +39,12 @@ export function evaluateGate(gate: GateName, state: Known, inputs: GateInputs, a
     ...judged,
   };
   return overridden(state, seen, at);
+}
+
+/** What is open only until a moment that has passed is closed: nobody would come to open it, and a person has to be told. */
+function unlessOver(judged: Judgement, at: string): Judgement {
+  if (judged.status !== 'open' || judged.until === null || msOf(judged.until) > msOf(at)) return judged;
+  return closed(`${judged.reason} That held until ${judged.until}.`, 'an operator: abort, or another window', judged.evidence);
 }
 
 /** All gates that bind or advise in this rollout's environment. */
@@ -111,7 +117,7 @@ function driftComplaint(seen: DriftSeen): string {
 
 /** Open too when this rollout's own test will come first: invariant 11 lets nothing pass before it has succeeded. */
 function switchoverTest(state: Known, _inputs: GateInputs, at: string): Judgement {
-  const { switchoverResult, closesAt } = state.planned;
+  const { switchoverResult } = state.planned;
   if (
     switchoverResult !== null &&
     switchoverResult.fingerprint === state.topologyFingerprint &&
@@ -122,7 +128,7 @@ function switchoverTest(state: Known, _inputs: GateInputs, at: string): Judgemen
   }
   const own = (state.plan?.steps ?? []).some((step) => step.phase === 'switchover-test' && step.kind === 'switchover');
   const skipped = state.steps.some((step) => step.step.phase === 'switchover-test' && step.status === 'skipped');
-  if (own && !skipped) return open('The rollout tests the switchover before it patches anything.', closesAt, { own: true });
+  if (own && !skipped) return open('The rollout tests the switchover before it patches anything.', null, { own: true });
   return closed('No unexpired switchover result, and the plan has no test.', 'an operator: run a switchover test', {});
 }
 

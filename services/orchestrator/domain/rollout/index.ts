@@ -1,3 +1,4 @@
+export * from './adoption.js';
 export * from './budget.js';
 export * from './conclusion.js';
 export { decide, rolloutDecider } from './decide.js';

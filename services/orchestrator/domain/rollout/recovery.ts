@@ -69,8 +69,11 @@ export function changedNodes(state: Going): readonly string[] {
   return [...new Set([...state.patched, ...failedPatch(state)])];
 }
 
+/** Also one that waits for another attempt: the first may have left half of itself. */
 function failedPatch(state: Going): readonly string[] {
-  return state.steps.filter((step) => step.step.kind === 'patch' && step.status === 'failed').map((step) => nodeOf(step.step));
+  return state.steps
+    .filter((step) => step.step.kind === 'patch' && (step.status === 'failed' || (step.status === 'planned' && step.attempt > 0)))
+    .map((step) => nodeOf(step.step));
 }
 
 function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {

@@ -1,8 +1,8 @@
-import { inNewTrace, type Store, type StoredEvent } from '@understudy/event-log';
+import { inNewTrace, LEASE_TERM_MS, type Store, type StoredEvent } from '@understudy/event-log';
+import { type AdoptionLook, type Incarnation, isAlive, mayAdopt } from '@understudy/orchestrator-domain';
 import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
-import { type Incarnation, isAlive, type Look, mayAdopt } from './adoption.js';
 import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
@@ -101,7 +101,8 @@ export class Owner {
     const { store, log } = this.tools;
     // Who has lost its own lease, to its successor or to a store that is away, adopts nothing: it would only fence the healthy owner.
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
-    const look: Look = { self: store, leases: await store.leases(), nowMs: store.now() };
+    const leases = await store.leases();
+    const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
     for (const rolloutId of [...this.waiting]) {
       if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
       try {
@@ -112,7 +113,7 @@ export class Owner {
     }
   }
 
-  private async adopt(rolloutId: string, look: Look): Promise<void> {
+  private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
     const { store, rollouts } = this.tools;
     const live = await rollouts.load(rolloutId);
     const { owner } = live.state;
@@ -132,7 +133,7 @@ export class Owner {
     if (!this.stopping) this.begin(live);
   }
 
-  private goneForMs(rolloutId: string, owner: Incarnation | null, { leases }: Look): number {
+  private goneForMs(rolloutId: string, owner: Incarnation | null, { leases }: AdoptionLook): number {
     const known = this.goneSince.get(rolloutId);
     if (owner === null || isAlive(owner, leases)) this.goneSince.delete(rolloutId);
     else if (known?.incarnation === owner.incarnation) return performance.now() - known.sinceMs;

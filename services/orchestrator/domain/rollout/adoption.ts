@@ -1,5 +1,3 @@
-import { LEASE_TERM_MS, type Lease } from '@understudy/event-log';
-
 /** Of a process: stable across restarts, and of this start. */
 export interface Incarnation {
   readonly instance: string;
@@ -7,35 +5,43 @@ export interface Incarnation {
   readonly incarnation: string;
 }
 
-/** What this process knows when it looks for rollouts to adopt. */
-export interface Look {
+/** A process's lease, as the store sees it. */
+export interface LeaseSeen extends Incarnation {
+  readonly alive: boolean;
+}
+
+/** What a process knows when it looks for rollouts to adopt. */
+export interface AdoptionLook {
   readonly self: Incarnation;
-  /** Of all processes, as the database sees them. */
-  readonly leases: readonly Lease[];
-  /** By the database's clock, milliseconds since the epoch. */
+  /** Of all processes. */
+  readonly leases: readonly LeaseSeen[];
+  /** How long a lease lasts, in milliseconds. */
+  readonly leaseTermMs: number;
+  /** By the store's clock, milliseconds since the epoch. */
   readonly nowMs: number;
 }
 
 /**
- * Whether a rollout may be adopted; pure. The same instance takes over from its own earlier start at once; another one waits
+ * Whether a rollout may be adopted. The same instance takes over from its own earlier start at once; another one waits
  * until the owner's lease has ended. A process that begins ends the lease of its own predecessor, so for as long as that
  * lease would have lasted the others leave it the time to adopt; who has not done so by then (`goneForMs`: how long this
  * process has seen the owner without a lease) has lost the precedence, however often it begins again.
  */
-export function mayAdopt(owner: Incarnation | null, goneForMs: number, { self, leases, nowMs }: Look): boolean {
+export function mayAdopt(owner: Incarnation | null, goneForMs: number, look: AdoptionLook): boolean {
+  const { self, leases, leaseTermMs, nowMs } = look;
   if (owner === null) return true;
   // A process that its own successor has replaced does not take anything back from it.
   if (owner.instance === self.instance) return owner.incarnation < self.incarnation;
   if (isAlive(owner, leases)) return false;
   const isBack = leases.some(({ alive, instance, incarnation }) => alive && instance === owner.instance && isYoung(incarnation));
-  return !isBack || goneForMs > LEASE_TERM_MS;
+  return !isBack || goneForMs > leaseTermMs;
 
   function isYoung(incarnation: string): boolean {
     // RFC 9562, section 5.7: the first 48 bits of a UUIDv7 are milliseconds since the epoch.
-    return Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16) > nowMs - LEASE_TERM_MS;
+    return Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16) > nowMs - leaseTermMs;
   }
 }
 
-export function isAlive(owner: Incarnation, leases: readonly Lease[]): boolean {
+export function isAlive(owner: Incarnation, leases: readonly LeaseSeen[]): boolean {
   return leases.some(({ alive, incarnation }) => alive && incarnation === owner.incarnation);
 }

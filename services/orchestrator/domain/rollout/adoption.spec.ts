@@ -1,18 +1,23 @@
-import { LEASE_TERM_MS, type Lease } from '@understudy/event-log';
 import { describe, expect, it } from 'vitest';
-import { type Incarnation, mayAdopt } from './adoption.js';
+import { type AdoptionLook, type Incarnation, type LeaseSeen, mayAdopt } from './adoption.js';
 
+const LEASE_TERM_MS = 30_000;
 const NOW = 1_800_000_000_000;
 
 /** A process that began so long ago: its id says when. */
 function began(instance: string, agoMs: number): Incarnation {
   const time = (NOW - agoMs).toString(16).padStart(12, '0');
-  const tail = Buffer.from(instance).toString('hex').padStart(12, '0');
+  const tail = instance === 'one' ? '000000000001' : '000000000002';
   return { instance, incarnation: `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${tail}` };
 }
 
-const lease = (process: Incarnation, alive = true): Lease => ({ ...process, endsAt: NOW, alive });
-const look = (self: Incarnation, ...leases: readonly Lease[]) => ({ self, leases: [lease(self), ...leases], nowMs: NOW });
+const lease = (process: Incarnation, alive = true): LeaseSeen => ({ ...process, alive });
+const look = (self: Incarnation, ...leases: readonly LeaseSeen[]): AdoptionLook => ({
+  self,
+  leases: [lease(self), ...leases],
+  leaseTermMs: LEASE_TERM_MS,
+  nowMs: NOW,
+});
 
 describe('a rollout is adopted', () => {
   const self = began('one', 3_600_000);

@@ -1,0 +1,206 @@
+import type { CheckResult, ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
+import type { Fence, Host, HostJournal } from '@understudy/hosts';
+import {
+  nextAct,
+  runVerb,
+  StartCount,
+  stateChecks,
+  summarise,
+  topologyChecks,
+  viewOf,
+  type ActOutcome,
+  type PostgresAct,
+  type PostgresNode,
+  type PostgresSnapshot,
+  type VerbEngine,
+  type VerbRequest,
+  type VerbResult,
+} from '@understudy/platforms';
+import type { Arms } from './arms.js';
+import type { Ground } from './ground.js';
+import type { ActCall, Hosts } from './hosts.js';
+import type { Net } from './net.js';
+import type { Random } from './random.js';
+import type { Life } from './scheduler.js';
+
+/** One orchestrator's way to clusters: the product's loop and `nextAct`, on a world that moves meanwhile. */
+
+const LOOK_MS = { from: 15, to: 90 };
+const SILENT_MS = { from: 400, to: 2_500 };
+const LATE_MS = { from: 5_000, to: 25_000 };
+/** The limit of a look in the product, in milliseconds. */
+const LOOK_LIMIT_MS = 5_000;
+const OVER_SQL: ReadonlySet<PostgresAct['act']> = new Set(['create-slots', 'drop-slots', 'checkpoint', 'promote']);
+
+export interface Reach {
+  readonly ground: Ground;
+  readonly net: Net;
+  readonly hosts: Hosts;
+  readonly chance: Random;
+  readonly arms: Arms;
+}
+
+export class Driver {
+  constructor(
+    private readonly reach: Reach,
+    private readonly life: Life,
+    /** This process's clock, milliseconds since the epoch. */
+    private readonly now: () => number,
+  ) {}
+
+  /** Every node for itself, at its own moment of the look. */
+  async look(definition: ClusterDefinition): Promise<PostgresSnapshot> {
+    const { ground, chance, arms } = this.reach;
+    const { scheduler } = ground;
+    const observedAt = new Date(this.now()).toISOString();
+    const unheard = arms.take('look-partial', definition.slug) ? chance.pick(definition.nodes).host : undefined;
+    const early = this.view(definition, unheard);
+    const silent = early.nodes.some((node) => !node.disk.seen);
+    await scheduler.sleep(this.durationMs(silent, LOOK_MS), this.life);
+    const late = this.view(definition, unheard);
+    const nodes = early.nodes.map((node, index) => (chance.chance(0.5) ? node : (late.nodes[index] ?? node)));
+    if (arms.take('look-late', definition.slug)) await scheduler.sleep(chance.int(LATE_MS.from, LATE_MS.to), this.life);
+    return { ...early, observedAt, nodes };
+  }
+
+  private durationMs(silent: boolean, usual: { readonly from: number; readonly to: number }): number {
+    const { from, to } = silent ? SILENT_MS : usual;
+    return this.reach.chance.int(from, to);
+  }
+
+  private view(definition: ClusterDefinition, unheard: string | undefined): PostgresSnapshot {
+    const view = viewOf(this.reach.ground.site(definition.slug).world);
+    const nodes = view.nodes.map((node): PostgresNode => {
+      const reason = definition.nodes.find((candidate) => candidate.slug === node.node)?.notPromotable;
+      const said = reason === undefined ? node : { ...node, notPromotable: reason };
+      if (node.host !== unheard) return said;
+      return { ...said, disk: { seen: false, reason: 'no answer in time' }, server: { says: 'nothing', reason: 'no answer' } };
+    });
+    return { ...view, nodes };
+  }
+
+  async observe(definition: ClusterDefinition): Promise<ClusterSnapshot> {
+    return this.picture(await this.look(definition));
+  }
+
+  private picture(seen: PostgresSnapshot): ClusterSnapshot {
+    return { ...summarise(seen), platform: 'simulated' };
+  }
+
+  async preflight(definition: ClusterDefinition): Promise<readonly CheckResult[]> {
+    return topologyChecks(await this.look(definition));
+  }
+
+  async validate(definition: ClusterDefinition, name: string, asActive: boolean): Promise<readonly CheckResult[]> {
+    const seen = await this.look(definition);
+    const node = seen.nodes.find((candidate) => candidate.node === name);
+    if (node === undefined) return [{ check: 'known', node: name, passed: false, detail: `There is no node ${name}.` }];
+    return stateChecks(seen, node, asActive);
+  }
+
+  async perform(definition: ClusterDefinition, request: VerbRequest): Promise<VerbResult> {
+    const result = await runVerb(this.engine(definition, request), request);
+    return 'snapshot' in result ? { ...result, snapshot: { ...result.snapshot, platform: 'simulated' } } : result;
+  }
+
+  private engine(definition: ClusterDefinition, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
+    const goal = {
+      verb: request.verb,
+      node: request.node,
+      key: request.key,
+      stopDeadlineMs: Number(request.parameters['stopDeadlineMs'] ?? 3_000),
+      canRepoint: true,
+    };
+    const starts = new StartCount();
+    return {
+      hosts: this.carriers(definition),
+      now: this.now,
+      pause: (ms) => this.reach.ground.scheduler.sleep(ms, this.life),
+      observe: async () => {
+        const seen = await this.look(definition);
+        await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
+        return seen;
+      },
+      nextAct: (snapshot) =>
+        nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), startsInVain: starts.inVain }),
+      perform: (act, key, deadlineMs) => {
+        starts.performed(act);
+        const call: ActCall = { cluster: definition.slug, act, key, stepKey: request.key, fence: request.fence, deadlineMs };
+        return OVER_SQL.has(act.act) ? this.overSql(call) : this.onHost(call);
+      },
+      summary: summarise,
+    };
+  }
+
+  private carriers(definition: ClusterDefinition): readonly Host[] {
+    const slugs = new Set(definition.nodes.map((node) => node.host));
+    return definition.hosts.filter((host) => slugs.has(host.slug)).map((host) => this.host(definition, host.slug));
+  }
+
+  /** As far as the verb loop asks: the journal's entries. */
+  private host(definition: ClusterDefinition, slug: string): Host {
+    const unknown = { status: 'unknown', reason: 'a simulated host runs no commands' } as const;
+    const journal: Pick<HostJournal, 'entries' | 'raise'> = {
+      entries: async (prefix, deadlineMs) => {
+        const { net, hosts } = this.reach;
+        const answer = await net.call(this.life, slug, deadlineMs, () => Promise.resolve(hosts.entries(slug, prefix)));
+        return answer.answered ? { status: 'read', entries: answer.value } : { status: 'unknown', reason: answer.reason };
+      },
+      raise: (fence, deadlineMs) => this.raise(slug, fence, deadlineMs),
+    };
+    const found = definition.hosts.find((host) => host.slug === slug);
+    return {
+      definition: found as Host['definition'],
+      access: { host: slug, root: '/', run: () => Promise.resolve(unknown), close: () => Promise.resolve() },
+      journal: journal as HostJournal,
+      jobs: {} as Host['jobs'],
+    };
+  }
+
+  async raise(slug: string, fence: Fence, deadlineMs = LOOK_LIMIT_MS): ReturnType<HostJournal['raise']> {
+    const { net, hosts } = this.reach;
+    const answer = await net.call(this.life, slug, deadlineMs, () => Promise.resolve(hosts.raise(slug, fence)));
+    return answer.answered ? answer.value : { status: 'unknown', reason: answer.reason };
+  }
+
+  private async onHost(call: ActCall): Promise<ActOutcome> {
+    const { net, hosts } = this.reach;
+    const answer = await net.call(this.life, call.act.host, call.deadlineMs, (life) => hosts.act(life, call));
+    if (!answer.answered) return { status: 'unknown', detail: answer.reason };
+    return outcomeOf(answer.value);
+  }
+
+  /** Begun in the journal, then said over SQL by this process, then ended in the journal: three messages. */
+  private async overSql(call: ActCall): Promise<ActOutcome> {
+    const { net, hosts } = this.reach;
+    const { host } = call.act;
+    const entering = await net.call(this.life, host, call.deadlineMs, () =>
+      Promise.resolve(hosts.enter(host, call.key, call.fence)),
+    );
+    if (!entering.answered) return { status: 'unknown', detail: entering.reason };
+    const entered = entering.value;
+    if (entered.status === 'fenced') return { status: 'fenced', seen: entered.seen };
+    if (entered.status === 'open') return { status: 'unknown', detail: 'begun before, and no end is recorded' };
+    if (entered.status === 'known') return { status: 'ended', detail: `was performed before (${entered.code})` };
+    const said = await net.call(this.life, host, call.deadlineMs, () => Promise.resolve(hosts.statement(call)));
+    if (!said.answered) return { status: 'unknown', detail: said.reason };
+    const outcome = outcomeOf(said.value);
+    if (outcome.status === 'unknown') return outcome;
+    await net.call(this.life, host, call.deadlineMs, () =>
+      Promise.resolve(hosts.end(host, call.key, outcome.status === 'refused' ? 1 : 0)),
+    );
+    return outcome;
+  }
+}
+
+function outcomeOf(answer: Awaited<ReturnType<Hosts['act']>>): ActOutcome {
+  switch (answer.status) {
+    case 'fenced':
+      return { status: 'fenced', seen: answer.seen };
+    case 'unknown':
+      return { status: 'unknown', detail: answer.detail };
+    case 'ended':
+      if (answer.code === 3) return { status: 'refused', detail: answer.detail };
+      return { status: 'ended', detail: answer.code === 0 ? 'done' : `ended with ${answer.code}: ${answer.detail}` };
+  }
+}

@@ -1,0 +1,209 @@
+import { isAlive, mayAdopt, type AdoptionLook, type Incarnation } from '@understudy/orchestrator-domain';
+import { Drive } from './drive.js';
+import { Driver, type Reach } from './driver.js';
+import { Effects } from './effects.js';
+import type { GateLooks } from './gates.js';
+import type { Jobs } from './jobs.js';
+import type { Stored } from './log.js';
+import { newLife, type Life } from './scheduler.js';
+import { absorb, Client, StoreUnavailable, type Store } from './store.js';
+
+/** As in the product. */
+export const LEASE_TERM_MS = 30_000;
+const RENEW_EVERY_MS = 10_000;
+const RENEW_RETRY_MS = 1_000;
+const ADOPT_EVERY_MS = 2_000;
+/** How long, in milliseconds, an append takes to be heard by another process. */
+const TAIL_MS = { from: 2, to: 120 };
+
+export interface Surroundings {
+  readonly store: Store;
+  readonly reach: Reach & { readonly jobs: Jobs };
+  readonly gates: GateLooks;
+  /** Counts what was seen to happen. */
+  readonly saw: (what: string) => void;
+}
+
+/** One process: its lease, its ear on the log, and the rollouts that it drives. Dies and freezes with its life. */
+export class Orchestrator implements Incarnation {
+  readonly life: Life = newLife();
+  /** Its clock is so far from the store's, until its next renewal. */
+  skewMs = 0;
+  readonly incarnation: string;
+  private readonly client: Client;
+  private readonly driven = new Map<string, Drive>();
+  private readonly waiting = new Set<string>();
+  private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
+  private leaseEndsMs = 0;
+
+  constructor(
+    readonly instance: string,
+    private readonly around: Surroundings,
+  ) {
+    this.incarnation = incarnationOf(instance, around.store.scheduler.nowMs);
+    this.client = new Client(around.store, this.life);
+  }
+
+  start(): void {
+    void this.keepLease();
+    void this.adoptNowAndThen();
+  }
+
+  /** Which of the rollouts it drives now. */
+  get drives(): readonly string[] {
+    return [...this.driven.keys()];
+  }
+
+  /** The log's tail: heard a little later, in order. */
+  hear(stored: readonly Stored[]): void {
+    const { scheduler, chance } = this.around.store;
+    scheduler.in(chance.int(TAIL_MS.from, TAIL_MS.to), this.life, () => this.pass(stored));
+  }
+
+  private pass(stored: readonly Stored[]): void {
+    for (const { stream, event } of stored) {
+      if (!stream.startsWith('rollout/')) continue;
+      const rolloutId = stream.slice('rollout/'.length);
+      const drive = this.driven.get(rolloutId);
+      if (drive !== undefined) {
+        this.catchUp(drive);
+        drive.wake();
+      } else if (event.type === 'RolloutPlanned') this.waiting.add(rolloutId);
+      else if (event.type === 'RolloutClosed') this.forget(rolloutId);
+    }
+  }
+
+  /** The tail is read in order and without a gap, whatever order these wake-ups come in. */
+  private catchUp(drive: Drive): void {
+    const { store } = this.around;
+    absorb(store, drive.live, store.log.read(`rollout/${drive.live.rolloutId}`, drive.live.version + 1));
+  }
+
+  now = (): number => this.around.store.scheduler.nowMs + this.skewMs;
+
+  private leaseRemainingMs(): number {
+    return Math.max(0, this.leaseEndsMs - this.around.store.scheduler.nowMs);
+  }
+
+  private async keepLease(): Promise<void> {
+    const { store } = this.around;
+    let begun = false;
+    for (;;) {
+      const sentAtMs = store.scheduler.nowMs;
+      try {
+        const kept = await this.client.ask(() => (begun ? this.renew() : this.begin()));
+        begun = true;
+        this.leaseEndsMs = kept ? sentAtMs + LEASE_TERM_MS : 0;
+        // The same instance was started again: there is no way back for this process.
+        if (!kept) return;
+        this.skewMs = 0;
+        await store.scheduler.sleep(RENEW_EVERY_MS, this.life);
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        await store.scheduler.sleep(RENEW_RETRY_MS, this.life);
+      }
+    }
+  }
+
+  private begin(): boolean {
+    const { store } = this.around;
+    const { instance, incarnation } = this;
+    const endsAtMs = store.scheduler.nowMs + LEASE_TERM_MS;
+    store.leases = [...store.leases.filter((lease) => lease.instance !== instance), { instance, incarnation, endsAtMs }];
+    for (const { stream } of store.log.events) if (stream.startsWith('rollout/')) this.waiting.add(stream.slice(8));
+    return true;
+  }
+
+  private renew(): boolean {
+    const { store } = this.around;
+    const lease = store.leases.find((candidate) => candidate.incarnation === this.incarnation);
+    if (lease === undefined) return false;
+    lease.endsAtMs = store.scheduler.nowMs + LEASE_TERM_MS;
+    return true;
+  }
+
+  private async adoptNowAndThen(): Promise<void> {
+    const { scheduler, chance } = this.around.store;
+    for (;;) {
+      await scheduler.sleep(chance.int(50, ADOPT_EVERY_MS), this.life);
+      if (this.waiting.size === 0 || this.leaseRemainingMs() === 0) continue;
+      try {
+        await this.adoptWaiting();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+      }
+    }
+  }
+
+  private async adoptWaiting(): Promise<void> {
+    const { store } = this.around;
+    const look = await this.client.ask((): AdoptionLook => {
+      const { nowMs } = store.scheduler;
+      const leases = store.leases.map((lease) => ({ ...lease, alive: lease.endsAtMs > nowMs }));
+      return { self: this, leases, leaseTermMs: LEASE_TERM_MS, nowMs };
+    });
+    for (const rolloutId of [...this.waiting]) await this.adopt(rolloutId, { ...look, nowMs: this.now() });
+  }
+
+  private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
+    const live = await this.client.load(rolloutId);
+    const { owner, status } = live.state;
+    if (status === 'closed') return this.forget(rolloutId);
+    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return;
+    const { instance, incarnation } = this;
+    const at = new Date(this.now()).toISOString();
+    const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
+    const given = await this.client.give(live, command);
+    if (!given.accepted || live.state.owner?.incarnation !== incarnation) return;
+    if (owner !== null) this.around.saw(owner.instance === instance ? 'adopted by the next start' : 'adopted by another');
+    this.forget(rolloutId);
+    this.drive(new Drive(this.driveTools(rolloutId), live));
+  }
+
+  private drive(drive: Drive): void {
+    const { rolloutId } = drive.live;
+    this.driven.set(rolloutId, drive);
+    void drive.run().then(() => {
+      this.driven.delete(rolloutId);
+      if (drive.live.state.status !== 'closed') this.waiting.add(rolloutId);
+    });
+  }
+
+  private driveTools(rolloutId: string): ConstructorParameters<typeof Drive>[0] {
+    const { store, reach, gates, saw } = this.around;
+    const driver = new Driver(reach, this.life, this.now);
+    return {
+      scheduler: store.scheduler,
+      life: this.life,
+      client: this.client,
+      effects: new Effects(reach, this.life, driver, this.now),
+      gates,
+      incarnation: this.incarnation,
+      now: this.now,
+      leaseRemainingMs: () => this.leaseRemainingMs(),
+      newId: () => store.newId(`q-${rolloutId}`),
+      saw,
+    };
+  }
+
+  private goneForMs(rolloutId: string, owner: Incarnation | null, { leases }: AdoptionLook): number {
+    const { nowMs } = this.around.store.scheduler;
+    const known = this.goneSince.get(rolloutId);
+    if (owner === null || isAlive(owner, leases)) this.goneSince.delete(rolloutId);
+    else if (known?.incarnation === owner.incarnation) return nowMs - known.sinceMs;
+    else this.goneSince.set(rolloutId, { incarnation: owner.incarnation, sinceMs: nowMs });
+    return 0;
+  }
+
+  private forget(rolloutId: string): void {
+    this.waiting.delete(rolloutId);
+    this.goneSince.delete(rolloutId);
+  }
+}
+
+/** A UUIDv7 of its start: later starts are greater. */
+function incarnationOf(instance: string, nowMs: number): string {
+  const time = nowMs.toString(16).padStart(12, '0');
+  const tail = [...instance].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7).toString(16);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${tail.padStart(12, '0').slice(-12)}`;
+}

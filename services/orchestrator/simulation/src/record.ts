@@ -1,0 +1,224 @@
+import type {
+  GateInputs,
+  PlannedStep,
+  RolloutClosed,
+  RolloutEvent,
+  RolloutPlanned,
+  StepRequested,
+} from '@understudy/orchestrator-domain';
+
+/**
+ * What the judge keeps of a rollout's history. Folded here, by nobody's rules but the judge's own: he must not share a mistake
+ * with the domain that he judges.
+ */
+
+export interface StepRecord {
+  readonly step: PlannedStep;
+  attempt: number;
+  status: 'planned' | 'requested' | 'succeeded' | 'failed' | 'unknown' | 'skipped';
+  requested: StepRequested | null;
+  endedAtMs: number;
+  /** As measured over the step; null = not measured. */
+  longestMs: number | null;
+  evidence: Readonly<Record<string, unknown>>;
+  missedDeadline: boolean;
+}
+
+export interface OpenGate {
+  readonly open: boolean;
+  readonly untilMs: number | null;
+}
+
+export class RolloutRecord {
+  planned: RolloutPlanned | null = null;
+  steps: StepRecord[] = [];
+  wayBackMs = 0;
+  forwardMs = 0;
+  fingerprint = '';
+  inRecovery = false;
+  owner: { readonly instance: string; readonly incarnation: string; readonly atMs: number } | null = null;
+  admittedHosts: readonly string[] | null = null;
+  stands: 'held' | 'frozen' | null = null;
+  frozenAtMs = 0;
+  holdAsked = false;
+  abortAsked = false;
+  /** Asked for a drain and not released since. */
+  readonly out = new Set<string>();
+  readonly patched = new Set<string>();
+  readonly validated = new Set<string>();
+  /** Who served when the standby phase began. */
+  original: string | null = null;
+  /** A patched node was validated as the one that serves, after the switchover. */
+  moved = false;
+  probeAsked = false;
+  driftAsked: string | null = null;
+  driftAnswered: string | null = null;
+  approvedBy: string | null = null;
+  readonly gates = new Map<string, OpenGate>();
+  inputs: GateInputs | null = null;
+  closed: RolloutClosed | null = null;
+  /** As its own events tell: some node is believed to serve. */
+  believesServing = true;
+
+  step(stepId: string): StepRecord | undefined {
+    return this.steps.find((candidate) => candidate.step.stepId === stepId);
+  }
+
+  /** The newest step that ended. */
+  get last(): StepRecord | undefined {
+    return this.steps
+      .filter((each) => each.status === 'succeeded' || each.status === 'skipped')
+      .reduce<StepRecord | undefined>(
+        (last, each) => (last === undefined || each.endedAtMs >= last.endedAtMs ? each : last),
+        undefined,
+      );
+  }
+
+  plan(steps: readonly PlannedStep[]): void {
+    const known = new Map(
+      this.steps.filter((each) => each.attempt > 0 || each.status !== 'planned').map((each) => [each.step.stepId, each]),
+    );
+    this.steps = steps.map((step) => known.get(step.stepId) ?? fresh(step));
+  }
+
+  end(stepId: string, status: StepRecord['status'], data: Ended): void {
+    const found = this.step(stepId);
+    if (found === undefined) return;
+    const { interruption } = data;
+    found.status = status;
+    found.endedAtMs = Date.parse(data.at);
+    found.evidence = data.evidence ?? {};
+    found.longestMs = interruption?.measured === true ? (interruption.longestMs ?? null) : found.longestMs;
+    if (data.serving !== undefined) this.believesServing = data.serving !== null;
+    if (status === 'succeeded') this.succeeded(found);
+  }
+
+  private succeeded({ step }: StepRecord): void {
+    const node = step.node ?? '';
+    if (step.kind === 'switchover') this.believesServing = true;
+    if (step.kind === 'stop-probe') this.probeAsked = false;
+    if (step.kind === 'patch') this.patched.add(node);
+    if (step.kind === 'unpatch') this.patched.delete(node);
+    if (step.kind === 'release') this.out.delete(node);
+    if (step.kind === 'validate') {
+      this.validated.add(node);
+      if (step.asActive === true && step.phase === 'switchover' && this.patched.has(node)) this.moved = true;
+    }
+  }
+}
+
+interface Ended {
+  readonly at: string;
+  readonly serving?: string | null;
+  readonly evidence?: Readonly<Record<string, unknown>>;
+  readonly interruption?: { readonly measured: boolean; readonly longestMs?: number };
+}
+
+function fresh(step: PlannedStep): StepRecord {
+  return {
+    step,
+    attempt: 0,
+    status: 'planned',
+    requested: null,
+    endedAtMs: 0,
+    longestMs: null,
+    evidence: {},
+    missedDeadline: false,
+  };
+}
+
+/** @param serving who takes writes at this moment, in the world. */
+export function record(kept: RolloutRecord, event: RolloutEvent, serving: string | null): void {
+  const fold = FOLDS[event.type] as
+    ((kept: RolloutRecord, data: RolloutEvent['data'], serving: string | null) => void) | undefined;
+  fold?.(kept, event.data, serving);
+}
+
+type Folds = {
+  readonly [T in RolloutEvent['type']]?: (
+    kept: RolloutRecord,
+    data: Extract<RolloutEvent, { type: T }>['data'],
+    serving: string | null,
+  ) => void;
+};
+
+const FOLDS: Folds = {
+  RolloutPlanned: (kept, data) => {
+    kept.planned = data;
+    kept.plan(data.plan?.steps ?? []);
+    kept.wayBackMs = data.plan?.wayBackMs ?? 0;
+    kept.forwardMs = data.plan?.forwardMs ?? 0;
+    kept.fingerprint = data.topologyFingerprint;
+  },
+  PlanRevised: (kept, data) => {
+    kept.plan(data.plan.steps);
+    kept.fingerprint = data.topologyFingerprint;
+    if (data.recovery !== null) {
+      kept.inRecovery = true;
+      for (const each of kept.steps) if (each.status === 'planned' && each.attempt > 0) each.status = 'failed';
+    } else {
+      kept.wayBackMs = data.plan.wayBackMs;
+      kept.forwardMs = data.plan.forwardMs;
+    }
+  },
+  RolloutApproved: (kept, data) => void (kept.approvedBy = data.by),
+  DriftAssessmentRequested: (kept, data) => void (kept.driftAsked = data.requestId),
+  DriftAssessmentReceived: (kept, data) => void (kept.driftAnswered = data.requestId),
+  GateEvaluated: (kept, data) =>
+    void kept.gates.set(data.gate, {
+      open: data.status === 'open',
+      untilMs: data.until === null ? null : Date.parse(data.until),
+    }),
+  RolloutAdmitted: (kept, data) => void (kept.admittedHosts = data.hosts),
+  RolloutAdopted: (kept, data) => {
+    kept.owner = { instance: data.instance, incarnation: data.incarnation, atMs: Date.parse(data.at) };
+  },
+  StepRequested: requested,
+  StepSucceeded: (kept, data) => kept.end(data.stepId, 'succeeded', data),
+  StepFailed: (kept, data) => kept.end(data.stepId, data.mayRepeat ? 'planned' : 'failed', data),
+  StepUnknown: (kept, data) => kept.end(data.stepId, 'unknown', data),
+  StepSkipped: (kept, data) => kept.end(data.stepId, 'skipped', data),
+  DeadlineMissed: (kept, data) => {
+    const found = data.stepId === undefined ? undefined : kept.step(data.stepId);
+    if (found !== undefined) found.missedDeadline = true;
+  },
+  DeviationRecorded: (kept, data) => {
+    if (data.serving !== undefined) kept.believesServing = data.serving !== null;
+  },
+  HoldRequested: (kept) => void (kept.holdAsked = true),
+  RolloutHeld: (kept) => {
+    kept.stands = kept.stands === 'frozen' ? 'frozen' : 'held';
+    kept.holdAsked = false;
+  },
+  RolloutFrozen: (kept, data) => {
+    kept.stands = 'frozen';
+    kept.frozenAtMs = Date.parse(data.at);
+  },
+  RolloutResumed: (kept) => {
+    kept.stands = null;
+    kept.holdAsked = false;
+    for (const each of kept.steps)
+      if (each.status === 'failed' && (!kept.inRecovery || each.step.phase === 'recovery')) each.status = 'planned';
+  },
+  AbortRequested: (kept) => {
+    kept.abortAsked = true;
+    kept.holdAsked = false;
+    if (kept.stands === 'held') kept.stands = null;
+  },
+  RolloutClosed: (kept, data) => void (kept.closed = data),
+};
+
+function requested(kept: RolloutRecord, data: StepRequested, serving: string | null): void {
+  const found = kept.step(data.stepId);
+  if (found === undefined) return;
+  const { kind, phase, node } = found.step;
+  if (phase === 'standby' && kept.original === null) kept.original = serving;
+  found.status = 'requested';
+  found.attempt = data.attempt;
+  found.requested = data;
+  found.missedDeadline = false;
+  if (kind === 'start-probe') kept.probeAsked = true;
+  if (node === undefined) return;
+  if (kind === 'drain') kept.out.add(node);
+  if (kind === 'patch' || kind === 'unpatch') kept.validated.delete(node);
+}
