@@ -26,6 +26,7 @@ async function storeOn(pair: TestPair): Promise<TestPostgres> {
       `postgresql://${driver.user}:${encodeURIComponent(driver.password)}@127.0.0.1:${active.port}/${database}`,
     ended: new Promise(() => undefined),
     stop: () => Promise.resolve(),
+    killAndRestart: () => Promise.reject(new Error('The pair starts and stops its own nodes.')),
     beforeStop: () => undefined,
   };
 }

@@ -32,7 +32,7 @@ function sample<T extends RolloutEvent['type']>(type: T): NewEvent<Extract<Rollo
     readonly schemaVersion: number;
     readonly data: Extract<RolloutEvent, { type: T }>['data'];
   };
-  return { type, schemaVersion, body: data };
+  return { type, schemaVersion, body: data } as NewEvent<Extract<RolloutEvent, { type: T }>['data']>;
 }
 
 let machines: readonly TestHost[];
