@@ -13,7 +13,7 @@ import {
 } from '@understudy/event-log';
 import { closeHosts, openHosts, type Host } from '@understudy/hosts';
 import type { ClusterDefinition } from '@understudy/cluster';
-import type { RolloutEvent, StepRequested, StepState } from '@understudy/orchestrator-domain';
+import type { RolloutEvent, RolloutPlanned, StepRequested, StepState } from '@understudy/orchestrator-domain';
 import { createTestDatabase, eventually, testHost, testRuntime, type TestDatabase, type TestHost } from '@understudy/testing';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -27,12 +27,12 @@ import { Owner } from './owner.js';
 const ROLLOUT = 'r-1';
 const samples = new URL('../../domain/rollout/samples/', import.meta.url);
 
-function sample<T extends RolloutEvent['type']>(type: T): NewEvent<Extract<RolloutEvent, { type: T }>['data']> {
+function sample<B>(type: RolloutEvent['type']): NewEvent<B> {
   const { data, schemaVersion } = JSON.parse(readFileSync(new URL(`${type}.v1.json`, samples), 'utf8')) as {
     readonly schemaVersion: number;
-    readonly data: Extract<RolloutEvent, { type: T }>['data'];
+    readonly data: B;
   };
-  return { type, schemaVersion, body: data } as NewEvent<Extract<RolloutEvent, { type: T }>['data']>;
+  return { type, schemaVersion, body: data };
 }
 
 let machines: readonly TestHost[];
@@ -44,7 +44,7 @@ let ends: (() => Promise<unknown>)[] = [];
 /** A planned and admitted rollout over two hosts, positions 1 and 2; nobody has adopted it. */
 beforeEach(async () => {
   machines = [testHost({ slug: 'host-a' }), testHost({ slug: 'host-b' })];
-  const planned = sample('RolloutPlanned');
+  const planned = sample<RolloutPlanned>('RolloutPlanned');
   const definitions = machines.map(({ root }, index) => ({
     slug: index === 0 ? 'host-a' : 'host-b',
     access: { kind: 'local' as const, root },
