@@ -116,6 +116,11 @@ describe('the plan of a downtime', () => {
     expect(refusedBecause({ snapshot: seen([activeSeen('a'), activeSeen('b')]) })).toContain('Not exactly one node');
     const done = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
     expect(refusedBecause({ snapshot: seen([activeSeen('a', done)]) })).toContain('nothing to do');
+    const away = {
+      snapshot: seen([activeSeen('a'), nodeSeen('b', { joined: false, native: 'stopped' })]),
+      cluster: definitionOf(2),
+    };
+    expect(refusedBecause(away)).toContain('b is no member of the cluster (stopped): mend it');
     const major = { postgresql: { allowed: false, wayBack: 'none', reason: 'a major upgrade' } } as const;
     expect(refusedBecause({ versionPairs: major, snapshot: PAIR, cluster: definitionOf(2) })).toContain('a major upgrade');
     expect(refusedBecause({ outageBudgetMs: 32_999 })).toContain('away for about 33000 ms, the outage budget is 32999 ms');
@@ -176,11 +181,12 @@ describe('a downtime rollout', () => {
     const planned = downtimeOf({ cluster: definitionOf(2), snapshot: PAIR });
     const owner = run({ world: new World(2), planned });
     expect(owner.state.closed?.result).toBe('succeeded');
-    expect(owner.world.journal.filter((entry) => entry.includes('stop') || entry.includes('patch'))).toEqual([
-      'r-1/03-stop-b/1/stop',
+    expect(owner.world.journal.filter((entry) => /(stop|drain|release)$|patch/.test(entry))).toEqual([
+      'r-1/03-drain-b/1/drain',
       'r-1/04-patch-b/1',
-      'r-1/08-stop-a/1/stop',
-      'r-1/09-patch-a/1',
+      'r-1/08-release-b/1/release',
+      'r-1/09-stop-a/1/stop',
+      'r-1/10-patch-a/1',
     ]);
   });
 
@@ -267,6 +273,19 @@ describe('what fails in a downtime', () => {
     expect(owner.state.held?.reason).toContain('The way back is not proven, and the workload is served.');
     const back = run({ world: distort(new World(1)) });
     expect(back.state.closed).toMatchObject({ result: 'rolled-back' });
+  });
+
+  it('is rolled back on a standby as in any rollout, with the workload untouched', () => {
+    const planned = downtimeOf({ cluster: definitionOf(2), snapshot: PAIR });
+    const owner = run({ world: Object.assign(new World(2), { badReleases: ['b:17.10'] }), planned });
+    expect(owner.state.closed).toMatchObject({ result: 'rolled-back', remains: [] });
+    expect(owner.state.outage).toMatchObject({ since: null, totalMs: 0 });
+    expect(owner.outcomes().slice(-4)).toEqual([
+      expect.stringMatching(/join-b$/),
+      expect.stringMatching(/validate-b$/),
+      expect.stringMatching(/release-b$/),
+      expect.stringMatching(/stop-probe$/),
+    ]);
   });
 
   it('is not taken for ours when somebody else stopped the node', () => {
