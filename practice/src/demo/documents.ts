@@ -25,7 +25,7 @@ export function playbook(): unknown {
     onFailure: 'rollback',
     maxUnavailable: 1,
     // A practice host is quick; its deadlines should not be those of a large database.
-    durations: { drain: 3_000, patch: 3_000, unpatch: 3_000, reboot: 5_000, join: 4_000 },
+    durations: { drain: 3_000, patch: 3_000, unpatch: 3_000, reboot: 5_000, join: 4_000, stop: 3_000, start: 4_000 },
   };
 }
 

@@ -41,10 +41,10 @@ function nodeSteps(input: DowntimeInput, node: string): readonly Step[] {
     ),
   );
   return [
-    step(input, 'drain', `Stop ${workloadOf(input)} on ${node}`, true),
+    step(input, 'stop', `Stop ${workloadOf(input)} on ${node}`, true),
     ...patches,
     step(input, 'reboot', `Restart the host of ${node}, if the patch asks for it`, true),
-    step(input, 'join', `Start ${workloadOf(input)} on ${node}`, true),
+    step(input, 'start', `Start ${workloadOf(input)} on ${node}`, true),
     step(input, 'validate', `Validate ${node}: writes, archiving, clients`, true),
   ];
 }

@@ -1,20 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import {
-  activeSeen,
   ADA,
+  ALONE,
   at,
+  BUDGET_MS,
   codesOf,
   definitionOf,
+  downtimeOf,
   drive,
   eventsOf,
   inputsOf,
-  nodeSeen,
   of,
   once,
   PAIR,
-  planInput,
   PLAYBOOK,
-  plannedOf,
   seen,
   stateOf,
   T0,
@@ -28,43 +27,11 @@ import { violations } from './invariants.js';
 import { outageDueMs, outageMs } from './outage.js';
 import type { Observation } from './observation.js';
 import type { Playbook } from './plan.js';
-import { planRollout, type PlanInput } from './plan-steps.js';
 import { serviceBack } from './recovery-downtime.js';
 import { reportOf } from './report.js';
 import type { RolloutEvent, RolloutPlanned, StepRequested } from './rollout.js';
 import { isoOf } from './time.js';
 import type { Going, Known } from './state.js';
-
-const BUDGET_MS = 60_000;
-const ALONE = seen([activeSeen('a')]);
-
-const inputOf = (more: Partial<PlanInput> = {}): PlanInput =>
-  planInput({
-    kind: 'downtime',
-    cluster: definitionOf(1),
-    snapshot: ALONE,
-    outageBudgetMs: BUDGET_MS,
-    cannotRollBecause: 'one node is registered',
-    ...more,
-  });
-const planningOf = (more: Partial<PlanInput> = {}) => planRollout(inputOf(more));
-const refusedBecause = (more: Partial<PlanInput>): string => {
-  const planning = planningOf(more);
-  return 'noPlanBecause' in planning ? planning.noPlanBecause : 'it has a plan';
-};
-
-function downtimeOf(input: Partial<PlanInput> = {}, more: Partial<RolloutPlanned> = {}): RolloutPlanned {
-  const planning = planningOf(input);
-  if ('noPlanBecause' in planning) throw new Error(planning.noPlanBecause);
-  return plannedOf({
-    kind: 'downtime',
-    cluster: input.cluster ?? definitionOf(1),
-    playbook: input.playbook ?? PLAYBOOK,
-    plan: planning.plan,
-    outageBudgetMs: input.outageBudgetMs ?? BUDGET_MS,
-    ...more,
-  });
-}
 
 const run = (options: Partial<DriveOptions> = {}): Owner => drive({ world: new World(1), planned: downtimeOf(), ...options });
 const withPlaybook = (change: Partial<Playbook>): RolloutPlanned => downtimeOf({ playbook: { ...PLAYBOOK, ...change } });
@@ -74,78 +41,6 @@ const unproven: DriveOptions['inputs'] = (world, state) =>
     drift: state.drift,
     wayBack: [{ node: 'a', proven: false, applicable: true, detail: 'the old release is gone' }],
   });
-
-describe('the plan of a downtime', () => {
-  it('stops, patches, reboots, starts and validates each node where it stands, the one that serves last', () => {
-    const planning = planningOf();
-    expect('plan' in planning && planning.plan.steps.map((step) => step.stepId)).toEqual([
-      '01-start-probe',
-      '02-preflight',
-      '03-stop-a',
-      '04-patch-a',
-      '05-reboot-a',
-      '06-start-a',
-      '07-validate-a',
-      '08-check-orders',
-      '09-soak-a',
-      '10-postflight',
-      '11-stop-probe',
-    ]);
-    const pair = planningOf({ cluster: definitionOf(2), snapshot: PAIR });
-    expect('plan' in pair && pair.plan.order.map((place) => place.node)).toEqual(['b', 'a']);
-    const three = seen([activeSeen('a'), nodeSeen('c'), nodeSeen('b')]);
-    const trio = planningOf({ cluster: definitionOf(3), snapshot: three });
-    expect('plan' in trio && trio.plan.order.map((place) => place.node)).toEqual(['b', 'c', 'a']);
-    const four = seen([nodeSeen('d'), activeSeen('a'), nodeSeen('b'), nodeSeen('e'), nodeSeen('c')]);
-    const five = planningOf({ cluster: definitionOf(5), snapshot: four });
-    expect('plan' in five && five.plan.order.map((place) => place.node)).toEqual(['b', 'c', 'd', 'e', 'a']);
-    const bare = planningOf({
-      snapshot: seen([activeSeen('a', { versions: { postgresql: { installed: null, running: null } } })]),
-    });
-    expect('plan' in bare && bare.plan.steps.find((step) => step.kind === 'patch')?.fromVersion).toBe('');
-    const done = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
-    const half = planningOf({ cluster: definitionOf(2), snapshot: seen([activeSeen('a'), nodeSeen('b', done)]) });
-    expect('plan' in half && half.plan.steps.map((step) => step.stepId)).toContain('03-validate-b');
-  });
-
-  it('is refused in words: not seen whole, nobody or several serve, nothing to do, versions that may not meet, a budget too small', () => {
-    expect(refusedBecause({ snapshot: { ...ALONE, complete: false, disagreements: ['a is silent.'] } })).toContain(
-      'a is silent.',
-    );
-    expect(refusedBecause({ snapshot: seen([nodeSeen('a')]) })).toContain('Not exactly one node');
-    expect(refusedBecause({ snapshot: seen([activeSeen('a'), activeSeen('b')]) })).toContain('Not exactly one node');
-    const done = { versions: { postgresql: { installed: '17.10', running: '17.10' } } };
-    expect(refusedBecause({ snapshot: seen([activeSeen('a', done)]) })).toContain('nothing to do');
-    const major = { postgresql: { allowed: false, wayBack: 'none', reason: 'a major upgrade' } } as const;
-    expect(refusedBecause({ versionPairs: major, snapshot: PAIR, cluster: definitionOf(2) })).toContain('a major upgrade');
-    expect(refusedBecause({ outageBudgetMs: 32_999 })).toContain('away for about 33000 ms, the outage budget is 32999 ms');
-    const { outageBudgetMs: _none, ...without } = inputOf();
-    expect(planRollout(without)).toMatchObject({ noPlanBecause: expect.stringContaining('the outage budget is 0 ms') });
-  });
-
-  it('says from where the way back is not lossless; a node alone never meets another version', () => {
-    const major = { postgresql: { allowed: false, wayBack: 'none', reason: 'a major upgrade' } } as const;
-    expect(planningOf({ versionPairs: major })).toMatchObject({
-      plan: { pointOfNoReturn: { stepId: '06-start-a', meaning: 'From here the way back is none: a major upgrade' } },
-    });
-    const { snapshot } = inputOf({
-      snapshot: seen([activeSeen('a', { versions: { postgresql: { installed: '17.10', running: '17.10' } } }), nodeSeen('b')]),
-      cluster: definitionOf(2),
-    });
-    const lossy = { postgresql: { allowed: true, wayBack: 'lossy', reason: 'r' } } as const;
-    expect(planningOf({ snapshot, cluster: definitionOf(2), versionPairs: lossy })).not.toHaveProperty('plan.pointOfNoReturn');
-    expect(
-      planningOf({
-        patchSet: {
-          ...inputOf().patchSet,
-          items: [...inputOf().patchSet.items, { name: 'kernel', targetVersion: '7', source: 'apt' }],
-        },
-      }),
-    ).toMatchObject({
-      noPlanBecause: expect.stringContaining('the platform driver does not know the pair'),
-    });
-  });
-});
 
 describe('a downtime rollout', () => {
   it('takes the workload away once, within what was approved, and says so', () => {
@@ -176,11 +71,12 @@ describe('a downtime rollout', () => {
     const planned = downtimeOf({ cluster: definitionOf(2), snapshot: PAIR });
     const owner = run({ world: new World(2), planned });
     expect(owner.state.closed?.result).toBe('succeeded');
-    expect(owner.world.journal.filter((entry) => entry.includes('stop') || entry.includes('patch'))).toEqual([
-      'r-1/03-stop-b/1/stop',
+    expect(owner.world.journal.filter((entry) => /(stop|drain|release)$|patch/.test(entry))).toEqual([
+      'r-1/03-drain-b/1/drain',
       'r-1/04-patch-b/1',
-      'r-1/08-stop-a/1/stop',
-      'r-1/09-patch-a/1',
+      'r-1/08-release-b/1/release',
+      'r-1/09-stop-a/1/stop',
+      'r-1/10-patch-a/1',
     ]);
   });
 
@@ -267,6 +163,19 @@ describe('what fails in a downtime', () => {
     expect(owner.state.held?.reason).toContain('The way back is not proven, and the workload is served.');
     const back = run({ world: distort(new World(1)) });
     expect(back.state.closed).toMatchObject({ result: 'rolled-back' });
+  });
+
+  it('is rolled back on a standby as in any rollout, with the workload untouched', () => {
+    const planned = downtimeOf({ cluster: definitionOf(2), snapshot: PAIR });
+    const owner = run({ world: Object.assign(new World(2), { badReleases: ['b:17.10'] }), planned });
+    expect(owner.state.closed).toMatchObject({ result: 'rolled-back', remains: [] });
+    expect(owner.state.outage).toMatchObject({ since: null, totalMs: 0 });
+    expect(owner.outcomes().slice(-4)).toEqual([
+      expect.stringMatching(/join-b$/),
+      expect.stringMatching(/validate-b$/),
+      expect.stringMatching(/release-b$/),
+      expect.stringMatching(/stop-probe$/),
+    ]);
   });
 
   it('is not taken for ours when somebody else stopped the node', () => {

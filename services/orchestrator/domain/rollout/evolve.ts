@@ -231,7 +231,7 @@ function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string,
     case 'start':
       return {
         ...state,
-        serving: step.asActive === true ? node : state.serving,
+        serving: node,
         out: state.out.filter((entry) => entry.node !== node),
       };
     case 'drain':

@@ -161,7 +161,10 @@ function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: O
 
 type OutRule = (state: Going, step: PlannedStep, snapshot: ClusterSnapshot) => readonly Violation[];
 
-const TAKES_OUT: Readonly<Partial<Record<StepKind, OutRule>>> = { drain: keepsStandby, stop: withinOutage };
+const TAKES_OUT: Readonly<Partial<Record<StepKind, OutRule>>> = {
+  drain: (state, step, snapshot) => (isDowntime(state) ? [] : keepsStandby(state, step, snapshot)),
+  stop: withinOutage,
+};
 
 /** In the place of quorum and standby kept: time without a serving node, within what was approved. */
 function withinOutage(state: Going, step: PlannedStep): readonly Violation[] {

@@ -79,11 +79,11 @@ describe('a plan', () => {
       patchSet,
       playbook,
       reason: 'r',
-      samples: samples('drain', [8e3, 8e3, 8e3]),
+      samples: samples('stop', [8e3, 8e3, 8e3]),
     });
     expect(document.steps.find((step) => step.what.startsWith('Stop'))).toMatchObject({
       estimatedMs: 8_000,
-      source: 'learnt from 3 steps of kind drain on this cluster',
+      source: 'learnt from 3 steps of kind stop on this cluster',
     });
   });
 });

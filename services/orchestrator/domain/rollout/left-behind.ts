@@ -117,8 +117,9 @@ function notKnown(state: RolloutState, step: StepState): LeftBehind {
 
 function probe(state: RolloutState): readonly LeftBehind[] {
   if (!state.probeRunning) return [];
-  const host = state.planned?.cluster.probeHost ?? '';
-  const stop = byHand(state, host)?.stopJob.replace('{job}', probeJobId(state.planned?.rolloutId ?? ''));
+  const { planned } = state;
+  const host = planned?.cluster.probeHost ?? '';
+  const stop = byHand(state, host)?.stopJob.replace('{job}', probeJobId(String(planned?.rolloutId)));
   const mend = 'It ends by itself at its limit';
   return [
     {

@@ -164,13 +164,13 @@ describe('a downtime plan', () => {
       reason: 'Only the hypervisor protects it.',
     });
     expect(plan.steps.filter((step) => step.serviceDown).map((step) => [step.what, step.estimatedMs, step.source])).toEqual([
-      ['Stop main on a', 10_000, 'default duration of drain'],
+      ['Stop main on a', 10_000, 'default duration of stop'],
       ['Bring postgresql on a from 17.9 to 17.10', 5_000, 'playbook practice version 1, duration of patch'],
       ['Restart the host of a, if the patch asks for it', 5_000, 'playbook practice version 1, duration of reboot'],
-      ['Start main on a', 20_000, 'default duration of join'],
+      ['Start main on a', 10_000, 'default duration of start'],
       ['Validate a: writes, archiving, clients', 3_000, 'default duration of validate'],
     ]);
-    expect(plan.estimatedDowntimeMs).toBe(43_000);
+    expect(plan.estimatedDowntimeMs).toBe(33_000);
     expect(plan.whyNotLess).toContain('pair has one node');
     const pair = downtimePlan({ cluster: definitionOf(2), snapshot: null, patchSet: PATCHES, playbook: PLAYBOOK, reason: 'r' });
     expect(pair.whyNotLess).toContain('no standby of pair can take the workload over');

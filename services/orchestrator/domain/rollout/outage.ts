@@ -103,7 +103,6 @@ export function exceed(state: Known, at: string): Decision<RolloutEvent> {
 
 /** What stands against taking the workload away now: the outage that this node's steps are expected to need. */
 export function outageComplaint(state: Going, step: PlannedStep): string | null {
-  if (step.node !== state.originalActive) return null;
   const needsMs = outageNeedMs(
     state.steps.filter((other) => other.status === 'planned' && other.step.phase === 'downtime').map((other) => other.step),
     nodeOf(step),

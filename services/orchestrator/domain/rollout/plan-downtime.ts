@@ -8,8 +8,9 @@ import type { PlanInput, Planning } from './plan-steps.js';
 import { behind, pointOfNoReturn, versionObstacle } from './versions.js';
 
 /**
- * What cannot roll is patched within an approved outage: node by node, the one that serves last, each stopped, patched,
- * rebooted if needed, started and validated where it stands. Nothing moves, so there is no switchover and no failback.
+ * What cannot roll is patched within an approved outage: node by node, standbys drained as ever, so that the active goes on
+ * to accept writes; the one that serves last, stopped, patched, rebooted if needed, started and validated where it stands.
+ * Nothing moves, so there is no switchover and no failback.
  */
 export function planDowntime(input: PlanInput): Planning {
   const { snapshot, workload } = input;
@@ -18,6 +19,9 @@ export function planDowntime(input: PlanInput): Planning {
   if (!snapshot.complete) return no(`The look at ${snapshot.cluster} was not complete: ${snapshot.disagreements.join(' ')}`);
   if (active === undefined || actives.length > 1)
     return no(`Not exactly one node of ${snapshot.cluster} serves ${workload}: it must be mended first.`);
+  const stray = snapshot.nodes.find((node) => node !== active && !node.joined);
+  if (stray !== undefined)
+    return no(`${stray.node} is no member of the cluster (${stray.native}): mend it, or take it out of the registered cluster.`);
   const obstacle = versionObstacle(snapshot, input.patchSet, pairsOf(input));
   if (obstacle !== null) return no(obstacle);
   const plan = assemble(input, active);
@@ -90,10 +94,11 @@ function nodeSteps(input: PlanInput, node: string, asActive: boolean): StepDraft
   const items = input.patchSet.items.filter((item) => behind(versions[item.name], item));
   if (items.length === 0) return [draft('validate', 'downtime', node, { asActive })];
   return [
-    draft('stop', 'downtime', node),
+    draft(asActive ? 'stop' : 'drain', 'downtime', node),
     ...items.map((item) => draft('patch', 'downtime', node, { item, fromVersion: versions[item.name]?.installed ?? '' })),
     draft('reboot', 'downtime', node),
-    draft('start', 'downtime', node, { asActive }),
+    draft(asActive ? 'start' : 'join', 'downtime', node),
     draft('validate', 'downtime', node, { asActive }),
+    ...(asActive ? [] : [draft('release', 'downtime', node)]),
   ];
 }

@@ -56,7 +56,7 @@ export interface PlannedStep {
   readonly soakMs?: number;
   /** For `check`: the playbook check's name. */
   readonly check?: string;
-  /** For `validate` and `start`: the node is expected to serve writes. */
+  /** For `validate`: the node is expected to serve writes. */
   readonly asActive?: boolean;
 }
 

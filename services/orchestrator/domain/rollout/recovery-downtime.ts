@@ -4,7 +4,7 @@ import { provenNodes } from './gates.js';
 import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { Recovery, StepState } from './rollout.js';
-import { changedNodes, undoing, type Way, type WayBack } from './recovery.js';
+import { changedNodes, returned, undoing, type Way, type WayBack } from './recovery.js';
 import { nodeOf, type Going } from './state.js';
 
 /**
@@ -50,11 +50,11 @@ export function serviceBack(state: Going, recovery: Recovery, rollBack: readonly
 }
 
 function started(state: Going, node: string, takeBack: boolean): StepDraft[] {
-  const asActive = node === state.originalActive;
+  if (node !== state.originalActive) return returned(state, node, takeBack);
   return [
     ...(takeBack ? takenBack(state, node) : []),
-    { kind: 'start', phase: 'recovery', node, asActive },
-    { kind: 'validate', phase: 'recovery', node, asActive },
+    { kind: 'start', phase: 'recovery', node },
+    { kind: 'validate', phase: 'recovery', node, asActive: true },
   ];
 }
 

@@ -121,7 +121,7 @@ function moved(home: string): StepDraft[] {
 }
 
 /** A node that may be up again is drained first: nothing is taken back under a running service. */
-function returned(state: Going, node: string, rollBack: boolean): StepDraft[] {
+export function returned(state: Going, node: string, rollBack: boolean): StepDraft[] {
   return [
     ...(rollBack ? takenBack(state, node) : []),
     { kind: 'join', phase: 'recovery', node },

@@ -1,7 +1,7 @@
 import { judgeNode, met, unmet, type StepRules } from './step.js';
 import { nodeOf } from '../state.js';
 
-/** In a `downtime` rollout a node's service stops and starts where it stands; nothing moves. */
+/** In a `downtime` rollout the service of the node that serves stops and starts where it stands; nothing moves. */
 
 export const stop: StepRules = {
   kind: 'stop',
@@ -24,10 +24,9 @@ export const start: StepRules = {
   irreversible: false,
   ask: (step) => ({ ask: 'verb', verb: 'start', node: nodeOf(step), parameters: {} }),
   goal: (observation, _state, step) =>
-    judgeNode(observation, step, (node, evidence) => {
-      const serves = step.asActive === true ? node.writable === true : node.joined;
-      return node.availability === 'serving' && serves
+    judgeNode(observation, step, (node, evidence) =>
+      node.availability === 'serving' && node.writable === true
         ? met(evidence)
-        : unmet(`${node.node} is ${node.native} and does not do what it did before.`, evidence);
-    }),
+        : unmet(`${node.node} is ${node.native} and does not serve again.`, evidence),
+    ),
 };
