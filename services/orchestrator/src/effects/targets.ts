@@ -19,6 +19,7 @@ export interface Raised {
 export interface HostSeen {
   readonly host: string;
   readonly seen: Fence | null;
+  readonly answered: boolean;
 }
 
 /** Keys of acts in a host's journal; none where it did not answer. */
@@ -65,13 +66,15 @@ export class Targets {
   async seen(definition: ClusterDefinition, logId: string): Promise<readonly HostSeen[]> {
     return this.onEach(definition, async (host, slug) => {
       const answer = await host?.journal.raise({ logId, epoch: LOWEST_EPOCH }, RAISE_DEADLINE_MS);
-      return { host: slug, seen: answer?.status === 'fenced' ? answer.seen : null };
+      const answered = answer !== undefined && answer.status !== 'unknown';
+      return { host: slug, seen: answer?.status === 'fenced' ? answer.seen : null, answered };
     });
   }
 
-  /** Acts in the hosts' journals whose keys begin so. */
-  async keys(definition: ClusterDefinition, prefix: string): Promise<readonly HostKeys[]> {
+  /** Acts in the journals of these hosts whose keys begin so. */
+  async keys(definition: ClusterDefinition, prefix: string, of: ReadonlySet<string>): Promise<readonly HostKeys[]> {
     return this.onEach(definition, async (host, slug) => {
+      if (!of.has(slug)) return { host: slug, keys: [] };
       const answer = await host?.journal.entries(prefix, RAISE_DEADLINE_MS);
       return { host: slug, keys: answer?.status === 'read' ? answer.entries.map(({ key }) => key) : [] };
     });
@@ -85,11 +88,11 @@ export class Targets {
     return Promise.all([...new Set(definition.nodes.map((node) => node.host))].map((slug) => ask(hosts[slug], slug)));
   }
 
-  /** Lets this owner in and every earlier one out, on every host that carries a node. */
-  async raise(definition: ClusterDefinition, fence: Fence): Promise<Raised> {
+  /** Lets this owner in and every earlier one out, on these hosts; every other one that carries a node counts as unreachable. */
+  async raise(definition: ClusterDefinition, fence: Fence, on: ReadonlySet<string>): Promise<Raised> {
     const answers = await this.onEach(definition, async (host, slug) => ({
       slug,
-      answer: await host?.journal.raise(fence, RAISE_DEADLINE_MS),
+      answer: on.has(slug) ? await host?.journal.raise(fence, RAISE_DEADLINE_MS) : undefined,
     }));
     const unreachable = answers
       .filter(({ answer }) => answer === undefined || answer.status === 'unknown')

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PerformRequest } from '../effects/perform.js';
 import { Targets } from '../effects/targets.js';
 import { RolloutStore, systemMetadata } from '../handle.js';
-import { Authority, foreignLog, lostEpoch, unknownAttempts } from './authority.js';
+import { Authority, type GivenEpochs, foreignLog, lostEpoch, unknownAttempts } from './authority.js';
 import type { DriveTools } from './drive.js';
 import { Owner } from './owner.js';
 
@@ -274,15 +274,24 @@ describe('the hosts’ journals', () => {
     await rollouts.give(live, { type: 'Adopt', instance: 'one', incarnation, replaces: null, at });
     const fence = { logId: log.logId, epoch: live.epoch };
     const act = (key: string) => hosts['host-b']?.journal.act({ key, fence, argv: ['true'], deadlineMs: 10_000 });
-    const authority = new Authority({ hosts: targets, log, incarnation: 'another', checkpoints: undefined });
-    const establish = () =>
-      authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: live.epoch, state: live.state });
+    const given: GivenEpochs = new Map();
+    const establish = (by: string = incarnation, known = given) => {
+      const { epoch, state } = live;
+      const authority = new Authority({ hosts: targets, log, incarnation: by, given: known, checkpoints: undefined });
+      return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch, state });
+    };
+    const ours = { by: 'us', everywhere: true, unreachable: [] };
+    expect(await establish()).toEqual(ours);
+    expect(await establish()).toEqual(ours);
     await rollouts.give(live, { type: 'RequestStep', stepId: '01-start-probe', incarnation, snapshot: null, at });
     await act(`${ROLLOUT}/01-start-probe/1/mark/1`);
     await act('r-10/09-foreign/1/mark/1');
-    // As a later process finds it: the epoch before its own was given by this log.
+    // A further rollout of this process finds the epoch of the one before, given by itself; another process finds it in the log.
     live.epoch += 1;
-    expect(await establish()).toEqual({ by: 'us', everywhere: true, unreachable: [] });
+    expect(await establish()).toEqual(ours);
+    live.epoch -= 1;
+    expect(await establish('me', new Map())).toMatchObject({ by: 'nobody' });
+    live.epoch += 1;
     await hosts['host-b']?.journal.act({
       key: `${ROLLOUT}/05-drain-b/1/drain/1`,
       fence: { ...fence, epoch: live.epoch },
@@ -300,9 +309,11 @@ describe('what a host says', () => {
   const seen = { logId: 'log-1', epoch: 7 };
 
   it('of another log is told from silence and from this one', () => {
-    expect(foreignLog({ host: 'a', seen: null }, 'log-1')).toBeNull();
-    expect(foreignLog({ host: 'a', seen }, 'log-1')).toBeNull();
-    expect(foreignLog({ host: 'a', seen }, 'log-2')?.what).toContain('Host a obeys log log-1, and this is log log-2');
+    expect(foreignLog({ host: 'a', seen: null, answered: true }, 'log-1')).toBeNull();
+    expect(foreignLog({ host: 'a', seen, answered: true }, 'log-1')).toBeNull();
+    expect(foreignLog({ host: 'a', seen, answered: true }, 'log-2')?.what).toContain(
+      'Host a obeys log log-1, and this is log log-2',
+    );
   });
 
   it('of an epoch is held against the log', () => {

@@ -24,14 +24,18 @@ export type Established =
 
 export interface HostAuthority {
   seen(definition: ClusterDefinition, logId: string): Promise<readonly HostSeen[]>;
-  raise(definition: ClusterDefinition, fence: Fence): Promise<Raised>;
-  keys(definition: ClusterDefinition, prefix: string): Promise<readonly HostKeys[]>;
+  raise(definition: ClusterDefinition, fence: Fence, on: ReadonlySet<string>): Promise<Raised>;
+  keys(definition: ClusterDefinition, prefix: string, of: ReadonlySet<string>): Promise<readonly HostKeys[]>;
 }
+
+/** Epochs that this process has tried to raise, over all its rollouts, each with the hosts that may have seen it from us. */
+export type GivenEpochs = Map<number, ReadonlySet<string>>;
 
 export interface AuthorityTools {
   readonly hosts: HostAuthority;
   readonly log: Pick<EventLog, 'logId' | 'headPosition' | 'readAll' | 'readStream'>;
   readonly incarnation: string;
+  readonly given: GivenEpochs;
   /** What was signed and exported of this log; undefined where nothing is. */
   readonly checkpoints: Pick<Checkpoints, 'checked'> | undefined;
 }
@@ -97,12 +101,7 @@ export function unknownAttempts(
   });
 }
 
-/** Of one rollout in one process: what it has established is kept. */
 export class Authority {
-  /** Hosts that this process has tried to raise its epoch on: from then on they may have seen it. */
-  private tried: ReadonlySet<string> = new Set();
-  private triedEpoch = 0;
-
   constructor(private readonly tools: AuthorityTools) {}
 
   /** Shuts earlier owners out on every host, unless the hosts know better than the log. */
@@ -116,15 +115,16 @@ export class Authority {
       const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, epoch));
       if (doubt !== null) return { by: 'nobody', doubt };
     }
-    this.triedEpoch = epoch;
-    this.tried = new Set(seen.map(({ host }) => host));
-    const { by, unreachable, raised } = await hosts.raise(cluster, { logId: log.logId, epoch });
+    // Who does not answer is not waited for three times; it is asked what it has seen before anything is raised on it.
+    const answered = new Set(seen.filter((one) => one.answered).map(({ host }) => host));
+    this.tools.given.set(epoch, new Set([...(this.tools.given.get(epoch) ?? []), ...answered]));
+    const { by, unreachable, raised } = await hosts.raise(cluster, { logId: log.logId, epoch }, answered);
     if (by !== null) {
       const what = `Host ${by.host} obeys epoch ${by.epoch} of log ${by.logId}.`;
       return { by: 'another', doubt: { what, evidence: by } };
     }
     // Who has raised and then looks sees every act that an earlier owner can still be running.
-    const doubt = await this.unknownActs(claimant, await hosts.keys(cluster, `${rolloutId}/`));
+    const doubt = await this.unknownActs(claimant, await hosts.keys(cluster, `${rolloutId}/`, answered));
     return doubt === null ? { by: 'us', everywhere: raised, unreachable } : { by: 'nobody', doubt };
   }
 
@@ -136,10 +136,10 @@ export class Authority {
   }
 
   private async lost({ host, seen }: HostSeen, epoch: number): Promise<Doubt | null> {
-    if (seen === null || (seen.epoch === epoch && this.triedEpoch === epoch && this.tried.has(host))) return null;
-    if (seen.epoch === epoch)
-      return lostEpoch(host, seen, { event: 'ownership', incarnation: this.tools.incarnation }, this.tools.incarnation);
-    return lostEpoch(host, seen, await this.inLog(seen.epoch), this.tools.incarnation);
+    const { given, incarnation } = this.tools;
+    if (seen === null || given.get(seen.epoch)?.has(host) === true) return null;
+    const found: EpochInLog = seen.epoch === epoch ? { event: 'ownership', incarnation } : await this.inLog(seen.epoch);
+    return lostEpoch(host, seen, found, incarnation);
   }
 
   private async inLog(position: number): Promise<EpochInLog> {

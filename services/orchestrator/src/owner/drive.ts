@@ -15,7 +15,7 @@ import type { Looker } from '../effects/look.js';
 import { messageOf, type Performer } from '../effects/perform.js';
 import type { LiveRollout, RolloutStore } from '../handle.js';
 import { requestIdFor } from '../inbound/events/handlers.js';
-import { Authority, type HostAuthority } from './authority.js';
+import { Authority, type GivenEpochs, type HostAuthority } from './authority.js';
 import { atPlace } from './crash-places.js';
 import type { RolloutMetrics } from './rollout-metrics.js';
 import { StepTraces } from './step-trace.js';
@@ -37,6 +37,7 @@ export interface DriveTools {
   readonly incarnation: string;
   readonly eventLog: EventLog;
   readonly checkpoints: Checkpoints | undefined;
+  readonly given: GivenEpochs;
   readonly now: () => number;
   /** What is left of this process's lease, by the monotonic clock. */
   readonly leaseRemainingMs: () => number;
@@ -67,8 +68,8 @@ export class Drive {
     private readonly live: LiveRollout,
   ) {
     this.traces = new StepTraces(live);
-    const { hosts, eventLog: log, incarnation, checkpoints } = tools;
-    this.authority = new Authority({ hosts, log, incarnation, checkpoints });
+    const { hosts, eventLog: log, incarnation, checkpoints, given } = tools;
+    this.authority = new Authority({ hosts, log, incarnation, checkpoints, given });
     this.memory = {
       incarnation: tools.incarnation,
       performed: null,

@@ -3,6 +3,7 @@ import { type AdoptionLook, type Incarnation, isAlive, mayAdopt } from '@underst
 import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
+import type { GivenEpochs } from './authority.js';
 import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
@@ -18,7 +19,7 @@ export interface OwnerTools {
   readonly rollouts: RolloutStore;
   readonly drive: Omit<
     DriveTools,
-    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
+    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'given' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
   >;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
@@ -42,6 +43,7 @@ export class Owner {
   private readonly waiting = new Set<string>();
   /** Since when the owner of a waiting rollout was seen without a lease, by the monotonic clock. */
   private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
+  private readonly given: GivenEpochs = new Map();
   private stopping = false;
   private hasNew = true;
   private adoptAt = 0;
@@ -156,6 +158,7 @@ export class Owner {
         incarnation: store.incarnation,
         eventLog: store.log,
         checkpoints: store.checkpoints,
+        given: this.given,
         now: store.now,
         leaseRemainingMs: () => store.leaseRemainingMs(),
         metrics: this.metrics,
