@@ -38,6 +38,10 @@ export interface Reach {
   readonly hosts: Hosts;
   readonly chance: Random;
   readonly arms: Arms;
+  /** Told of each act that is about to be sent. */
+  readonly sent: (stepKey: string, act: string) => void;
+  /** Told that somebody must not go on with a step, or may again. */
+  readonly stopped: (stepKey: string, act: string | null) => void;
 }
 
 export class Driver {
@@ -98,7 +102,15 @@ export class Driver {
     return stateChecks(seen, node, asActive);
   }
 
-  async perform(definition: ClusterDefinition, request: VerbRequest): Promise<VerbResult> {
+  async perform(definition: ClusterDefinition, asked: VerbRequest): Promise<VerbResult> {
+    const { stopped } = this.reach;
+    stopped(asked.key, null);
+    const mayGoOn: VerbRequest['mayGoOn'] = (next) => {
+      const may = asked.mayGoOn(next);
+      if (!may) stopped(asked.key, next.act);
+      return may;
+    };
+    const request = { ...asked, mayGoOn };
     const result = await runVerb(this.engine(definition, request), request);
     return 'snapshot' in result ? { ...result, snapshot: { ...result.snapshot, platform: 'simulated' } } : result;
   }
@@ -112,11 +124,13 @@ export class Driver {
       canRepoint: true,
     };
     const starts = new StartCount();
+    let lookedAtMs = 0;
     return {
       hosts: this.carriers(definition),
       now: this.now,
       pause: (ms) => this.reach.ground.scheduler.sleep(ms, this.life),
       observe: async () => {
+        lookedAtMs = this.reach.ground.scheduler.nowMs;
         const seen = await this.look(definition);
         await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
         return seen;
@@ -125,7 +139,16 @@ export class Driver {
         nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), startsInVain: starts.inVain }),
       perform: (act, key, deadlineMs) => {
         starts.performed(act);
-        const call: ActCall = { cluster: definition.slug, act, key, stepKey: request.key, fence: request.fence, deadlineMs };
+        this.reach.sent(request.key, act.act);
+        const call: ActCall = {
+          cluster: definition.slug,
+          act,
+          key,
+          stepKey: request.key,
+          fence: request.fence,
+          deadlineMs,
+          lookedAtMs,
+        };
         return OVER_SQL.has(act.act) ? this.overSql(call) : this.onHost(call);
       },
       summary: summarise,

@@ -1,10 +1,9 @@
-import type { GateInputs, RolloutEvent } from '@understudy/orchestrator-domain';
+import type { GateInputs, RolloutEvent, StepRequested } from '@understudy/orchestrator-domain';
 import { takesWrites, type World } from '@understudy/simulated-cluster';
 import type { Hand, Site } from './ground.js';
-import type { ActCall } from './hosts.js';
 import type { JobCall } from './jobs.js';
 import { judgeEvent } from './judge-events.js';
-import { judgeAct, judgeJob, judgeWorld } from './judge-world.js';
+import { judgeAct, judgeJob, judgeWorld, type SeenAct } from './judge-world.js';
 import type { Stored } from './log.js';
 import { record, RolloutRecord } from './record.js';
 import type { Window } from './window.js';
@@ -16,6 +15,8 @@ export class Judge {
   readonly claims = new Map<string, string>();
   /** Nodes that an act of ours marked as drained and none has released: `<cluster>/<node>`. */
   readonly drained = new Set<string>();
+  /** Verbs that must not go on, by their step's key: the act before which they were told. */
+  private readonly halted = new Map<string, string>();
   /** What a host's boots were when a step's first reboot began, by `<rollout>/<step>`. */
   readonly reboots = new Map<string, { readonly boots: number; readonly atMs: number }>();
 
@@ -31,6 +32,10 @@ export class Judge {
 
   siteOf(kept: RolloutRecord): Site | null {
     return kept.planned === null ? null : this.window.ground.site(kept.planned.cluster.slug);
+  }
+
+  when(isBroken: boolean, invariant: string, detail: () => string): void {
+    if (isBroken) this.breach(invariant, detail());
   }
 
   breach(invariant: string, detail: string): void {
@@ -59,9 +64,26 @@ export class Judge {
     record(kept, event, serving);
   }
 
-  acting(site: Site, call: Pick<ActCall, 'act' | 'key' | 'fence'>): void {
+  acting(site: Site, call: SeenAct): void {
     this.window.trace(() => `ACT ${call.key} on ${call.act.host} at epoch ${call.fence.epoch}`);
     judgeAct(this, site, call);
+  }
+
+  /** A freeze, or a lost ownership, was told to a verb: nothing that may be held follows. */
+  stopped(key: string, act: string | null): void {
+    if (act === null) this.halted.delete(key);
+    else this.halted.set(key, act);
+  }
+
+  sent(key: string, act: string): void {
+    const before = this.halted.get(key);
+    if (before !== undefined) this.breach('freeze', `${act} of ${key} is sent, and nobody may go on since ${before}.`);
+  }
+
+  /** The first thing that a process does about a step which another one asked for is to look. */
+  performing(requested: StepRequested, incarnation: string, hasLooked: boolean): void {
+    if (requested.incarnation !== incarnation && !hasLooked)
+      this.breach('6', `${requested.key} was asked for by another incarnation, and is performed without a look.`);
   }
 
   starting(site: Site, call: JobCall): void {
