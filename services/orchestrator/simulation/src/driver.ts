@@ -38,10 +38,8 @@ export interface Reach {
   readonly hosts: Hosts;
   readonly chance: Random;
   readonly arms: Arms;
-  /** Told of each act that is about to be sent. */
-  readonly sent: (stepKey: string, act: string) => void;
-  /** Told that somebody must not go on with a step, or may again. */
-  readonly stopped: (stepKey: string, act: string | null) => void;
+  /** Told that a verb went on with an act although it had been told before another that it must not. */
+  readonly wentOn: (stepKey: string, act: string, toldBefore: string) => void;
 }
 
 export class Driver {
@@ -103,19 +101,25 @@ export class Driver {
   }
 
   async perform(definition: ClusterDefinition, asked: VerbRequest): Promise<VerbResult> {
-    const { stopped } = this.reach;
-    stopped(asked.key, null);
+    let toldBefore: string | null = null;
     const mayGoOn: VerbRequest['mayGoOn'] = (next) => {
       const may = asked.mayGoOn(next);
-      if (!may) stopped(asked.key, next.act);
+      if (!may) toldBefore ??= next.act;
       return may;
     };
     const request = { ...asked, mayGoOn };
-    const result = await runVerb(this.engine(definition, request), request);
+    const sent = (act: string): void => {
+      if (toldBefore !== null) this.reach.wentOn(asked.key, act, toldBefore);
+    };
+    const result = await runVerb(this.engine(definition, request, sent), request);
     return 'snapshot' in result ? { ...result, snapshot: { ...result.snapshot, platform: 'simulated' } } : result;
   }
 
-  private engine(definition: ClusterDefinition, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
+  private engine(
+    definition: ClusterDefinition,
+    request: VerbRequest,
+    sent: (act: string) => void,
+  ): VerbEngine<PostgresSnapshot, PostgresAct> {
     const goal = {
       verb: request.verb,
       node: request.node,
@@ -139,7 +143,7 @@ export class Driver {
         nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), startsInVain: starts.inVain }),
       perform: (act, key, deadlineMs) => {
         starts.performed(act);
-        this.reach.sent(request.key, act.act);
+        sent(act.act);
         const call: ActCall = {
           cluster: definition.slug,
           act,

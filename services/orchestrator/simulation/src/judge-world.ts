@@ -127,7 +127,8 @@ export function judgeJob(judge: Judge, site: Site, call: JobCall): void {
   if (isDisturbed(site, asked.step)) return;
   const { node } = call.ask;
   judge.when(takesWrites(nodeOf(site.world, node)), '1', () => `${call.key}: ${node} serves.`);
-  judge.when(!nodeOf(site.world, node).disk.drained, '2', () => `${call.key}: ${node} is not drained.`);
+  const { disk, service } = nodeOf(site.world, node);
+  judge.when(!disk.drained && service.state !== 'stopped', '2', () => `${call.key}: ${node} is not drained, and runs.`);
   for (const other of judge.window.ground.sitesOn(call.host)) {
     if (other === site || isDisturbed(other, asked.step)) continue;
     const serving = Object.values(other.world.nodes).find((each) => each.host === call.host && takesWrites(each));

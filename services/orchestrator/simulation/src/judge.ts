@@ -15,8 +15,6 @@ export class Judge {
   readonly claims = new Map<string, string>();
   /** Nodes that an act of ours marked as drained and none has released: `<cluster>/<node>`. */
   readonly drained = new Set<string>();
-  /** Verbs that must not go on, by their step's key: the act before which they were told. */
-  private readonly halted = new Map<string, string>();
   /** What a host's boots were when a step's first reboot began, by `<rollout>/<step>`. */
   readonly reboots = new Map<string, { readonly boots: number; readonly atMs: number }>();
 
@@ -70,14 +68,8 @@ export class Judge {
   }
 
   /** A freeze, or a lost ownership, was told to a verb: nothing that may be held follows. */
-  stopped(key: string, act: string | null): void {
-    if (act === null) this.halted.delete(key);
-    else this.halted.set(key, act);
-  }
-
-  sent(key: string, act: string): void {
-    const before = this.halted.get(key);
-    if (before !== undefined) this.breach('freeze', `${act} of ${key} is sent, and nobody may go on since ${before}.`);
+  wentOn(key: string, act: string, toldBefore: string): void {
+    this.breach('freeze', `${act} of ${key} is sent, and nobody may go on since ${toldBefore}.`);
   }
 
   /** The first thing that a process does about a step which another one asked for is to look. */
