@@ -96,7 +96,7 @@ export class Drive {
       case 'sleep':
         return this.pause(Math.max(0, move.untilMs - this.tools.now()));
       case 'wait':
-        return this.pause(LONGEST_SLEEP_MS);
+        return this.pause(Math.max(0, (move.untilMs ?? Number.POSITIVE_INFINITY) - this.tools.now()));
     }
   }
 

@@ -1,5 +1,5 @@
 import { compareVersions } from '@understudy/cluster';
-import type { RolloutClosed } from '@understudy/orchestrator-domain';
+import { probeJobId, type RolloutClosed } from '@understudy/orchestrator-domain';
 import { NEW_VERSION } from './fleet.js';
 import type { Judge } from './judge.js';
 import type { RolloutRecord } from './record.js';
@@ -45,7 +45,7 @@ function isTakenBack({ step, status }: RolloutRecord['steps'][number]): boolean 
 function wasMeasured(judge: Judge, kept: RolloutRecord): boolean {
   const job = judge.window.ground.boxes
     .get(kept.planned?.cluster.probeHost ?? '')
-    ?.jobs.get(`probe-${kept.planned?.rolloutId ?? ''}`);
+    ?.jobs.get(probeJobId(kept.planned?.rolloutId ?? ''));
   return (
     kept.steps.some((each) => each.step.kind === 'stop-probe' && each.longestMs !== null) &&
     job !== undefined &&

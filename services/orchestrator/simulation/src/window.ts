@@ -1,4 +1,4 @@
-import type { RolloutCommand, RolloutEvent, RolloutState } from '@understudy/orchestrator-domain';
+import { probeJobId, type RolloutCommand, type RolloutEvent, type RolloutState } from '@understudy/orchestrator-domain';
 import { summarise, viewOf } from '@understudy/platforms';
 import { inject, release } from '@understudy/simulated-cluster';
 import { Arms } from './arms.js';
@@ -159,7 +159,7 @@ export class Window {
 
   probes(): readonly SimulatedJob[] {
     return this.patients.flatMap(({ rolloutId, definition }) => {
-      const job = this.ground.boxes.get(definition.probeHost ?? '')?.jobs.get(`probe-${rolloutId}`);
+      const job = this.ground.boxes.get(definition.probeHost ?? '')?.jobs.get(probeJobId(rolloutId));
       return job === undefined ? [] : [job];
     });
   }
