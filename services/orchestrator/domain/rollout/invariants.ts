@@ -180,7 +180,7 @@ function staysOut(state: Going, step: PlannedStep, seen: NodeSnapshot | undefine
   return [
     ...when(!drained, 2, `${nodeOf(step)} has not been drained.`),
     ...when(
-      drained && seen?.availability === 'serving',
+      drained && !isDowntime(state) && seen?.availability === 'serving',
       2,
       `${nodeOf(step)} was drained, and runs again: somebody else started it.`,
     ),
