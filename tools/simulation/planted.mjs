@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { applyPatch, copyTree, runNode } from '../copy-tree.mjs';
 import { runWindows, simulationOf } from './pool.mjs';
 
+const PLANTED = 'services/orchestrator/simulation/planted';
 const MOST_WINDOWS = 2_000;
 const BUILD = ['node_modules/ts7/bin/tsc', '-b', 'services/orchestrator/simulation'];
 const BUILD_LIMIT_MS = 300_000;
@@ -16,8 +17,7 @@ const BUILD_LIMIT_MS = 300_000;
 /** @param {URL} root of the tree @param {readonly string[]} wanted words that choose patches by their names; none = all */
 export async function findPlanted(root, wanted) {
   const source = fileURLToPath(root);
-  const patches = join(source, 'services/orchestrator/simulation/planted');
-  const files = readdirSync(patches)
+  const files = readdirSync(join(source, PLANTED))
     .filter((name) => name.endsWith('.patch') && (wanted.length === 0 || wanted.some((word) => name.includes(word))))
     .sort();
   const folder = mkdtempSync(join(tmpdir(), 'understudy-planted-'));
@@ -26,7 +26,7 @@ export async function findPlanted(root, wanted) {
     const tree = join(folder, 'tree');
     copyTree(source, tree, false);
     for (const file of files) {
-      const answer = await tryPatch(tree, join(patches, file));
+      const answer = await tryPatch(tree, join(tree, PLANTED, file));
       found.push(answer.seed !== undefined);
       console.log(row(file, answer));
     }
