@@ -4,32 +4,18 @@
  * it, and expects that to fail for the reason that the patch names. See `e2e/red/README.md`. Prints a table; exits 1 otherwise.
  * `--committed` copies HEAD instead of the tree as it is; words choose patches by their names.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { applyPatch, copyTree, runNode } from '../tools/copy-tree.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PATCHES = join(ROOT, 'e2e/red');
 const BUILD = ['node_modules/ts7/bin/tsc', '-b', 'services/standalone', 'practice', 'e2e'];
 const BUILD_LIMIT_MS = 600_000;
 const RUN_LIMIT_MS = 1_200_000;
-const NOT_COPIED = new Set(['node_modules', '.git', '.nx', '.cache', 'coverage', 'understudy-data']);
-const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
 /** @typedef {{ file: string, promise: string, test: string, guard: string, seen: RegExp }} Patch */
 
@@ -44,85 +30,18 @@ function readPatch(file) {
   return { file, promise: field('Promise'), test: field('Test'), guard: field('Guard'), seen: new RegExp(field('Seen')) };
 }
 
-/** The tree as it is now, with what was built, or as it was committed; packages are shared, our own are the copy's. */
-function copyTree(folder, isCommitted) {
-  if (isCommitted) {
-    mkdirSync(folder);
-    execFileSync('sh', ['-c', 'git archive HEAD | tar -x -C "$0"', folder], { cwd: ROOT });
-  } else copyFiles(folder);
-  sharePackages(folder);
-}
-
-function copyFiles(folder) {
-  cpSync(ROOT, folder, {
-    recursive: true,
-    preserveTimestamps: true,
-    verbatimSymlinks: true,
-    filter: (source) =>
-      !relative(ROOT, source)
-        .split('/')
-        .some((part) => NOT_COPIED.has(part)),
-  });
-}
-
-function sharePackages(folder) {
-  const shared = (from, to, names) => {
-    mkdirSync(to, { recursive: true });
-    for (const name of names) symlinkSync(join(from, name), join(to, name));
-  };
-  const packages = join(ROOT, 'node_modules');
-  shared(
-    packages,
-    join(folder, 'node_modules'),
-    readdirSync(packages).filter((name) => name !== '@understudy' && name !== '.vite'),
-  );
-  cpSync(join(packages, '@understudy'), join(folder, 'node_modules/@understudy'), { recursive: true, verbatimSymlinks: true });
-  const cache = join(ROOT, '.cache');
-  if (existsSync(cache))
-    shared(
-      cache,
-      join(folder, '.cache'),
-      readdirSync(cache).filter((name) => /^(kafka-|postgres)/.test(name)),
-    );
-}
-
-/** Runs Node in the copy; a whole process group, so that a limit leaves nothing. */
-async function node(folder, args, limitMs) {
-  const child = spawn(process.execPath, args, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
-  const signal = (name) => {
-    try {
-      process.kill(-child.pid, name);
-    } catch {
-      // The group has ended.
-    }
-  };
-  const interrupted = () => signal('SIGINT');
-  process.on('SIGINT', interrupted);
-  const timer = setTimeout(() => signal('SIGKILL'), limitMs);
-  const [code] = await once(child, 'close');
-  clearTimeout(timer);
-  process.off('SIGINT', interrupted);
-  return { code, output: output.replace(ESCAPES, '') };
-}
-
 /** @returns {Promise<{ verdict: string, isRed: boolean, words: string }>} */
 async function tryPatch(folder, patch) {
-  const git = (...args) => execFileSync('git', ['apply', ...args, join(PATCHES, patch.file)], { cwd: folder, stdio: 'pipe' });
+  const refusal = applyPatch(folder, join(PATCHES, patch.file));
+  if (refusal !== null) return { verdict: 'DOES NOT APPLY', isRed: false, words: refusal };
   try {
-    git();
-  } catch (error) {
-    return { verdict: 'DOES NOT APPLY', isRed: false, words: String(error.stderr).split('\n')[0] };
-  }
-  try {
-    const built = await node(folder, BUILD, BUILD_LIMIT_MS);
+    const built = await runNode(folder, BUILD, BUILD_LIMIT_MS);
     if (built.code !== 0) return { verdict: 'DOES NOT BUILD', isRed: false, words: built.output.split('\n')[0] };
-    const run = await node(folder, ['e2e/run.mjs', `distributed/${patch.promise}`, '-t', patch.test], RUN_LIMIT_MS);
+    const run = await runNode(folder, ['e2e/run.mjs', `distributed/${patch.promise}`, '-t', patch.test], RUN_LIMIT_MS);
     writeFileSync(join(folder, `${patch.file}.log`), run.output);
     return judge(patch, run);
   } finally {
-    git('--reverse');
+    applyPatch(folder, join(PATCHES, patch.file), true);
   }
 }
 
@@ -152,7 +71,7 @@ let isGood = patches.length > 0;
 try {
   chmodSync(folder, 0o755);
   const tree = join(folder, basename(ROOT));
-  copyTree(tree, values.committed === true);
+  copyTree(ROOT, tree, values.committed === true);
   const rows = [];
   for (const patch of patches) {
     const started = Date.now();

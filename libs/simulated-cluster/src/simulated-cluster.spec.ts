@@ -22,6 +22,7 @@ import {
   point,
   promote,
   raise,
+  rebuild,
   recordEnd,
   relaxSynchronous,
   release,
@@ -272,5 +273,23 @@ describe('the journal', () => {
     expect(raise(world, 'host-a', { logId: 'log', epoch: 4 }).fenced).toEqual(fence);
     expect(raise(world, 'host-a', { logId: 'foreign', epoch: 9 }).fenced).toEqual(fence);
     expect(enter(world, 'host-a', 'k/1', { logId: 'log', epoch: 4 }).entered).toEqual({ status: 'fenced', seen: fence });
+  });
+});
+
+describe('what somebody does by hand', () => {
+  it('power comes back only where it was gone', () => {
+    const dark = inject(fresh, { fault: 'power-off', host: 'host-b', forMs: 'for-ever' });
+    expect(attachedTo(later(dark, 1_000), 'a').map(({ node }) => node)).toEqual(['c']);
+    const lit = later(inject(dark, { fault: 'power-on', host: 'host-b' }), 200);
+    expect(attachedTo(lit, 'a').map(({ node }) => node)).toEqual(['b', 'c']);
+    expect(inject(lit, { fault: 'power-on', host: 'host-b' })).toBe(lit);
+  });
+
+  it('a node that cannot follow any more follows again when it was made anew', () => {
+    const split = promote(write(fresh, 'b').world, 'b').world;
+    expect(canFollow(nodeOf(split, 'b'), nodeOf(split, 'a'))).toBe(false);
+    const anew = later(beginStart(rebuild(split, 'b', 'a'), 'b'), 200);
+    expect(writableNodes(anew)).toEqual(['a']);
+    expect(attachedTo(anew, 'a').map(({ node }) => node)).toEqual(['b', 'c']);
   });
 });

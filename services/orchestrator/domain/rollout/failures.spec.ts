@@ -47,6 +47,24 @@ describe('when a step fails', () => {
     ).toEqual(['patch-b failed', 'unpatch-b', 'reboot-b skipped', 'join-b', 'validate-b', 'release-b', 'stop-probe']);
   });
 
+  it('on the way back no step of the way there is tried again, and what it may have left half done is taken back', () => {
+    const world = new World(2);
+    world.interfere = (requested) => (requested.stepId === '08-patch-b' ? { status: 'done', acts: ['job'] } : undefined);
+    const owner = drive({
+      world,
+      before: (move, self) => {
+        const waits = self.state.steps.some(
+          (step) => step.step.stepId === '08-patch-b' && step.status === 'planned' && step.attempt === 1,
+        );
+        if (waits && move.move === 'sleep') world.nowMs = Date.parse(self.state.planned?.closesAt ?? '');
+        return undefined;
+      },
+    });
+    expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
+    expect(of(owner, 'StepRequested').filter((request) => request.stepId === '08-patch-b')).toHaveLength(1);
+    expect(owner.outcomes().map((outcome) => outcome.slice(3))).toContain('unpatch-b');
+  });
+
   it('holds where there is no way back: unproven, past the point of no return, or under the serving node', () => {
     const unproven = new World(2);
     unproven.badReleases = ['b:17.10'];

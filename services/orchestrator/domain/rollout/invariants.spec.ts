@@ -130,7 +130,11 @@ describe('an order to begin a step', () => {
     expect(judged(tested({ out: [{ node: 'c', stage: 'drained' }] }), '07-drain-b')).toEqual(['2: c is out of service already.']);
     expect(judged(tested(), '08-patch-b')).toEqual(['2: b has not been drained.']);
     expect(judged(tested({ out: [{ node: 'b', stage: 'joined' }] }), '08-patch-b')).toEqual(['2: b has not been drained.']);
-    expect(judged(tested({ out: [{ node: 'b', stage: 'drained' }] }), '08-patch-b')).toEqual([]);
+    const down = seen([activeSeen('a'), nodeSeen('b', { availability: 'drained', joined: false, electable: false })]);
+    const drained = tested({ out: [{ node: 'b', stage: 'drained' }] });
+    expect(judged(drained, '08-patch-b', { snapshot: down })).toEqual([]);
+    expect(judged(drained, '08-patch-b')).toEqual(['2: b was drained, and runs again: somebody else started it.']);
+    expect(judged(drained, '08-patch-b', { snapshot: seen([activeSeen('a')]) })).toEqual(['1: b was not seen.']);
     expect(judged(tested({ admitted: { hosts: [], at: at(0), acceptedRisks: [] } }), '07-drain-b')).toEqual([
       '2: Without b no standby is fit to take main over.',
     ]);

@@ -6,6 +6,7 @@ import {
   nodeNamed,
   quorumSurvives,
   type ClusterSnapshot,
+  type NodeSnapshot,
 } from '@understudy/cluster';
 import { lapsedGates, notOpen } from './gate-table.js';
 import { remains } from './left-behind.js';
@@ -155,7 +156,7 @@ function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: O
     ...when(seen === undefined, 1, `${node} was not seen.`),
     ...neighbours(state, node, look),
     ...when(others.length > 0, 2, `${others.join(', ')} is out of service already.`),
-    ...(TAKES_OUT[step.kind]?.(state, step, snapshot) ?? staysOut(state, step)),
+    ...(TAKES_OUT[step.kind]?.(state, step, snapshot) ?? staysOut(state, step, seen)),
   ];
 }
 
@@ -173,10 +174,17 @@ function withinOutage(state: Going, step: PlannedStep): readonly Violation[] {
   return complaint === null ? [] : [{ number: 2, detail: complaint }];
 }
 
-/** Patch and reboot take a drained node; draining is a step of its own with its own evidence. */
-function staysOut(state: Going, step: PlannedStep): readonly Violation[] {
+/** Patch and reboot take a drained node; draining is a step of its own with its own evidence. Somebody may have started it again. */
+function staysOut(state: Going, step: PlannedStep, seen: NodeSnapshot | undefined): readonly Violation[] {
   const drained = state.out.some((entry) => entry.node === step.node && entry.stage !== 'joined' && entry.stage !== 'validated');
-  return when(!drained, 2, `${nodeOf(step)} has not been drained.`);
+  return [
+    ...when(!drained, 2, `${nodeOf(step)} has not been drained.`),
+    ...when(
+      drained && !isDowntime(state) && seen?.availability === 'serving',
+      2,
+      `${nodeOf(step)} was drained, and runs again: somebody else started it.`,
+    ),
+  ];
 }
 
 /** Judged by what was seen now, never by what admission knew: another cluster may have come to this host since. */

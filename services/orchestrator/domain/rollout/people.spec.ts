@@ -62,6 +62,18 @@ describe('people', () => {
     expect(typesOf(abort, asked)).toEqual([]);
   });
 
+  it('abort a second time where the way back is held up: it ends where it stands, with what remains', () => {
+    const asked = stateOf(eventsOf(abort, RUNNING), RUNNING);
+    const out = { ...stateOf([HELD], asked), out: [{ node: 'b', stage: 'drained' as const }] };
+    expect(eventsOf(abort, out)).toMatchObject([
+      { type: 'AbortRequested' },
+      { type: 'RolloutClosed', data: { result: 'needs-attention', remains: [{ what: 'b is out of service (drained).' }] } },
+    ]);
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    const busy = stateOf([HELD], stateOf(eventsOf(abort, begun), begun));
+    expect(typesOf(abort, busy)).toEqual([]);
+  });
+
   it('freeze: at once, whatever happens, and facts are still recorded', () => {
     const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
     const frozen = stateOf(eventsOf(freeze, begun), begun);

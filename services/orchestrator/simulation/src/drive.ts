@@ -37,6 +37,8 @@ export const LOG_ID = 'log-1';
 export class Drive {
   private memory: RunnerMemory;
   private lost = false;
+  /** Steps that it has looked at, by their keys. */
+  private readonly looked = new Set<string>();
   private raisedEpoch = 0;
   private unreachable: readonly string[] = [];
   private wakePending = false;
@@ -94,7 +96,7 @@ export class Drive {
       case 'sleep':
         return this.pause(Math.max(0, move.untilMs - this.tools.now()));
       case 'wait':
-        return this.pause(LONGEST_SLEEP_MS);
+        return this.pause(Math.max(0, (move.untilMs ?? Number.POSITIVE_INFINITY) - this.tools.now()));
     }
   }
 
@@ -156,6 +158,7 @@ export class Drive {
     const { step, requested } = move;
     const seen = await this.tools.effects.look(this.live.state, step, requested);
     const forStep = requested?.key ?? step.stepId;
+    this.looked.add(forStep);
     const said = requested !== null && this.said?.key === requested.key ? { performed: this.said.performed } : {};
     this.memory = { ...this.memory, observation: { forStep, observation: { ...this.withDoubt(seen), ...said } } };
   }
@@ -184,6 +187,7 @@ export class Drive {
       return;
     }
     const { state } = this.live;
+    this.tools.gates.watcher.performing(requested, this.tools.incarnation, this.looked.has(requested.key));
     const performed = await this.tools.effects.perform({
       state,
       requested,

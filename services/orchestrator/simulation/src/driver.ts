@@ -38,6 +38,8 @@ export interface Reach {
   readonly hosts: Hosts;
   readonly chance: Random;
   readonly arms: Arms;
+  /** Told that a verb went on with an act although it had been told before another that it must not. */
+  readonly wentOn: (stepKey: string, act: string, toldBefore: string) => void;
 }
 
 export class Driver {
@@ -98,12 +100,26 @@ export class Driver {
     return stateChecks(seen, node, asActive);
   }
 
-  async perform(definition: ClusterDefinition, request: VerbRequest): Promise<VerbResult> {
-    const result = await runVerb(this.engine(definition, request), request);
+  async perform(definition: ClusterDefinition, asked: VerbRequest): Promise<VerbResult> {
+    let toldBefore: string | null = null;
+    const mayGoOn: VerbRequest['mayGoOn'] = (next) => {
+      const may = asked.mayGoOn(next);
+      if (!may) toldBefore ??= next.act;
+      return may;
+    };
+    const request = { ...asked, mayGoOn };
+    const sent = (act: string): void => {
+      if (toldBefore !== null) this.reach.wentOn(asked.key, act, toldBefore);
+    };
+    const result = await runVerb(this.engine(definition, request, sent), request);
     return 'snapshot' in result ? { ...result, snapshot: { ...result.snapshot, platform: 'simulated' } } : result;
   }
 
-  private engine(definition: ClusterDefinition, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
+  private engine(
+    definition: ClusterDefinition,
+    request: VerbRequest,
+    sent: (act: string) => void,
+  ): VerbEngine<PostgresSnapshot, PostgresAct> {
     const goal = {
       verb: request.verb,
       node: request.node,
@@ -112,11 +128,13 @@ export class Driver {
       canRepoint: true,
     };
     const starts = new StartCount();
+    let lookedAtMs = 0;
     return {
       hosts: this.carriers(definition),
       now: this.now,
       pause: (ms) => this.reach.ground.scheduler.sleep(ms, this.life),
       observe: async () => {
+        lookedAtMs = this.reach.ground.scheduler.nowMs;
         const seen = await this.look(definition);
         await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
         return seen;
@@ -125,7 +143,16 @@ export class Driver {
         nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), startsInVain: starts.inVain }),
       perform: (act, key, deadlineMs) => {
         starts.performed(act);
-        const call: ActCall = { cluster: definition.slug, act, key, stepKey: request.key, fence: request.fence, deadlineMs };
+        sent(act.act);
+        const call: ActCall = {
+          cluster: definition.slug,
+          act,
+          key,
+          stepKey: request.key,
+          fence: request.fence,
+          deadlineMs,
+          lookedAtMs,
+        };
         return OVER_SQL.has(act.act) ? this.overSql(call) : this.onHost(call);
       },
       summary: summarise,

@@ -8,6 +8,8 @@ import {
 } from '@understudy/cluster';
 import type { Fence } from '@understudy/hosts';
 import {
+  jobIdOf,
+  probeJobId,
   STEP_RULES,
   type Ask,
   type Look,
@@ -266,12 +268,8 @@ export function definitionOf(state: RolloutState): ClusterDefinition {
   return state.planned.cluster;
 }
 
-export function jobIdOf(requested: Pick<StepRequested, 'key'>): string {
-  return requested.key.replaceAll('/', '-');
-}
-
 export function probeOf(state: RolloutState): string {
-  return `probe-${state.planned?.rolloutId ?? ''}`;
+  return probeJobId(state.planned?.rolloutId ?? '');
 }
 
 function performedVerb(result: VerbResult): Performed {

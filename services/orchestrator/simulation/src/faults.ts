@@ -198,13 +198,19 @@ export function planFaults(chance: Random, most: number): readonly PlannedFault[
   const faults: PlannedFault[] = [];
   for (let id = 0; id < count; id += 1) {
     const fault = chance.pick(FAULT_CLASSES);
-    faults.push({ id, fault, fromStep: chance.int(0, LAST_STEP), seed: chance.int(0, 0x7fff_ffff) });
+    faults.push({
+      id,
+      fault,
+      fromStep: chance.chance(0.1) ? chance.int(0, FIRST_STEP) : chance.int(FIRST_STEP, LAST_STEP),
+      seed: chance.int(0, 0x7fff_ffff),
+    });
   }
   return faults.sort((left, right) => left.fromStep - right.fromStep);
 }
 
-/** A window without faults has about so many steps. */
-const LAST_STEP = 2_000;
+/** A window without faults has about so many steps; before the first of them it is admitted. */
+const FIRST_STEP = 80;
+const LAST_STEP = 1_100;
 
 /** @returns true when it changed something; an armed one counts when it strikes. */
 export function strike(window: Window, planned: PlannedFault): boolean {

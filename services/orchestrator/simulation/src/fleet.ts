@@ -1,6 +1,6 @@
 import type { ClusterDefinition, Environment, PatchSet } from '@understudy/cluster';
 import type { Playbook } from '@understudy/orchestrator-domain';
-import { setSynchronous, type World } from '@understudy/simulated-cluster';
+import { inject, setSynchronous, tick, write, type World } from '@understudy/simulated-cluster';
 import type { Ground } from './ground.js';
 import type { Random } from './random.js';
 
@@ -93,7 +93,16 @@ function settle(chance: Random, ground: Ground, definition: ClusterDefinition): 
   const pace = { startMs: chance.int(40, 400), stopMs: chance.int(20, 200), rebootMs: 3_000, bytesPerMs: 20_000 };
   const site = ground.settle(definition, OLD_VERSION, pace);
   const [active, ...standbys] = definition.nodes.map((node) => node.slug);
+  if (active !== undefined && standbys.length > 1 && chance.chance(0.35))
+    site.world = lagging(chance, site.world, active, chance.pick(standbys));
   if (active !== undefined && chance.chance(0.4)) site.world = synchronous(chance, site.world, active, standbys);
+}
+
+/** One standby's receiver hangs from the start, a little or far behind. */
+function lagging(chance: Random, world: World, active: string, behind: string): World {
+  const hung = inject(world, { fault: 'freeze', node: behind });
+  const written = write(hung, active, chance.int(1, 14) * 1_000_000).world;
+  return tick(written, 2_000);
 }
 
 function synchronous(chance: Random, world: World, active: string, standbys: readonly string[]): World {
@@ -126,7 +135,7 @@ function patientOf(chance: Random, definition: ClusterDefinition, index: number)
     definition,
     playbook,
     opensAtMs,
-    closesAtMs: opensAtMs + (chance.chance(0.15) ? chance.int(60_000, 150_000) : chance.int(300_000, 1_200_000)),
+    closesAtMs: opensAtMs + (chance.chance(0.08) ? chance.int(60_000, 150_000) : chance.int(300_000, 1_200_000)),
     unproven: chance.chance(0.12) ? [definition.nodes[0]?.slug ?? ''] : [],
     wayBack: chance.chance(0.85) ? 'lossless' : 'lossy',
   };

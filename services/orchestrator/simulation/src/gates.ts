@@ -8,6 +8,7 @@ import {
   type RolloutCommand,
   type RolloutPlanned,
   type RolloutState,
+  type StepRequested,
   type SwitchoverResult,
   type TicketSeen,
 } from '@understudy/orchestrator-domain';
@@ -26,16 +27,17 @@ export interface Peers {
   haLayer(cluster: string): GateInputs['haLayer'];
 }
 
-/** Told of what the gates of a rollout are about to be judged on. */
-export interface GateWatcher {
+/** Told of what the gates of a rollout are about to be judged on, and of what is about to be performed. */
+export interface MoveWatcher {
   collected(rolloutId: string, inputs: GateInputs): void;
+  performing(requested: StepRequested, incarnation: string, hasLooked: boolean): void;
 }
 
 export class GateLooks {
   constructor(
     private readonly patients: readonly Patient[],
     private readonly peers: Peers,
-    private readonly watcher: GateWatcher,
+    readonly watcher: MoveWatcher,
   ) {}
 
   async collect(state: RolloutState, client: Client, effects: Effects): Promise<GateInputs> {

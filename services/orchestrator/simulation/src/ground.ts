@@ -21,6 +21,7 @@ export interface Box {
   life: Life;
   readonly jobs: Map<string, SimulatedJob>;
   rebootPending: boolean;
+  bootedMs: number;
 }
 
 export interface Gap {
@@ -72,7 +73,7 @@ export class Ground {
     const world = { ...made, nowMs: this.scheduler.nowMs };
     const site: Site = { slug, definition, world, foreign: [], disturbedMs: 0, gaps: [], wroteMs: 0 };
     this.sites.set(slug, site);
-    for (const host of definition.hosts) this.boxes.get(host.slug) ?? this.boxes.set(host.slug, newBox(host.slug));
+    for (const host of definition.hosts) if (!this.boxes.has(host.slug)) this.boxes.set(host.slug, newBox(host.slug));
     return site;
   }
 
@@ -135,6 +136,7 @@ export class Ground {
     box.life.alive = false;
     box.life = newLife();
     box.rebootPending = false;
+    box.bootedMs = this.scheduler.nowMs;
     for (const job of box.jobs.values()) if (job.status === 'running') job.status = 'lost';
   }
 
@@ -169,7 +171,7 @@ export class Ground {
 }
 
 function newBox(slug: string): Box {
-  return { slug, life: newLife(), jobs: new Map(), rebootPending: false };
+  return { slug, life: newLife(), jobs: new Map(), rebootPending: false, bootedMs: 0 };
 }
 
 /** The next moment at which something ends by itself, at the latest `untilMs`. */

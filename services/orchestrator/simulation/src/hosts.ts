@@ -17,6 +17,8 @@ export interface ActCall {
   readonly stepKey: string;
   readonly fence: Fence;
   readonly deadlineMs: number;
+  /** When the look that it was decided on began, by the world's clock. */
+  readonly lookedAtMs: number;
 }
 
 export type ActAnswer =
@@ -26,7 +28,7 @@ export type ActAnswer =
 
 /** Told of each effect of ours in the moment before it takes place. */
 export interface EffectWatcher {
-  acting(site: Site, call: Pick<ActCall, 'act' | 'key' | 'fence'>): void;
+  acting(site: Site, call: Pick<ActCall, 'act' | 'key' | 'fence' | 'lookedAtMs'>): void;
 }
 
 /** Between two looks whether a stop is over, in milliseconds. */

@@ -18,7 +18,7 @@ type Rules = {
 };
 
 export function judgeEvent(judge: Judge, rolloutId: string, kept: RolloutRecord, event: RolloutEvent): void {
-  if (kept.closed !== null) judge.breach('order', `${event.type} after ${rolloutId} had ended.`);
+  judge.when(kept.closed !== null, 'order', () => `${event.type} after ${rolloutId} had ended.`);
   const rule = RULES[event.type] as
     ((judge: Judge, kept: RolloutRecord, data: RolloutEvent['data'], rolloutId: string) => void) | undefined;
   rule?.(judge, kept, event.data, rolloutId);
@@ -29,20 +29,26 @@ const HOST_STEPS: readonly string[] = ['drain', 'patch', 'unpatch', 'reboot'];
 const RULES: Rules = {
   RolloutPlanned: (judge, _kept, data) => judgePlan(judge, data),
   RolloutApproved: (judge, kept, data) => {
-    if (data.by === kept.planned?.plannedBy) judge.breach('15', `${data.by} approves what ${data.by} planned.`);
+    judge.when(data.by === kept.planned?.plannedBy, '15', () => `${data.by} approves what ${data.by} planned.`);
   },
   DriftAssessmentReceived: (judge, kept, data) => {
-    if (data.requestId !== kept.driftAsked)
-      judge.breach('16', `An answer to ${data.requestId} counts, and ${kept.driftAsked} was asked.`);
-    if (data.requestId === kept.driftAnswered) judge.breach('16', `The answer to ${data.requestId} counts twice.`);
+    judge.when(
+      data.requestId !== kept.driftAsked,
+      '16',
+      () => `An answer to ${data.requestId} counts, and ${kept.driftAsked} was asked.`,
+    );
+    judge.when(data.requestId === kept.driftAnswered, '16', () => `The answer to ${data.requestId} counts twice.`);
   },
   RolloutAdmitted: judgeAdmission,
   RolloutAdopted: (judge, kept, data) => {
     judge.window.note('adopted');
     const { owner } = kept;
     if (owner === null || owner.instance === data.instance) return;
-    if (judge.window.hasLease(owner.incarnation))
-      judge.breach('5', `${data.instance} takes over from ${owner.instance}, whose lease lasts.`);
+    judge.when(
+      judge.window.hasLease(owner.incarnation),
+      '5',
+      () => `${data.instance} takes over from ${owner.instance}, whose lease lasts.`,
+    );
   },
   StepRequested: judgeRequest,
   StepSucceeded: (judge, kept, data) => judgeOutcome(judge, kept, data, 'succeeded'),
@@ -52,9 +58,12 @@ const RULES: Rules = {
     const step = kept.step(data.stepId);
     if (step === undefined) return;
     const { kind, phase, node } = step.step;
-    if (kind !== 'reboot' && phase !== 'switchover-test') judge.breach('9', `${data.stepId} is left out.`);
-    if (kind === 'reboot' && !saidNoReboot(kept, node ?? ''))
-      judge.breach('9', `${data.stepId} is left out, and a reboot is due.`);
+    judge.when(kind !== 'reboot' && phase !== 'switchover-test', '9', () => `${data.stepId} is left out.`);
+    judge.when(
+      kind === 'reboot' && !saidNoReboot(kept, node ?? ''),
+      '9',
+      () => `${data.stepId} is left out, and a reboot is due.`,
+    );
   },
   HoldRequested: (judge, _kept, data) => allowed(judge, data.by),
   RolloutFrozen: (judge, _kept, data) => allowed(judge, data.by),
@@ -62,13 +71,13 @@ const RULES: Rules = {
   RolloutResumed: (judge, _kept, data) => allowed(judge, data.by),
   RolloutHeld: (judge, _kept, data) => {
     judge.window.note('held');
-    if (data.reason === '' || data.whoCanChangeIt === '') judge.breach('liveness', 'It holds, and does not say why or for whom.');
+    judge.when(data.reason === '' || data.whoCanChangeIt === '', 'liveness', () => 'It holds, and does not say why or for whom.');
   },
   RolloutClosed: (judge, kept, data, rolloutId) => judgeClose(judge, kept, data, rolloutId),
 };
 
 function allowed(judge: Judge, by: string): void {
-  if (by === 'vera') judge.breach('15', 'vera is a viewer, and steers.');
+  judge.when(by === 'vera', '15', () => 'vera is a viewer, and steers.');
 }
 
 /** After the last change of its software every item's source said that no reboot is pending. */
@@ -96,35 +105,62 @@ function judgeRequest(judge: Judge, kept: RolloutRecord, data: StepRequested, ro
     if (HOST_STEPS.includes(step.step.kind) || step.step.kind === 'switchover') judgeGates(judge, kept, data);
   }
   afterTest(judge, kept, step);
+  onFreshLook(judge, kept, step, data);
   if (HOST_STEPS.includes(step.step.kind)) judgeHostStep(judge, kept, step, data);
   if (step.step.kind === 'switchover') judgeSwitchover(judge, kept, step, data);
 }
 
+/** A look older than this, in milliseconds, is no ground for what cannot be undone. */
+const LOOK_MAX_AGE_MS = 15_000;
+
+function onFreshLook(judge: Judge, kept: RolloutRecord, { step }: StepRecord, data: StepRequested): void {
+  if (!HOST_STEPS.includes(step.kind) && step.kind !== 'switchover') return;
+  const seenMs = Date.parse(String(data.evidence['observedAt'] ?? ''));
+  judge.when(Number.isNaN(seenMs), '1', () => `${step.stepId} is asked for without a look.`);
+  judge.when(Date.parse(data.at) - seenMs > LOOK_MAX_AGE_MS, '1', () => `${step.stepId} is asked for on an old look.`);
+  judge.when(seenMs < kept.lookAfterMs, '1', () => `${step.stepId} is asked for on a look from before the last outcome.`);
+  if (step.kind !== 'unpatch') return;
+  const proven = kept.inputs?.wayBack.find((each) => each.node === step.node)?.proven;
+  judge.when(proven !== true, 'rollback', () => `${step.stepId} is asked for, and the way back of ${step.node} was not proven.`);
+  judge.when(
+    kept.passedNoReturn && kept.patched.has(step.node ?? ''),
+    'rollback',
+    () => `${step.stepId} is asked for after the point of no return.`,
+  );
+}
+
 function inOrder(judge: Judge, kept: RolloutRecord, step: StepRecord, data: StepRequested, rolloutId: string): void {
   const what = `${data.stepId}, attempt ${data.attempt}`;
-  if (kept.admittedHosts === null) judge.breach('10', `${what} is asked for before it was admitted.`);
-  if (data.incarnation !== kept.owner?.incarnation) judge.breach('5', `${what} is asked for by somebody who does not own it.`);
-  if (data.key !== `${rolloutId}/${data.stepId}/${data.attempt}`) judge.breach('6', `${what} has the key ${data.key}.`);
-  if (data.attempt !== step.attempt + 1) judge.breach('6', `${what} follows attempt ${step.attempt}.`);
-  if (step.status !== 'planned') judge.breach('6', `${what} is asked for, and it is ${step.status}.`);
-  if (Date.parse(data.deadlineAt) <= Date.parse(data.at)) judge.breach('7', `${what} has no time.`);
+  judge.when(kept.admittedHosts === null, '10', () => `${what} is asked for before it was admitted.`);
+  judge.when(data.incarnation !== kept.owner?.incarnation, '5', () => `${what} is asked for by somebody who does not own it.`);
+  judge.when(data.key !== `${rolloutId}/${data.stepId}/${data.attempt}`, '6', () => `${what} has the key ${data.key}.`);
+  judge.when(data.attempt !== step.attempt + 1, '6', () => `${what} follows attempt ${step.attempt}.`);
+  judge.when(step.status !== 'planned', '6', () => `${what} is asked for, and it is ${step.status}.`);
+  judge.when(Date.parse(data.deadlineAt) <= Date.parse(data.at), '7', () => `${what} has no time.`);
   const open = kept.steps.find((each) => each.status === 'requested' || each.status === 'unknown');
-  if (open !== undefined) judge.breach('6', `${what} is asked for, and ${open.step.stepId} has no outcome.`);
-  if (kept.inRecovery && step.step.phase !== 'recovery') judge.breach('order', `${what} is asked for on the way back.`);
+  judge.when(open !== undefined, '6', () => `${what} is asked for, and ${open?.step.stepId} has no outcome.`);
+  judge.when(kept.inRecovery && step.step.phase !== 'recovery', 'order', () => `${what} is asked for on the way back.`);
   const before = kept.steps.slice(0, kept.steps.indexOf(step)).find((each) => each.status === 'planned');
-  if (before !== undefined) judge.breach('order', `${what} comes before ${before.step.stepId}.`);
+  judge.when(before !== undefined, 'order', () => `${what} comes before ${before?.step.stepId}.`);
 }
 
 /** Hold and abort act at the next safe point, a freeze before the next act. */
 function steered(judge: Judge, kept: RolloutRecord, { step }: StepRecord): void {
-  if (kept.stands !== null) judge.breach('order', `${step.stepId} is asked for, and the rollout is ${kept.stands}.`);
+  judge.when(kept.owesHold, 'order', () => `${step.stepId} is asked for after a deviation that nobody was held for.`);
+  judge.when(kept.stands !== null, 'order', () => `${step.stepId} is asked for, and the rollout is ${kept.stands}.`);
   const isSafe = kept.last?.step.safePointAfter !== false;
   const failed = kept.steps.some((each) => each.status === 'planned' && each.attempt > 0);
   if (!isSafe || failed) return;
-  if (kept.holdAsked && kept.believesServing)
-    judge.breach('order', `${step.stepId} is asked for at a safe point, and somebody asked to hold.`);
-  if (kept.abortAsked && !kept.inRecovery && kept.believesServing)
-    judge.breach('order', `${step.stepId} is asked for at a safe point, and somebody aborted.`);
+  judge.when(
+    kept.holdAsked && kept.believesServing,
+    'order',
+    () => `${step.stepId} is asked for at a safe point, and somebody asked to hold.`,
+  );
+  judge.when(
+    kept.abortAsked && !kept.inRecovery && kept.believesServing,
+    'order',
+    () => `${step.stepId} is asked for at a safe point, and somebody aborted.`,
+  );
 }
 
 /** Nothing is begun that could not be taken back inside the window. */
@@ -132,8 +168,11 @@ function inTime(judge: Judge, kept: RolloutRecord, { step }: StepRecord, data: S
   if (step.kind !== 'drain' && step.kind !== 'patch' && step.kind !== 'switchover') return;
   if (!kept.believesServing) return;
   const lastMs = Date.parse(kept.planned?.closesAt ?? '') - kept.wayBackMs - DURATIONS_MS[step.kind];
-  if (Date.parse(data.at) > lastMs)
-    judge.breach('budget', `${step.stepId} begins ${Date.parse(data.at) - lastMs} ms too late to come back.`);
+  judge.when(
+    Date.parse(data.at) > lastMs,
+    'budget',
+    () => `${step.stepId} begins ${Date.parse(data.at) - lastMs} ms too late to come back.`,
+  );
 }
 
 /** No rollout passes the switchover test without a result that holds. */
@@ -148,7 +187,10 @@ function afterTest(judge: Judge, kept: RolloutRecord, { step }: StepRecord): voi
       ? each.longestMs === null || each.longestMs > budgetMs
       : (each.longestMs ?? 0) > budgetMs;
   });
-  if (bad !== undefined) judge.breach('11', `${step.stepId} is asked for, and ${bad.step.stepId} did not pass.`);
-  if (tests.length === 0 && (kept.planned?.switchoverResult ?? null) === null)
-    judge.breach('11', `${step.stepId} is asked for, and no switchover was tested.`);
+  judge.when(bad !== undefined, '11', () => `${step.stepId} is asked for, and ${bad?.step.stepId} did not pass.`);
+  judge.when(
+    tests.length === 0 && (kept.planned?.switchoverResult ?? null) === null,
+    '11',
+    () => `${step.stepId} is asked for, and no switchover was tested.`,
+  );
 }

@@ -25,32 +25,40 @@ export function judgeAdmission(
   const atMs = Date.parse(data.at);
   const required = kept.planned?.cluster.environment === 'production' ? [...EVERYWHERE, ...WITH_PEOPLE] : EVERYWHERE;
   const shut = required.filter((gate) => !isOpen(kept, gate, atMs));
-  if (shut.length > 0) judge.breach('10', `Admitted, and not open: ${shut.join(', ')}.`);
-  if (kept.admittedHosts !== null) judge.breach('5', `${rolloutId} is admitted twice.`);
+  judge.when(shut.length > 0, '10', () => `Admitted, and not open: ${shut.join(', ')}.`);
+  judge.when(kept.admittedHosts !== null, '5', () => `${rolloutId} is admitted twice.`);
   for (const host of data.hosts) {
-    if (judge.claims.get(host) !== rolloutId) judge.breach('5', `${rolloutId} is admitted without the claim on ${host}.`);
+    judge.when(judge.claims.get(host) !== rolloutId, '5', () => `${rolloutId} is admitted without the claim on ${host}.`);
   }
   for (const [other, record] of judge.records) {
     const shared =
       other === rolloutId || record.closed !== null
         ? []
         : (record.admittedHosts ?? []).filter((host) => data.hosts.includes(host));
-    if (shared.length > 0) judge.breach('5', `${rolloutId} and ${other} share ${shared.join(', ')}.`);
+    judge.when(shared.length > 0, '5', () => `${rolloutId} and ${other} share ${shared.join(', ')}.`);
   }
   const complaint = kept.inputs === null ? 'nothing was looked at' : unfit(kept, kept.inputs);
-  if (complaint !== null) judge.breach('10', `Admitted, and ${complaint}.`);
+  judge.when(complaint !== null, '10', () => `Admitted, and ${complaint}.`);
   const neededMs = kept.forwardMs + kept.wayBackMs;
-  if (atMs + neededMs > Date.parse(kept.planned?.closesAt ?? ''))
-    judge.breach('budget', `Admitted with too little time for ${neededMs} ms.`);
+  judge.when(
+    atMs + neededMs > Date.parse(kept.planned?.closesAt ?? ''),
+    'budget',
+    () => `Admitted with too little time for ${neededMs} ms.`,
+  );
 }
 
 /** What speaks against an admission in what was looked at for it. */
 function unfit(kept: RolloutRecord, inputs: GateInputs): string | null {
-  const { snapshot, haLayer, drift, neighbours, claimed } = inputs;
+  const { snapshot, haLayer, drift } = inputs;
   if (snapshot === null || !snapshot.complete) return 'the look was not complete';
   if (snapshot.nodes.filter((node) => node.writable === true).length !== 1) return 'not one node takes writes';
   if (haLayer === null || !haLayer.rolling) return 'its HA layer is not known to roll';
   if (drift === null || drift.blocking.length > 0 || drift.incomplete.length > 0) return 'drift was not told to be clear';
+  return unfitAround(kept, inputs);
+}
+
+function unfitAround(kept: RolloutRecord, inputs: GateInputs): string | null {
+  const { neighbours, claimed } = inputs;
   if (Object.keys(claimed).length > 0) return 'somebody else holds a host';
   if (neighbours.some((each) => each.serving || each.lastFitStandby)) return 'a host also carries what another cluster needs';
   if (inputs.topologyFingerprint !== kept.fingerprint) return 'its topology is not the planned one';
@@ -62,7 +70,7 @@ function unfit(kept: RolloutRecord, inputs: GateInputs): string | null {
 export function judgeGates(judge: Judge, kept: RolloutRecord, data: StepRequested): void {
   const required = kept.planned?.cluster.environment === 'production' ? [...AGEING, ...WITH_PEOPLE] : AGEING;
   const lapsed = required.filter((gate) => !isOpen(kept, gate, Date.parse(data.at)));
-  if (lapsed.length > 0) judge.breach('10', `${data.stepId} is asked for, and the evidence has lapsed of: ${lapsed.join(', ')}.`);
+  judge.when(lapsed.length > 0, '10', () => `${data.stepId} is asked for, and the evidence has lapsed of: ${lapsed.join(', ')}.`);
 }
 
 /** Standbys first, the worst candidate before the better ones, and everybody who is behind is in it. */
@@ -71,15 +79,21 @@ export function judgePlan(judge: Judge, planned: RolloutPlanned): void {
   if (plan === null) return;
   const { world } = judge.window.ground.site(planned.cluster.slug);
   const active = Object.values(world.nodes).find(takesWrites)?.node;
-  if (plan.originalActive !== active) judge.breach('4', `The plan takes ${plan.originalActive} for the active node.`);
+  judge.when(plan.originalActive !== active, '4', () => `The plan takes ${plan.originalActive} for the active node.`);
   const standbys = plan.order.map((place) => place.node).filter((node) => node !== active);
   const ranks = standbys.map((node) => rankOf(world, planned, node, active ?? ''));
   const isTestOneWay = planned.playbook.phases.switchoverTest.enabled && !planned.playbook.phases.switchoverTest.andBack;
-  if (!isTestOneWay && ranks.some((rank, index) => index > 0 && rank < (ranks[index - 1] ?? 0)))
-    judge.breach('order', `A better candidate comes before a worse one: ${standbys.join(', ')}.`);
+  judge.when(
+    !isTestOneWay && ranks.some((rank, index) => index > 0 && rank < (ranks[index - 1] ?? 0)),
+    'order',
+    () => `A better candidate comes before a worse one: ${standbys.join(', ')}.`,
+  );
   const best = Math.max(...ranks);
-  if (rankOf(world, planned, plan.switchoverTarget, active ?? '') < best)
-    judge.breach('3', `${plan.switchoverTarget} is not the best candidate.`);
+  judge.when(
+    rankOf(world, planned, plan.switchoverTarget, active ?? '') < best,
+    '3',
+    () => `${plan.switchoverTarget} is not the best candidate.`,
+  );
   minimum(judge, planned, world);
 }
 
@@ -100,12 +114,17 @@ function minimum(judge: Judge, planned: RolloutPlanned, world: World): void {
     const place = (kind: string): number =>
       steps.findIndex((step) => step.kind === kind && step.node === node && step.phase !== 'switchover-test');
     const patched = place('patch');
-    if (behind && patched < 0) judge.breach('9', `The plan does not bring ${ITEM} of ${node} to ${NEW_VERSION}.`);
+    judge.when(behind && patched < 0, '9', () => `The plan does not bring ${ITEM} of ${node} to ${NEW_VERSION}.`);
     if (patched < 0) continue;
     const order = ['drain', 'patch', 'reboot', 'join'].map(place);
     const validated = steps.findLastIndex((step) => step.kind === 'validate' && step.node === node);
     const released = steps.findLastIndex((step) => step.kind === 'release' && step.node === node);
     const all = [...order, validated > patched ? validated : -1, released];
-    if (all.includes(-1)) judge.breach('9', `The plan leaves out a step of ${node}.`);
+    judge.when(all.includes(-1), '9', () => `The plan leaves out a step of ${node}.`);
+  }
+  for (const [index, { kind, node, stepId }] of steps.entries()) {
+    const after = steps[index + 1];
+    const isChecked = after?.kind === 'validate' && after.node === node && after.asActive === true;
+    judge.when(kind === 'switchover' && !isChecked, '9', () => `The plan does not validate what ${stepId} brings about.`);
   }
 }

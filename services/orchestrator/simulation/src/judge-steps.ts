@@ -1,6 +1,6 @@
 import { compareVersions } from '@understudy/cluster';
 import type { StepRequested } from '@understudy/orchestrator-domain';
-import { attachedTo, nodeOf, takesWrites, writableNodes } from '@understudy/simulated-cluster';
+import { attachedTo, nodeOf, takesWrites, writableNodes, type SimulatedNode, type World } from '@understudy/simulated-cluster';
 import { ITEM, NEW_VERSION } from './fleet.js';
 import type { Site } from './ground.js';
 import type { Judge } from './judge.js';
@@ -23,13 +23,19 @@ export function judgeHostStep(judge: Judge, kept: RolloutRecord, { step }: StepR
   const site = judge.siteOf(kept);
   if (site === null) return;
   const others = [...kept.out].filter((each) => each !== node);
-  if (others.length > 0) judge.breach('2', `${data.stepId} is asked for, and ${others.join(', ')} is out.`);
-  if (step.kind !== 'drain' && !kept.out.has(node))
-    judge.breach('2', `${data.stepId} is asked for, and ${node} was not drained.`);
-  if (node === kept.original && step.phase !== 'recovery' && !kept.moved)
-    judge.breach('4', `${data.stepId} is asked for before the workload was validated on a patched standby.`);
+  judge.when(others.length > 0, '2', () => `${data.stepId} is asked for, and ${others.join(', ')} is out.`);
+  judge.when(
+    step.kind !== 'drain' && !kept.out.has(node),
+    '2',
+    () => `${data.stepId} is asked for, and ${node} was not drained.`,
+  );
+  judge.when(
+    node === kept.original && step.phase !== 'recovery' && !kept.moved,
+    '4',
+    () => `${data.stepId} is asked for before the workload was validated on a patched standby.`,
+  );
   if (!isSettled(judge, site)) return;
-  if (takesWrites(nodeOf(site.world, node))) judge.breach('1', `${data.stepId} is asked for, and ${node} serves.`);
+  judge.when(takesWrites(nodeOf(site.world, node)), '1', () => `${data.stepId} is asked for, and ${node} serves.`);
   if (step.kind === 'drain') keepsStandby(judge, kept, site, node, data);
 }
 
@@ -44,29 +50,33 @@ function keepsStandby(judge: Judge, kept: RolloutRecord, site: Site, node: strin
       members.find((member) => member.slug === each.node)?.notPromotable === undefined &&
       active.log.position - each.log.position <= LAG_CEILING_BYTES,
   );
-  if (fit.length === 0) judge.breach('2', `${data.stepId} is asked for, and no other standby is fit to serve.`);
+  judge.when(fit.length === 0, '2', () => `${data.stepId} is asked for, and no other standby is fit to serve.`);
 }
 
 export function judgeSwitchover(judge: Judge, kept: RolloutRecord, { step }: StepRecord, data: StepRequested): void {
   const target = step.node ?? '';
   const site = judge.siteOf(kept);
   if (site === null) return;
-  if (kept.out.has(target)) judge.breach('3', `${data.stepId} is asked for, and ${target} is out.`);
+  judge.when(kept.out.has(target), '3', () => `${data.stepId} is asked for, and ${target} is out.`);
   const touched = kept.steps.some(
     (each) => (each.step.kind === 'patch' || each.step.kind === 'unpatch') && each.step.node === target && each.attempt > 0,
   );
-  if (touched && !kept.validated.has(target)) judge.breach('3', `${data.stepId} is asked for, and ${target} was not validated.`);
+  judge.when(touched && !kept.validated.has(target), '3', () => `${data.stepId} is asked for, and ${target} was not validated.`);
   const active = Object.values(site.world.nodes).find(takesWrites);
   if (!isSettled(judge, site) || active === undefined || active.node === target) return;
   const node = nodeOf(site.world, target);
   const follows = attachedTo(site.world, active.node).includes(node);
-  if (!follows || node.disk.drained) judge.breach('3', `${data.stepId} is asked for, and ${target} is no healthy standby.`);
-  if (active.log.position - node.log.position > LAG_CEILING_BYTES)
-    judge.breach('3', `${data.stepId} is asked for, and ${target} lags.`);
+  judge.when(!follows || node.disk.drained, '3', () => `${data.stepId} is asked for, and ${target} is no healthy standby.`);
+  judge.when(
+    active.log.position - node.log.position > LAG_CEILING_BYTES,
+    '3',
+    () => `${data.stepId} is asked for, and ${target} lags.`,
+  );
 }
 
 interface Outcome {
   readonly stepId: string;
+  readonly evidence: Readonly<Record<string, unknown>>;
   readonly attempt: number;
   readonly at: string;
 }
@@ -83,61 +93,80 @@ export function judgeOutcome(
     return;
   }
   judge.window.note(`${found.step.kind} ${outcome}`);
-  if (data.attempt > 1 && outcome === 'succeeded') judge.window.note('a later attempt succeeded');
-  if (found.status !== 'requested' && found.status !== 'unknown')
-    judge.breach('6', `${data.stepId} is said to have ${outcome}, and it is ${found.status}.`);
-  if (found.attempt !== data.attempt) judge.breach('6', `An outcome of attempt ${data.attempt} of ${data.stepId} counts.`);
+  judge.when(
+    found.status !== 'requested' && found.status !== 'unknown',
+    '6',
+    () => `${data.stepId} is said to have ${outcome}, and it is ${found.status}.`,
+  );
+  judge.when(found.attempt !== data.attempt, '6', () => `An outcome of attempt ${data.attempt} of ${data.stepId} counts.`);
   const atMs = Date.parse(data.at);
-  if (found.status === 'requested' && atMs > Date.parse(found.requested.deadlineAt) && !found.missedDeadline)
-    judge.breach('7', `${data.stepId} missed its deadline, and the log does not say so.`);
+  judge.when(
+    found.status === 'requested' && atMs > Date.parse(found.requested.deadlineAt) && !found.missedDeadline,
+    '7',
+    () => `${data.stepId} missed its deadline, and the log does not say so.`,
+  );
   if (found.missedDeadline) judge.window.note('a deadline was missed');
-  if (outcome === 'succeeded') succeeded(judge, kept, found, atMs);
+  if (outcome !== 'succeeded') return;
+  checked(judge, data);
+  succeeded(judge, kept, found, atMs);
+}
+
+/** What could not be evaluated is no success. */
+function checked(judge: Judge, { stepId, attempt, evidence }: Outcome): void {
+  if (attempt > 1) judge.window.note('a later attempt succeeded');
+  const checks = Array.isArray(evidence['checks']) ? (evidence['checks'] as readonly { readonly passed: boolean | null }[]) : [];
+  judge.when(
+    checks.some(({ passed }) => passed !== true),
+    '9',
+    () => `${stepId} succeeded, and not all of its checks passed.`,
+  );
 }
 
 function succeeded(judge: Judge, kept: RolloutRecord, found: StepRecord, atMs: number): void {
   const { step, requested } = found;
   const site = judge.siteOf(kept);
   if (requested === null || site === null) return;
-  if (
+  judge.when(
     requested.ask.ask === 'waitUntil' &&
-    step.kind === 'soak' &&
-    atMs < Date.parse(requested.at) + (kept.planned?.playbook.phases.soakMs ?? 0)
-  )
-    judge.breach('9', `${step.stepId} was over before its time.`);
+      step.kind === 'soak' &&
+      atMs < Date.parse(requested.at) + (kept.planned?.playbook.phases.soakMs ?? 0),
+    '9',
+    () => `${step.stepId} was over before its time.`,
+  );
   if (step.node === undefined || isDisturbed(site, found) || !isSettled(judge, site)) return;
   const untrue = whatIsNotSo(judge, kept, found, site, step.node);
-  if (untrue !== null) judge.breach('9', `${step.stepId} is said to have succeeded, and ${untrue}.`);
+  judge.when(untrue !== null, '9', () => `${step.stepId} is said to have succeeded, and ${untrue}.`);
 }
+
+/** What a step's success says of its node, and of the only writer there is. Null: it is so. */
+type Truth = (node: SimulatedNode, writer: string | undefined, world: World) => string | null;
+
+function unless(isSo: boolean, otherwise: string): string | null {
+  return isSo ? null : otherwise;
+}
+
+const TRUTHS: Readonly<Record<string, Truth>> = {
+  drain: ({ disk, service }) => unless(disk.drained && service.state === 'stopped', 'it is not out of service'),
+  join: (node, writer, world) =>
+    unless(writer === node.node || (writer !== undefined && attachedTo(world, writer).includes(node)), 'it does not replicate'),
+  release: ({ disk }) => unless(!disk.drained && disk.autostart, 'it is drained'),
+  switchover: ({ node }, writer) => unless(writer === node, `${writer ?? 'nobody, or more than one,'} takes writes`),
+  patch: ({ disk }) =>
+    unless(compareVersions(disk.installedVersion, NEW_VERSION) >= 0, `${ITEM} ${disk.installedVersion} is installed`),
+};
 
 /** Null: it is as the outcome says. Judged where nobody else had a hand in it. */
 function whatIsNotSo(judge: Judge, kept: RolloutRecord, found: StepRecord, site: Site, name: string): string | null {
   const { world } = site;
   const node = nodeOf(world, name);
   const writers = writableNodes(world);
-  const attached = writers.length === 1 && attachedTo(world, writers[0] as string).includes(node);
-  switch (found.step.kind) {
-    case 'drain':
-      return node.disk.drained && node.service.state === 'stopped' ? null : 'it is not out of service';
-    case 'join':
-      return attached ? null : 'it does not replicate';
-    case 'release':
-      return !node.disk.drained && node.disk.autostart ? null : 'it is drained';
-    case 'switchover':
-      return writers.length === 1 && writers[0] === name ? null : `${writers.join(', ')} takes writes`;
-    case 'patch':
-      return compareVersions(node.disk.installedVersion, NEW_VERSION) >= 0
-        ? null
-        : `${ITEM} ${node.disk.installedVersion} is installed`;
-    case 'validate':
-      return whatIsNotValid(kept, found, site, name);
-    case 'reboot':
-      return (judge.reboots.get(`${kept.planned?.rolloutId}/${found.step.stepId}`)?.boots ?? -1) <
-        (world.hosts[node.host]?.boots ?? 0)
-        ? null
-        : 'the host has not booted';
-    default:
-      return null;
+  const { kind, stepId } = found.step;
+  if (kind === 'validate') return whatIsNotValid(kept, found, site, name);
+  if (kind === 'reboot') {
+    const before = judge.reboots.get(`${kept.planned?.rolloutId}/${stepId}`)?.boots ?? -1;
+    return unless(before < (world.hosts[node.host]?.boots ?? 0), 'the host has not booted');
   }
+  return TRUTHS[kind]?.(node, writers.length === 1 ? writers[0] : undefined, world) ?? null;
 }
 
 function whatIsNotValid(kept: RolloutRecord, found: StepRecord, site: Site, name: string): string | null {

@@ -1,10 +1,9 @@
-import type { GateInputs, RolloutEvent } from '@understudy/orchestrator-domain';
+import type { GateInputs, RolloutEvent, StepRequested } from '@understudy/orchestrator-domain';
 import { takesWrites, type World } from '@understudy/simulated-cluster';
 import type { Hand, Site } from './ground.js';
-import type { ActCall } from './hosts.js';
 import type { JobCall } from './jobs.js';
 import { judgeEvent } from './judge-events.js';
-import { judgeAct, judgeJob, judgeWorld } from './judge-world.js';
+import { judgeAct, judgeJob, judgeWorld, type SeenAct } from './judge-world.js';
 import type { Stored } from './log.js';
 import { record, RolloutRecord } from './record.js';
 import type { Window } from './window.js';
@@ -33,6 +32,10 @@ export class Judge {
     return kept.planned === null ? null : this.window.ground.site(kept.planned.cluster.slug);
   }
 
+  when(isBroken: boolean, invariant: string, detail: () => string): void {
+    if (isBroken) this.breach(invariant, detail());
+  }
+
   breach(invariant: string, detail: string): void {
     this.window.breach(invariant, detail);
   }
@@ -59,9 +62,20 @@ export class Judge {
     record(kept, event, serving);
   }
 
-  acting(site: Site, call: Pick<ActCall, 'act' | 'key' | 'fence'>): void {
+  acting(site: Site, call: SeenAct): void {
     this.window.trace(() => `ACT ${call.key} on ${call.act.host} at epoch ${call.fence.epoch}`);
     judgeAct(this, site, call);
+  }
+
+  /** A freeze, or a lost ownership, was told to a verb: nothing that may be held follows. */
+  wentOn(key: string, act: string, toldBefore: string): void {
+    this.breach('freeze', `${act} of ${key} is sent, and nobody may go on since ${toldBefore}.`);
+  }
+
+  /** The first thing that a process does about a step which another one asked for is to look. */
+  performing(requested: StepRequested, incarnation: string, hasLooked: boolean): void {
+    if (requested.incarnation !== incarnation && !hasLooked)
+      this.breach('6', `${requested.key} was asked for by another incarnation, and is performed without a look.`);
   }
 
   starting(site: Site, call: JobCall): void {

@@ -1,4 +1,14 @@
-import { beginStart, canFollow, hostOf, inject, isUp, nodeOf, rebuild, writableNodes, type World } from '@understudy/simulated-cluster';
+import {
+  beginStart,
+  canFollow,
+  hostOf,
+  inject,
+  isUp,
+  nodeOf,
+  rebuild,
+  writableNodes,
+  type World,
+} from '@understudy/simulated-cluster';
 import type { Ground } from './ground.js';
 
 /** What somebody on call does with his own hands: links, power, hung receivers, half-installed releases, nodes that are down. */

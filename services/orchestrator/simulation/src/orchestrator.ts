@@ -6,7 +6,7 @@ import type { GateLooks } from './gates.js';
 import type { Jobs } from './jobs.js';
 import type { Stored } from './log.js';
 import { newLife, type Life } from './scheduler.js';
-import { absorb, Client, StoreUnavailable, type Store } from './store.js';
+import { absorb, Client, StoreUnavailable, streamOf, type Store } from './store.js';
 
 /** As in the product. */
 export const LEASE_TERM_MS = 30_000;
@@ -108,8 +108,9 @@ export class Orchestrator implements Incarnation {
   private begin(): boolean {
     const { store } = this.around;
     const { instance, incarnation } = this;
-    const endsAtMs = store.scheduler.nowMs + LEASE_TERM_MS;
-    store.leases = [...store.leases.filter((lease) => lease.instance !== instance), { instance, incarnation, endsAtMs }];
+    const { nowMs } = store.scheduler;
+    const lease = { instance, incarnation, endsAtMs: nowMs + LEASE_TERM_MS, sinceMs: nowMs };
+    store.leases = [...store.leases.filter((each) => each.instance !== instance), lease];
     for (const { stream } of store.log.events) if (stream.startsWith('rollout/')) this.waiting.add(stream.slice(8));
     return true;
   }
@@ -118,6 +119,7 @@ export class Orchestrator implements Incarnation {
     const { store } = this.around;
     const lease = store.leases.find((candidate) => candidate.incarnation === this.incarnation);
     if (lease === undefined) return false;
+    if (lease.endsAtMs < store.scheduler.nowMs) lease.sinceMs = store.scheduler.nowMs;
     lease.endsAtMs = store.scheduler.nowMs + LEASE_TERM_MS;
     return true;
   }
@@ -125,7 +127,7 @@ export class Orchestrator implements Incarnation {
   private async adoptNowAndThen(): Promise<void> {
     const { scheduler, chance } = this.around.store;
     for (;;) {
-      await scheduler.sleep(chance.int(50, ADOPT_EVERY_MS), this.life);
+      await scheduler.sleep(chance.int(this.driven.size === 0 ? 50 : 1_000, ADOPT_EVERY_MS), this.life);
       if (this.waiting.size === 0 || this.leaseRemainingMs() === 0) continue;
       try {
         await this.adoptWaiting();
@@ -137,12 +139,20 @@ export class Orchestrator implements Incarnation {
 
   private async adoptWaiting(): Promise<void> {
     const { store } = this.around;
-    const look = await this.client.ask((): AdoptionLook => {
+    const { look, due } = await this.client.ask(() => {
       const { nowMs } = store.scheduler;
       const leases = store.leases.map((lease) => ({ ...lease, alive: lease.endsAtMs > nowMs }));
-      return { self: this, leases, leaseTermMs: LEASE_TERM_MS, nowMs };
+      const seen: AdoptionLook = { self: this, leases, leaseTermMs: LEASE_TERM_MS, nowMs };
+      return { look: seen, due: [...this.waiting].filter((rolloutId) => this.isDue(rolloutId, seen)) };
     });
-    for (const rolloutId of [...this.waiting]) await this.adopt(rolloutId, { ...look, nowMs: this.now() });
+    for (const rolloutId of due) await this.adopt(rolloutId, look);
+  }
+
+  /** Whether a look at it is worth its while: most rollouts that wait have an owner who lives. */
+  private isDue(rolloutId: string, look: AdoptionLook): boolean {
+    const { store } = this.around;
+    const { owner, status } = store.foldedTo(rolloutId, store.log.read(streamOf(rolloutId)).length);
+    return status === 'closed' || mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look);
   }
 
   private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
@@ -203,7 +213,7 @@ export class Orchestrator implements Incarnation {
 
 /** A UUIDv7 of its start: later starts are greater. */
 function incarnationOf(instance: string, nowMs: number): string {
-  const time = nowMs.toString(16).padStart(12, '0');
+  const time = Math.floor(nowMs).toString(16).padStart(12, '0');
   const tail = [...instance].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7).toString(16);
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${tail.padStart(12, '0').slice(-12)}`;
 }

@@ -57,6 +57,11 @@ export class RolloutRecord {
   readonly gates = new Map<string, OpenGate>();
   inputs: GateInputs | null = null;
   closed: RolloutClosed | null = null;
+  /** No order is decided on a look from before this: the last outcome, adoption, resume or deviation. */
+  lookAfterMs = 0;
+  passedNoReturn = false;
+  /** A deviation was recorded, and no hold yet. */
+  owesHold = false;
   /** As its own events tell: some node is believed to serve. */
   believesServing = true;
 
@@ -87,6 +92,7 @@ export class RolloutRecord {
     const { interruption } = data;
     found.status = status;
     found.endedAtMs = Date.parse(data.at);
+    this.lookAfterMs = found.endedAtMs;
     found.evidence = data.evidence ?? {};
     found.longestMs = interruption?.measured === true ? (interruption.longestMs ?? null) : found.longestMs;
     if (data.serving !== undefined) this.believesServing = data.serving !== null;
@@ -171,6 +177,7 @@ const FOLDS: Folds = {
     }),
   RolloutAdmitted: (kept, data) => void (kept.admittedHosts = data.hosts),
   RolloutAdopted: (kept, data) => {
+    kept.lookAfterMs = Date.parse(data.at);
     kept.owner = { instance: data.instance, incarnation: data.incarnation, atMs: Date.parse(data.at) };
   },
   StepRequested: requested,
@@ -184,17 +191,22 @@ const FOLDS: Folds = {
   },
   DeviationRecorded: (kept, data) => {
     if (data.serving !== undefined) kept.believesServing = data.serving !== null;
+    kept.lookAfterMs = Date.parse(data.at);
+    kept.owesHold = true;
   },
+  PointOfNoReturnPassed: (kept) => void (kept.passedNoReturn = true),
   HoldRequested: (kept) => void (kept.holdAsked = true),
   RolloutHeld: (kept) => {
     kept.stands = kept.stands === 'frozen' ? 'frozen' : 'held';
+    kept.owesHold = false;
     kept.holdAsked = false;
   },
   RolloutFrozen: (kept, data) => {
     kept.stands = 'frozen';
     kept.frozenAtMs = Date.parse(data.at);
   },
-  RolloutResumed: (kept) => {
+  RolloutResumed: (kept, data) => {
+    kept.lookAfterMs = Date.parse(data.at);
     kept.stands = null;
     kept.holdAsked = false;
     for (const each of kept.steps)

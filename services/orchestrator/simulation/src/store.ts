@@ -17,6 +17,8 @@ export interface LeaseRow {
   readonly instance: string;
   readonly incarnation: string;
   endsAtMs: number;
+  /** It has lasted without a break since then. */
+  sinceMs: number;
 }
 
 /** What may append, told of all that was. */
@@ -94,9 +96,7 @@ export class Client {
       await scheduler.sleep(chance.int(REFUSED_MS.from, REFUSED_MS.to), this.life);
       throw new StoreUnavailable('the store is away');
     }
-    const answer = question();
-    await scheduler.sleep(chance.int(0, LATENCY_MS.to), this.life);
-    return answer;
+    return question();
   }
 
   /** @throws StoreUnavailable when there is none, or no such rollout. */
@@ -114,7 +114,9 @@ export class Client {
   async give(live: Live, command: RolloutCommand): Promise<Given> {
     const commandId = this.store.newId('c');
     for (let count = 0; count < MAX_DECISIONS; count += 1) {
-      const decision = rolloutDecider.decide(command, live.state);
+      // What others append while this is decided makes it lose.
+      const { state, version } = live;
+      const decision = rolloutDecider.decide(command, state);
       if (!decision.accepted) {
         const [reason] = decision.refusals;
         return { accepted: false, code: reason?.code ?? '', detail: decision.refusals.map((each) => each.detail).join(' ') };
@@ -122,7 +124,7 @@ export class Client {
       if (decision.events.length === 0) return { accepted: true, stored: [] };
       const claims = await this.claims(live.rolloutId, decision.events);
       if (claims === null) return { accepted: false, code: 'HOST_CLAIMED', detail: 'another rollout holds a host' };
-      const own = { stream: streamOf(live.rolloutId), expectedVersion: live.version, events: decision.events };
+      const own = { stream: streamOf(live.rolloutId), expectedVersion: version, events: decision.events };
       const stored = await this.append([own, ...claims], commandId);
       if (stored !== undefined) {
         absorb(this.store, live, stored);
@@ -184,6 +186,8 @@ export class Client {
   /** It reaches the log whatever becomes of its sender; its answer may be lost. */
   private async send(appends: readonly Append[], commandId: string): Promise<readonly Stored[] | undefined> {
     const stored = await this.ask(() => this.store.append(appends, commandId));
+    // Who dies now has appended, and never learns of it.
+    await this.store.scheduler.sleep(this.store.chance.int(0, LATENCY_MS.to), this.life);
     if (stored !== undefined && this.store.arms.take('commit-lost', commandId))
       throw new StoreUnavailable('the connection was lost at commit');
     return stored;

@@ -1,6 +1,6 @@
-import type { RolloutCommand, RolloutEvent, RolloutState } from '@understudy/orchestrator-domain';
+import { probeJobId, type RolloutCommand, type RolloutEvent, type RolloutState } from '@understudy/orchestrator-domain';
 import { summarise, viewOf } from '@understudy/platforms';
-import { release } from '@understudy/simulated-cluster';
+import { inject, release } from '@understudy/simulated-cluster';
 import { Arms } from './arms.js';
 import { planFaults, strike, type PlannedFault } from './faults.js';
 import { makeFleet, T0, type Patient } from './fleet.js';
@@ -23,9 +23,13 @@ import { Store, streamOf } from './store.js';
 /** So much time, in milliseconds of the window's own clock, may pass at most. */
 const LONGEST_MS = 2 * 3_600_000;
 const MOST_STEPS = 200_000;
-const MOST_FAULTS = 32;
+const MOST_FAULTS = 40;
 /** After the last fault was due, armed ones still have so many steps to strike. */
-const CALM_AFTER_STEPS = 600;
+const CALM_AFTER_STEPS = 400;
+/** A process looks at the leases so long, in milliseconds, before it adopts, with an append in between. */
+const LOOKED_AT_LEASES_MS = 35_000;
+/** Whether everybody has come to an end is looked at after each append, and once in so many steps. */
+const LOOK_EVERY_STEPS = 256;
 const CALM_AFTER_MS = 25 * 60_000;
 
 export interface WindowOptions {
@@ -106,7 +110,15 @@ export class Window {
     });
     this.around = {
       store: this.store,
-      reach: { ground, net, hosts, chance, arms, jobs },
+      reach: {
+        ground,
+        net,
+        hosts,
+        chance,
+        arms,
+        jobs,
+        wentOn: (key, act, toldBefore) => judge.wentOn(key, act, toldBefore),
+      },
       gates: new GateLooks(this.patients, this.people, judge),
       saw: note,
     };
@@ -147,7 +159,7 @@ export class Window {
 
   probes(): readonly SimulatedJob[] {
     return this.patients.flatMap(({ rolloutId, definition }) => {
-      const job = this.ground.boxes.get(definition.probeHost ?? '')?.jobs.get(`probe-${rolloutId}`);
+      const job = this.ground.boxes.get(definition.probeHost ?? '')?.jobs.get(probeJobId(rolloutId));
       return job === undefined ? [] : [job];
     });
   }
@@ -161,6 +173,10 @@ export class Window {
       const event: RolloutEvent = { type: 'RolloutPlanned', data: planned };
       this.store.append([{ stream: streamOf(patient.rolloutId), expectedVersion: 0, events: [event] }], 'plan');
     }
+    for (const { site, node } of this.nodes())
+      this.later(this.chance.int(9_000, 20_000), () =>
+        this.ground.change(site.slug, 'world', (world) => inject(world, { fault: 'thaw', node })),
+      );
     this.people.start();
   }
 
@@ -192,8 +208,11 @@ export class Window {
     this.scheduler.wake(process.life);
   }
 
+  /** Its lease lasts, and lasted when anybody may have looked. */
   hasLease(incarnation: string): boolean {
-    return this.store.leases.some((lease) => lease.incarnation === incarnation && lease.endsAtMs > this.scheduler.nowMs);
+    const { nowMs } = this.scheduler;
+    const lease = this.store.leases.find((each) => each.incarnation === incarnation);
+    return lease !== undefined && lease.endsAtMs > nowMs && lease.sinceMs < nowMs - LOOKED_AT_LEASES_MS;
   }
 
   /** Somebody could not hear the log since then: a process was frozen, or the store away. */
@@ -244,17 +263,12 @@ export async function runWindow(options: WindowOptions): Promise<WindowResult> {
   window.begin();
   const due = window.planned.filter(({ id }) => options.only === undefined || options.only.includes(id));
   let known = 0;
-  while (scheduler.nowMs < T0 + LONGEST_MS && scheduler.steps < MOST_STEPS) {
+  while (scheduler.nowMs < T0 + LONGEST_MS && scheduler.steps < MOST_STEPS && window.breaches.length === 0) {
     if (!(await scheduler.step())) break;
-    while (due[0] !== undefined && due[0].fromStep <= scheduler.steps) hit(window, due.shift() as PlannedFault);
-    if (!window.calm && isCalm(window, due)) {
-      due.length = 0;
-      window.calmDown();
-    }
-    if (window.breaches.length > 0) break;
-    if (store.log.events.length === known) continue;
+    strikeWhatIsDue(window, due);
+    const isQuiet = store.log.events.length === known && scheduler.steps % LOOK_EVERY_STEPS !== 0;
     known = store.log.events.length;
-    if (window.isOver) break;
+    if (!isQuiet && window.isOver) break;
   }
   judgeEnd(window);
   return {
@@ -275,6 +289,13 @@ export async function runWindow(options: WindowOptions): Promise<WindowResult> {
 function isCalm({ scheduler, planned }: Window, due: readonly PlannedFault[]): boolean {
   if (scheduler.nowMs > T0 + CALM_AFTER_MS) return true;
   return due.length === 0 && scheduler.steps > (planned.at(-1)?.fromStep ?? 0) + CALM_AFTER_STEPS;
+}
+
+function strikeWhatIsDue(window: Window, due: PlannedFault[]): void {
+  while (due[0] !== undefined && due[0].fromStep <= window.scheduler.steps) hit(window, due.shift() as PlannedFault);
+  if (window.calm || !isCalm(window, due)) return;
+  due.length = 0;
+  window.calmDown();
 }
 
 function hit(window: Window, planned: PlannedFault): void {

@@ -1,4 +1,4 @@
-import { judgeNode, met, unmet, type StepRules } from './step.js';
+import { judgeNode, met, unclear, unmet, writers, type StepRules } from './step.js';
 import { nodeOf } from '../state.js';
 
 /** A node leaves the cluster and comes back: drain, join, release. None of them moves the workload. */
@@ -24,11 +24,14 @@ export const join: StepRules = {
   irreversible: false,
   ask: (step) => ({ ask: 'verb', verb: 'join', node: nodeOf(step), parameters: {} }),
   goal: (observation, _state, step) =>
-    judgeNode(observation, step, (node, evidence) =>
-      node.availability === 'serving' && node.joined
+    judgeNode(observation, step, (node, evidence, snapshot) => {
+      const writing = writers(snapshot);
+      // Each of them counts as a member of its own.
+      if (writing.length > 1) return unclear(`Several nodes accept writes: ${writing.join(', ')}.`, evidence);
+      return node.availability === 'serving' && node.joined
         ? met(evidence)
-        : unmet(`${node.node} is ${node.native} and not a member again.`, evidence),
-    ),
+        : unmet(`${node.node} is ${node.native} and not a member again.`, evidence);
+    }),
 };
 
 export const release: StepRules = {

@@ -43,7 +43,7 @@ export function unclear(reason: string, evidence: Evidence): Goal {
 export function judgeNode(
   observation: Observation,
   step: PlannedStep,
-  judge: (node: NodeSnapshot, evidence: Evidence) => Goal,
+  judge: (node: NodeSnapshot, evidence: Evidence, snapshot: ClusterSnapshot) => Goal,
 ): Goal {
   const { snapshot } = observation;
   if (snapshot === undefined) return unclear('The cluster could not be looked at.', { at: observation.at });
@@ -54,7 +54,7 @@ export function judgeNode(
       disagreements: snapshot.disagreements,
     });
   }
-  return judge(node, nodeEvidence(node, snapshot));
+  return judge(node, nodeEvidence(node, snapshot), snapshot);
 }
 
 export function nodeEvidence(node: NodeSnapshot, snapshot: ClusterSnapshot): Evidence {

@@ -158,6 +158,8 @@ describe('leaving and coming back', () => {
     expect(said(judge('join', node({ electable: false })))).toBe('met');
     expect(judge('join', node({ availability: 'down' })).goal).toBe('unmet');
     expect(judge('join', node({ joined: false })).goal).toBe('unmet');
+    const split = { snapshot: seen([activeSeen('a'), activeSeen('b')]) };
+    expect(said(judge('join', split))).toContain('Several nodes accept writes: a, b.');
     expect(said(judge('release', node({})))).toBe('met');
     expect(judge('release', node({ electable: false })).goal).toBe('unmet');
     expect(judge('release', node({ joined: false })).goal).toBe('unmet');
