@@ -22,6 +22,12 @@ function sample<E>(type: keyof typeof DOCUMENT_VERSIONS, schemaVersion = 1): E {
 describe('events of windows, claims, playbooks and patch sets, of every stored version', () => {
   it('fold into what they were', () => {
     const scheduled = sample<WindowEvent>('WindowScheduled');
+    expect(fold(windowDecider, [scheduled]).window, 'before there were waves').toMatchObject({
+      waves: [{ canary: false, clusters: ['orders'] }],
+      soakMs: 0,
+      failureBudget: 1,
+      dependsOn: [],
+    });
     const ended = (last: keyof typeof DOCUMENT_VERSIONS): string =>
       fold(windowDecider, [scheduled, sample<WindowEvent>(last)]).status;
     expect(fold(windowDecider, [scheduled, sample<WindowEvent>('WindowApproved')]).approval).toMatchObject({ by: 'ben' });
@@ -32,6 +38,19 @@ describe('events of windows, claims, playbooks and patch sets, of every stored v
       ended('WindowCancelled'),
       ended('WindowClosed'),
     ]).toEqual(['rejected', 'open', 'frozen', 'cancelled', 'closed']);
+    const waves = [
+      sample<WindowEvent>('WindowScheduled', 2),
+      sample<WindowEvent>('WindowOpened'),
+      ...(['WaveBegun', 'RolloutsBegun', 'WaveEnded', 'WindowHeld'] as const).map((type) => sample<WindowEvent>(type)),
+    ];
+    expect(fold(windowDecider, waves)).toMatchObject({
+      status: 'held',
+      window: { waves: [{ canary: true }, { canary: false }], dependsOn: [{ cluster: 'billing', on: ['orders'] }] },
+      waves: [{ ended: { results: { failed: 1 } } }],
+    });
+    const on = fold(windowDecider, [...waves, sample<WindowEvent>('WindowResumed'), sample<WindowEvent>('RolloutsGivenUp')]);
+    expect([on.status, on.passedOver.length, Object.keys(on.givenUp).length]).toEqual(['open', 1, 1]);
+    expect(fold(windowDecider, [...waves, sample<WindowEvent>('WindowAborted')]).status).toBe('aborting');
     const claimed = sample<ClaimEvent>('HostClaimed');
     expect(fold(claimDecider, [claimed]).rollout).toBe('0195a000-0000-8000-8000-000000000002');
     expect(fold(claimDecider, [claimed, sample<ClaimEvent>('HostReleased')]).rollout).toBeNull();

@@ -7,6 +7,7 @@ import type { OrchestratorConfig } from './config.js';
 import { orchestratorGrpc } from './inbound/grpc/api.js';
 import { AuditController } from './inbound/http/audit.controller.js';
 import { DocumentsController } from './inbound/http/documents.controller.js';
+import { FleetController } from './inbound/http/fleet.controller.js';
 import { OverridesController } from './inbound/http/overrides.controller.js';
 import { RolloutsController } from './inbound/http/rollouts.controller.js';
 import { WindowsController } from './inbound/http/windows.controller.js';
@@ -17,7 +18,14 @@ export const orchestratorApi: Api = {
   name: 'orchestrator',
   title: 'Understudy orchestrator',
   description: 'Windows, rollouts, playbooks and patch sets: what is planned, what happens, what happened, and how to stop it.',
-  controllers: [WindowsController, RolloutsController, OverridesController, DocumentsController, AuditController],
+  controllers: [
+    WindowsController,
+    FleetController,
+    RolloutsController,
+    OverridesController,
+    DocumentsController,
+    AuditController,
+  ],
 };
 
 /** The orchestrator service. A process hands it its store, drivers, transport and the way to its peers. */

@@ -19,6 +19,7 @@ import { PastTests } from './projections/past-tests.js';
 import { Rollouts, rolloutsProjection } from './projections/rollouts/rollouts.js';
 import { WindowList, windowsProjection } from './projections/windows/windows.js';
 import { Documents } from './use-cases/documents.js';
+import { Fleet } from './use-cases/fleet.js';
 import { RolloutCommands } from './use-cases/rollout-commands.js';
 import { RolloutQueries } from './use-cases/rollout-queries.js';
 import { Windows } from './use-cases/windows.js';
@@ -26,10 +27,13 @@ import { Windows } from './use-cases/windows.js';
 export const ORCHESTRATOR_TOPIC = 'understudy.orchestrator.v1';
 const DATA_SOURCE_POOL = 5;
 const START_LIMIT_MS = 60_000;
+/** An order to the whole fleet waits so long for a complete list; then it goes out to what is known. */
+const FLEET_LIST_LIMIT_MS = 3_000;
 
 /** The service put together: its use cases and queries, and what runs beside them. Doors call it; it knows no door. */
 export class Orchestrator {
   readonly windows: Windows;
+  readonly fleet: Fleet;
   readonly documents: Documents;
   readonly commands: RolloutCommands;
   readonly queries: RolloutQueries;
@@ -65,6 +69,7 @@ export class Orchestrator {
     this.targets = targets;
     this.documents = new Documents(store.log, patchSourceNames, now);
     this.windows = new Windows({ log: store.log, rollouts, documents: this.documents, directory, planner, now });
+    this.fleet = new Fleet({ windows: this.windows, unfinished: () => this.unfinishedWindows() });
     this.commands = new RolloutCommands(rollouts, now);
     this.queries = new RolloutQueries(store);
     const tools = { store, rollouts, log: runtime.log };
@@ -129,6 +134,14 @@ export class Orchestrator {
 
   private runner(projection: Projection<EntityManager>): ProjectionRunner<EntityManager> {
     return new ProjectionRunner({ store: this.config.store, projection, transactions: typeormTransactions(this.dataSource) });
+  }
+
+  private async unfinishedWindows(): Promise<{ readonly ids: readonly string[]; readonly complete: boolean }> {
+    const complete = await this.readModels.upTo(FLEET_LIST_LIMIT_MS).then(
+      () => true,
+      () => false,
+    );
+    return { ids: await this.lists.windows.unfinished(), complete };
   }
 
   /** A list that is complete up to a log position: the read models are waited for first. */

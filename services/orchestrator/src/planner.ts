@@ -40,6 +40,8 @@ export interface PlanOrder {
   readonly plannedBy: string;
   /** For `downtime`: how long the workload may be away, in milliseconds. */
   readonly outageBudgetMs?: number;
+  /** The wave of its window with which it begins; absent = when the window opens. */
+  readonly wave?: number;
 }
 
 export interface PlanMade {
@@ -173,6 +175,7 @@ export class Planner {
       plannedBy: order.plannedBy,
       ...outageOf(order),
       byHand: Object.fromEntries(definition.hosts.map(({ slug, access }) => [slug, byHand(access.root)])),
+      ...(order.wave === undefined ? {} : { wave: order.wave }),
       at: new Date(this.tools.now()).toISOString(),
       switchoverResult: made.switchoverResult,
     };

@@ -22,6 +22,7 @@ export const KNOWN_TYPES: readonly string[] = [
   ...[
     'window-scheduled',
     'window-opened',
+    'window-changed',
     'window-closed',
     'rollout-planned',
     'rollout-changed',
@@ -56,7 +57,7 @@ export function clustersOf(event: HeardEvent): readonly string[] {
   return typeof nested === 'string' ? [nested] : [];
 }
 
-const WARNING_CHANGES = ['held', 'frozen', 'abort-requested', 'deviation', 'deviated'];
+const WARNING_CHANGES = ['held', 'frozen', 'abort-requested', 'aborted', 'given-up', 'deviation', 'deviated'];
 
 /** How loud an event is. Rollouts that end badly and breached invariants are critical; what stops or differs is a warning. */
 export function severityOf(event: HeardEvent): Severity {
@@ -65,6 +66,7 @@ export function severityOf(event: HeardEvent): Severity {
     case 'understudy.orchestrator.rollout-closed.v1':
       return data['result'] === 'succeeded' ? 'info' : data['result'] === 'refused' ? 'warning' : 'critical';
     case 'understudy.orchestrator.rollout-changed.v1':
+    case 'understudy.orchestrator.window-changed.v1':
       return changeSeverity(String(data['change']));
     case 'understudy.orchestrator.step-changed.v1':
       return data['status'] === 'failed' || data['status'] === 'unknown' ? 'warning' : 'info';

@@ -25,6 +25,8 @@ export function decide(command: RolloutCommand, state: RolloutState): Decided {
       return recordApproval(command, state);
     case 'RecordTicket':
       return recordTicket(command);
+    case 'Begin':
+      return begin(command, state);
     case 'RequestDriftAssessment':
       return requestDrift(command, state);
     case 'RecordDriftAssessment':
@@ -64,6 +66,12 @@ function plan(command: Command<'PlanRollout'>, state: RolloutState): Decided {
   return command.downtimePlan === null
     ? accept(planned)
     : accept<RolloutEvent>(planned, { type: 'DowntimePlanOffered', data: command.downtimePlan });
+}
+
+/** Its wave has begun. Said once; a hold or freeze of the rollout itself stays. */
+function begin(command: Command<'Begin'>, state: RolloutState): Decided {
+  const { wave, at } = command;
+  return state.begun === null ? accept<RolloutEvent>({ type: 'RolloutBegun', data: { wave, at } }) : accept();
 }
 
 /** Late messages after the end change nothing; late orders are told so. */

@@ -36,6 +36,7 @@ const HANDLERS: Handlers = {
   }),
   DriftAssessmentReceived: (state, data) => ({ ...state, drift: data }),
   GateEvaluated: (state, data) => ({ ...state, gates: { ...state.gates, [data.gate]: data } }),
+  RolloutBegun: (state, data) => ({ ...state, begun: data }),
   RolloutAdmitted: (state, data) => ({ ...state, status: 'running', admitted: data, lookAfter: data.at }),
   RolloutAdopted: (state, data) => ({ ...state, owner: data, lookAfter: data.at }),
   StepRequested: requested,

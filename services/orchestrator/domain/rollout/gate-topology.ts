@@ -6,7 +6,7 @@ import { mayServe } from './order.js';
 import type { GateInputs } from './rollout.js';
 import { isGoing, type Going, type Known } from './state.js';
 import { later } from './time.js';
-import { atTarget, versionsOf } from './versions.js';
+import { atTarget, NOTHING_TO_DO, versionsOf } from './versions.js';
 
 /**
  * Is this the cluster that was planned for, whole and able to spare one node? Our own store is refused by its identity;
@@ -28,7 +28,10 @@ export function evaluateTopology(state: Known, inputs: GateInputs, at: string): 
   const late = state.planned.kind === 'switchover-test' ? null : targetComplaint(state, snapshot);
   if (late !== null) return refusedForGood(late, 'an operator: another patch set', evidence);
   const complaint =
-    planComplaint(state, inputs) ?? standbyComplaint(state, snapshot) ?? patchComplaint(state, inputs) ?? hostComplaint(inputs);
+    planComplaint(state, inputs) ??
+    standbyComplaint(state, snapshot) ??
+    patchComplaint(state, inputs) ??
+    hostComplaint(state, inputs);
   if (complaint !== null) return closed(complaint.reason, complaint.who, evidence);
   return open('Complete, one active, a standby fit to serve.', later(at, maxAgeMs('topology', state.planned.playbook)), evidence);
 }
@@ -61,9 +64,7 @@ function ownComplaint(state: Known, inputs: GateInputs): string | null {
 }
 
 function targetComplaint(state: Known, snapshot: ClusterSnapshot): string | null {
-  return state.admitted === null && atTarget(snapshot, state.planned.patchSet)
-    ? 'Every node already runs the target versions: there is nothing to do.'
-    : null;
+  return state.admitted === null && atTarget(snapshot, state.planned.patchSet) ? NOTHING_TO_DO : null;
 }
 
 function planComplaint(state: Known, inputs: GateInputs): Complaint | null {
@@ -102,13 +103,15 @@ function patchComplaint(state: Going, inputs: GateInputs): Complaint | null {
     : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
 }
 
-function hostComplaint(inputs: GateInputs): Complaint | null {
+/** A switchover test begins no host step: what else lives on its hosts is not touched. */
+function hostComplaint(state: Known, inputs: GateInputs): Complaint | null {
   const [claimed] = Object.entries(inputs.claimed);
   if (claimed !== undefined)
     return { reason: `${claimed[0]} is claimed by rollout ${claimed[1]}.`, who: 'the end of that rollout' };
-  const other = inputs.neighbours.find((neighbour) => neighbour.serving || neighbour.lastFitStandby);
+  const endangered = state.planned.kind === 'switchover-test' ? [] : inputs.neighbours;
+  const other = endangered.find(({ serving, lastFitStandby, losesQuorum }) => serving || lastFitStandby || losesQuorum === true);
   if (other === undefined) return null;
-  const what = other.serving ? 'serves' : 'is the last fit standby';
+  const what = other.serving ? 'serves' : other.lastFitStandby ? 'is the last fit standby' : 'is needed for the quorum';
   return {
     reason: `${other.host} also carries ${other.node}, which ${what} in ${other.cluster}.`,
     who: `whoever looks after ${other.cluster}`,

@@ -107,6 +107,11 @@ describe('gate topology', () => {
     expect(topology({ neighbours: [{ ...other, lastFitStandby: true }] })).toBe(
       'closed: host-b also carries s2, which is the last fit standby in shop.',
     );
+    expect(topology({ neighbours: [{ ...other, losesQuorum: true }] })).toBe(
+      'closed: host-b also carries s2, which is needed for the quorum in shop.',
+    );
+    const test = known({ kind: 'switchover-test', plan: planOf({ kind: 'switchover-test' }) });
+    expect(topology({ neighbours: [{ ...other, serving: true }] }, undefined, test), 'no host step is begun').toContain('open');
   });
 });
 

@@ -14,6 +14,7 @@ export * from './learnt.js';
 export * from './left-behind.js';
 export * from './mixed-versions.js';
 export * from './move.js';
+export { neighboursOn } from './neighbours.js';
 export * from './not-required.js';
 export * from './observation.js';
 export * from './order.js';

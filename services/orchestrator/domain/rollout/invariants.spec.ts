@@ -124,6 +124,13 @@ describe('an order to begin a step', () => {
     expect(judged(state, '07-drain-b', { neighbours: [{ ...other, lastFitStandby: true }] })).toEqual([
       '2: s2 on the same host is the last fit standby of shop.',
     ]);
+    expect(judged(state, '07-drain-b', { neighbours: [{ ...other, losesQuorum: true }] })).toEqual([
+      '2: Without s2 on the same host shop has no quorum.',
+    ]);
+    const reports = nodeSeen('b', { roles: { main: 'standby', reports: 'active' } });
+    expect(judged(tested(), '07-drain-b', { snapshot: seen([activeSeen('a'), reports]) }).join()).toContain(
+      '1: b serves a workload.',
+    );
   });
 
   it('2: takes out one node at a time, keeps quorum and a standby, and patches only what is drained', () => {

@@ -199,6 +199,9 @@ function neighbours(state: Going, node: string, look: OrderLook): readonly Viola
     ...here
       .filter((other) => !other.serving && other.lastFitStandby)
       .map((other) => ({ number: 2, detail: `${other.node} on the same host is the last fit standby of ${other.cluster}.` })),
+    ...here
+      .filter((other) => other.losesQuorum === true)
+      .map((other) => ({ number: 2, detail: `Without ${other.node} on the same host ${other.cluster} has no quorum.` })),
   ];
 }
 

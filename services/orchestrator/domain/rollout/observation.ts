@@ -25,7 +25,10 @@ export interface Neighbour {
   readonly cluster: string;
   readonly node: string;
   readonly serving: boolean;
+  /** No fit standby of its cluster is on another host. */
   readonly lastFitStandby: boolean;
+  /** Without this host its cluster has no quorum. */
+  readonly losesQuorum?: boolean;
 }
 
 export interface JobSeen {

@@ -48,6 +48,12 @@ describe('the order of a rollout', () => {
     });
     expect(because(nodeSeen('a'))).toBe('No node of pair serves main.');
     expect(because(activeSeen('a'), activeSeen('b'))).toBe('Several nodes serve main: a, b.');
+    const reports = (node: string) =>
+      `${node} serves reports as well: a rollout moves main alone, and ${node} could never be taken out of service.`;
+    expect(because(activeSeen('a', { roles: { main: 'active', reports: 'active' } }), nodeSeen('b'))).toBe(reports('a'));
+    expect(because(activeSeen('a'), nodeSeen('b', { roles: { main: 'standby', reports: 'active' } }))).toBe(reports('b'));
+    const standby = { roles: { main: 'standby', reports: 'standby' } } as const;
+    expect(because(activeSeen('a'), nodeSeen('b', standby))).toBe('');
     expect(because(activeSeen('a'))).toBe('a is alone: there is no standby that could take main over.');
     const weak = (more: Parameters<typeof nodeSeen>[1]) => because(activeSeen('a'), nodeSeen('b', more));
     expect(weak({ availability: 'down', native: 'stopped' })).toContain('b is down (stopped)');

@@ -31,6 +31,8 @@ export function orderOf(snapshot: ClusterSnapshot, definition: ClusterDefinition
   if (!snapshot.complete) return impossible(`The look at ${snapshot.cluster} was not complete: ${sentences(snapshot)}`);
   if (active === undefined) return impossible(`No node of ${snapshot.cluster} serves ${workload}.`);
   if (actives.length > 1) return impossible(`Several nodes serve ${workload}: ${actives.map((node) => node.node).join(', ')}.`);
+  const also = alsoServed(snapshot, workload);
+  if (also !== null) return impossible(also);
   const standbys = snapshot.nodes.filter((node) => node.roles[workload] === 'standby');
   if (standbys.length === 0) return impossible(`${active.node} is alone: there is no standby that could take ${workload} over.`);
   const ranked = [...standbys].sort((left, right) =>
@@ -52,6 +54,19 @@ export function orderOf(snapshot: ClusterSnapshot, definition: ClusterDefinition
       },
     ],
   };
+}
+
+/**
+ * A rollout moves one workload. Where a node serves another one too, it could never be drained: said before anything is
+ * touched, not in the middle with two versions running.
+ */
+function alsoServed(snapshot: ClusterSnapshot, workload: string): string | null {
+  for (const { node, roles } of snapshot.nodes) {
+    const other = Object.keys(roles).find((name) => name !== workload && roles[name] === 'active');
+    if (other !== undefined)
+      return `${node} serves ${other} as well: a rollout moves ${workload} alone, and ${node} could never be taken out of service.`;
+  }
+  return null;
 }
 
 /** May this standby receive the workload: fit as observed, and not excluded by its owner? */

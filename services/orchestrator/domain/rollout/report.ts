@@ -192,6 +192,8 @@ function motionSentence(event: Motion): string {
       return `${event.data.by} asked to hold: ${event.data.reason}`;
     case 'RolloutHeld':
       return `Held: ${event.data.reason}`;
+    case 'RolloutBegun':
+      return `Begun with wave ${event.data.wave} of its window.`;
     case 'RolloutResumed':
       return `Resumed by ${event.data.by}.`;
     case 'RolloutFrozen':

@@ -29,6 +29,7 @@ export type RolloutEvent =
   /** `binding` says what exactly was approved; another binding in force = the approval has lapsed. */
   | { readonly type: 'RolloutApproved'; readonly data: { readonly by: string; readonly binding: string; readonly at: string } }
   | { readonly type: 'TicketRecorded'; readonly data: TicketSeen }
+  | { readonly type: 'RolloutBegun'; readonly data: { readonly wave: number; readonly at: string } }
   | {
       readonly type: 'DriftAssessmentRequested';
       readonly data: {
@@ -121,6 +122,7 @@ export interface RolloutPlanned {
   readonly opensAt: string;
   readonly closesAt: string;
   readonly plannedBy: string;
+  /** It begins with this wave of its window; absent = when the window opens. */ readonly wave?: number;
   readonly at: string;
   /** An unexpired switchover result for the same fingerprint, if there is one. */
   readonly switchoverResult: SwitchoverResult | null;
@@ -235,6 +237,7 @@ export type RolloutCommand =
     }
   | { readonly type: 'RecordApproval'; readonly by: string; readonly binding: string; readonly at: string }
   | { readonly type: 'RecordTicket'; readonly ticket: TicketSeen; readonly at: string }
+  | { readonly type: 'Begin'; readonly wave: number; readonly at: string }
   | { readonly type: 'RequestDriftAssessment'; readonly requestId: string; readonly deadlineAt: string; readonly at: string }
   | { readonly type: 'RecordDriftAssessment'; readonly assessment: DriftSeen; readonly at: string }
   /** Judges every gate on what was seen now; admits when all required ones are open, refuses when one is finally closed or time ran out. */
@@ -342,6 +345,7 @@ export interface RolloutState {
   readonly gates: Readonly<Partial<Record<GateName, GateEvaluated>>>;
   /** In the order they were asked for; the newest of a gate counts. */
   readonly overrides: readonly Override[];
+  readonly begun: { readonly wave: number; readonly at: string } | null;
   readonly admitted: { readonly hosts: readonly string[]; readonly at: string; readonly acceptedRisks: readonly string[] } | null;
   readonly owner: { readonly instance: string; readonly incarnation: string; readonly at: string } | null;
   /** In plan order; revised plans keep the states of steps that ended. */

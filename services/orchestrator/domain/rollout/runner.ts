@@ -79,6 +79,7 @@ function towardsAdmission(state: Known, memory: RunnerMemory, nowMs: number): Mo
   if (state.plan === null) return gatesMove(state, memory, nowMs, 'A rollout without a plan is refused with its reasons.');
   const opensAtMs = msOf(state.planned.opensAt);
   if (nowMs < opensAtMs) return sleep(opensAtMs, 'The window has not opened.');
+  if (state.planned.wave !== undefined && state.begun === null) return wait('Its wave has not begun.');
   return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'All gates have to be open.');
 }
 

@@ -17,6 +17,7 @@ export const INITIAL: RolloutState = {
   drift: null,
   gates: {},
   overrides: [],
+  begun: null,
   admitted: null,
   owner: null,
   steps: [],

@@ -20,6 +20,7 @@ export const VERSIONS: Readonly<Record<RolloutEvent['type'], number>> = {
   DriftAssessmentRequested: 1,
   DriftAssessmentReceived: 1,
   GateEvaluated: 1,
+  RolloutBegun: 1,
   RolloutAdmitted: 1,
   RolloutAdopted: 1,
   StepRequested: 1,

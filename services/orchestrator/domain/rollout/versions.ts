@@ -40,6 +40,9 @@ export function pointOfNoReturn(
   return { stepId: step.stepId, meaning: `From here the way back is ${worst.wayBack}: ${worst.reason}` };
 }
 
+/** A patch set that every node has already. */
+export const NOTHING_TO_DO = 'Every node already runs the target versions: there is nothing to do.';
+
 /** Why this patch set has no business here: older than what runs, nothing to do, or versions that may not run together. */
 export function versionObstacle(
   snapshot: ClusterSnapshot,
@@ -57,7 +60,7 @@ export function versionObstacle(
       return `${item.name} ${item.targetVersion} may not run beside the old version: ${pair?.reason ?? 'the platform driver does not know the pair'}.`;
     }
   }
-  return atTarget(snapshot, patchSet) ? 'Every node already runs the target versions: there is nothing to do.' : null;
+  return atTarget(snapshot, patchSet) ? NOTHING_TO_DO : null;
 }
 
 /** Does every node that an item applies to run at least its target version? */

@@ -7,7 +7,7 @@ const OPERATOR = { subject: 'ada', role: 'operator' } as const;
 const APPROVER = { subject: 'bob', role: 'approver' } as const;
 const at = '2026-03-01T20:00:00.000Z';
 const later = '2026-03-01T21:00:00.000Z';
-const window: WindowScheduled = {
+const wanted: Omit<WindowScheduled, 'waves'> = {
   windowId: 'w-1',
   clusters: ['pair', 'other'],
   patchSetId: 'ps-1',
@@ -22,15 +22,20 @@ const window: WindowScheduled = {
     { id: 'r-1', cluster: 'pair' },
     { id: 'r-2', cluster: 'other' },
   ],
+  soakMs: 0,
+  failureBudget: 0,
+  dependsOn: [],
 };
+const window: WindowScheduled = { ...wanted, waves: [{ canary: false, clusters: ['pair', 'other'] }] };
 const schedule = (
-  more: Partial<WindowScheduled> = {},
+  more: Partial<typeof wanted> = {},
   rest: Partial<Extract<WindowCommand, { type: 'ScheduleWindow' }>> = {},
 ): WindowCommand => ({
   type: 'ScheduleWindow',
-  window: { ...window, ...more },
+  window: { ...wanted, ...more },
+  waves: [],
   knownClusters: ['pair', 'other'],
-  needed: [{ cluster: 'pair', forwardMs: 60_000, wayBackMs: 30_000 }],
+  needed: [{ cluster: 'pair', hosts: ['h1'], forwardMs: 60_000, wayBackMs: 30_000 }],
   by: OPERATOR,
   at,
   ...rest,
@@ -79,6 +84,27 @@ describe('scheduling a window', () => {
     expect(codes(schedule({ outageBudgetMs: 60_000 }))).toEqual(['OUTAGE_BUDGET_UNUSED']);
   });
 
+  it('is refused when its waves do not fit one after the other, although each would alone', () => {
+    const needed = ['pair', 'other'].map((cluster) => ({
+      cluster,
+      hosts: [cluster],
+      forwardMs: 20 * 60_000,
+      wayBackMs: 10 * 60_000,
+    }));
+    const waves = [{ count: 1, canary: true }, {}];
+    expect(codes(schedule({ soakMs: 10 * 60_000 }, { needed, waves }))).toEqual(['WindowScheduled']);
+    const short = decide(schedule({ soakMs: 10 * 60_000 + 1 }, { needed, waves }), state());
+    expect(short).toMatchObject({
+      refusals: [
+        {
+          code: 'WINDOW_TOO_SHORT',
+          detail: expect.stringContaining('Its 2 waves need 3600001 ms, one after the other, there and back') as string,
+        },
+      ],
+    });
+    expect(codes(schedule({}, { needed, waves: [{ count: 1 }] }))).toEqual(['CLUSTER_IN_NO_WAVE']);
+  });
+
   it('takes an operator', () => {
     expect(codes(schedule({}, { by: APPROVER }))).toEqual(['ROLE_MISSING']);
   });
@@ -104,7 +130,7 @@ describe('approving a window', () => {
 
   it('shows in the state', () => {
     const approved: WindowEvent = { type: 'WindowApproved', data: { by: 'bob', bindings, at } };
-    expect(state(SCHEDULED, approved, OPENED, CLOSED)).toEqual({
+    expect(state(SCHEDULED, approved, OPENED, CLOSED)).toMatchObject({
       status: 'closed',
       window,
       approval: approved.data,

@@ -1,5 +1,5 @@
-import { activeNode, fitStandbys, hostOf, type ClusterDefinition } from '@understudy/cluster';
-import type { Neighbour } from '@understudy/orchestrator-domain';
+import type { ClusterDefinition } from '@understudy/cluster';
+import { neighboursOn, type Neighbour } from '@understudy/orchestrator-domain';
 import type { Directory } from '../projections/directory.js';
 import type { Targets } from './targets.js';
 
@@ -16,27 +16,16 @@ export class Neighbourhood {
 
   /** Nodes of other clusters on this cluster's hosts, as observed now. Throws when one of them cannot be looked at. */
   async of(definition: ClusterDefinition): Promise<readonly Neighbour[]> {
-    const hosts = new Set(definition.nodes.map((node) => node.host));
-    const others = (await this.directory.onHosts([...hosts])).filter((other) => other.slug !== definition.slug);
+    const hosts = [...new Set(definition.nodes.map((node) => node.host))];
+    const others = (await this.directory.onHosts(hosts)).filter((other) => other.slug !== definition.slug);
     if (others.length > MOST_NEIGHBOURS)
       throw new Error(`More than ${MOST_NEIGHBOURS} other clusters share hosts with ${definition.slug}.`);
     const looks = await Promise.all(others.map((other) => this.look(other, hosts)));
     return looks.flat();
   }
 
-  /** A picture that is not complete counts as serving: nobody's host is touched on a guess. */
-  private async look(other: ClusterDefinition, hosts: ReadonlySet<string>): Promise<readonly Neighbour[]> {
+  private async look(other: ClusterDefinition, hosts: readonly string[]): Promise<readonly Neighbour[]> {
     const { driver, target } = await this.targets.openCluster(other);
-    const snapshot = await driver.observe(target, LOOK_DEADLINE_MS);
-    const shared = other.nodes.filter((node) => hosts.has(hostOf(other, node.slug)?.slug ?? ''));
-    return shared.flatMap((node) =>
-      other.workloads.map((workload) => ({
-        host: node.host,
-        cluster: other.slug,
-        node: node.slug,
-        serving: !snapshot.complete || activeNode(snapshot, workload)?.node === node.slug,
-        lastFitStandby: fitStandbys(snapshot, workload, node.slug).length === 0,
-      })),
-    );
+    return neighboursOn(hosts, other, await driver.observe(target, LOOK_DEADLINE_MS));
   }
 }

@@ -132,7 +132,24 @@ function publishWindow(windowId: string, stored: StoredEvent): Publication | und
     case 'WindowClosed':
       return as('window-closed', { windowId, results: { ...event.data.results } } satisfies orchestrator.WindowClosedJson);
     default:
-      return undefined;
+      return as('window-changed', {
+        windowId,
+        change: kebab(event.type),
+        detail: windowDetail(event),
+      } satisfies orchestrator.WindowChangedJson);
+  }
+}
+
+function windowDetail(event: WindowEvent): string {
+  switch (event.type) {
+    case 'WaveBegun':
+    case 'WaveEnded':
+    case 'RolloutsBegun':
+      return `wave ${event.data.wave}`;
+    case 'RolloutsGivenUp':
+      return event.data.rollouts.map(({ id, reason }) => `${id}: ${reason}`).join(' ');
+    default:
+      return 'reason' in event.data ? event.data.reason : '';
   }
 }
 

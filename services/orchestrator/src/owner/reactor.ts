@@ -1,17 +1,21 @@
 import { inNewTrace, loadStream, type Store, type StoredEvent } from '@understudy/event-log';
 import {
+  nextTurnMs,
+  ordersFor,
+  resultsOf,
   windowDecider,
-  type RolloutResult,
-  type WindowResults,
+  type RolloutOrder,
+  type RolloutSeen,
+  type Scheduled,
   type WindowScheduled,
-  type WindowState,
 } from '@understudy/orchestrator-domain';
-import { derivedId, Problem, type Log } from '@understudy/runtime';
+import { derivedId, type Log } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { systemMetadata, SYSTEM, type RolloutStore } from '../handle.js';
 import type { Planner } from '../planner.js';
 import type { Directory } from '../projections/directory.js';
 import { LogTail } from './log-tail.js';
+import { SeenRollouts, tellsWindow } from './seen-rollouts.js';
 import { windowCodec, type Windows } from '../use-cases/windows.js';
 
 const DUTY = 'reactor/windows';
@@ -37,19 +41,23 @@ interface Watched {
   dueAt: number;
   /** When missing plans are made again; milliseconds since the epoch. */
   planAt: number;
-  /** Rollouts that were told of the approval or freeze in force. */
-  told: string;
+  /** Keys of the orders that were given to rollouts by this process. */
+  readonly told: Set<string>;
+  readonly rollouts: SeenRollouts;
   /** Where the newest event that concerns it was decided. */
   traceparent?: string;
 }
 
 /**
- * Window -> rollout, the one place where something crosses from one aggregate to another. It plans each rollout once,
- * passes approvals and freezes on, opens the window at its time and closes it when every rollout has ended. A duty: one
- * process does it; every command id is derived, so that two of them would change nothing twice.
+ * Window -> rollout, the one place where something crosses from one aggregate to another. It plans each rollout once, opens
+ * the window at its time, lets it say which rollouts begin, passes on to each what the window said of it, and closes the
+ * window when every rollout has ended. It decides nothing: what is due is the domain's to say, at the window's expected
+ * version. A duty: one process does it; an order's command id is derived, so that two of them would change nothing twice.
  */
 export class WindowReactor {
   private readonly watched = new Map<string, Watched>();
+  /** Rollout id -> its window. */
+  private readonly windowOf = new Map<string, Watched>();
   private readonly tail: LogTail;
 
   constructor(private readonly tools: ReactorTools) {
@@ -73,7 +81,13 @@ export class WindowReactor {
   }
 
   private watch(windowId: string): void {
-    this.watched.set(windowId, { windowId, dirty: true, dueAt: 0, planAt: 0, told: '' });
+    const watched = { windowId, dirty: true, dueAt: 0, planAt: 0, told: new Set<string>(), rollouts: new SeenRollouts() };
+    this.watched.set(windowId, watched);
+  }
+
+  private forget(watched: Watched, window: WindowScheduled | null): void {
+    this.watched.delete(watched.windowId);
+    for (const { id } of window?.rollouts ?? []) this.windowOf.delete(id);
   }
 
   private async reactWhereDue(): Promise<void> {
@@ -82,12 +96,20 @@ export class WindowReactor {
   }
 
   private hear(event: StoredEvent): void {
-    if (event.type === 'RolloutClosed') for (const watched of this.watched.values()) this.concern(watched, event);
+    if (event.stream.startsWith('rollout/') && tellsWindow(event.type)) this.hearRollout(event);
     if (!event.stream.startsWith('window/')) return;
     const windowId = event.stream.slice('window/'.length);
     if (event.type === 'WindowScheduled') this.watch(windowId);
     const watched = this.watched.get(windowId);
     if (watched) this.concern(watched, event);
+  }
+
+  private hearRollout(event: StoredEvent): void {
+    const rolloutId = event.stream.slice('rollout/'.length);
+    const watched = this.windowOf.get(rolloutId);
+    if (!watched) return;
+    watched.rollouts.changed(rolloutId);
+    this.concern(watched, event);
   }
 
   private concern(watched: Watched, { metadata }: StoredEvent): void {
@@ -113,28 +135,49 @@ export class WindowReactor {
 
   private async bringForward(watched: Watched): Promise<void> {
     const { state } = await loadStream(this.tools.store.log, windowDecider, windowCodec, `window/${watched.windowId}`);
-    const { window, status } = state;
-    if (!window || status === 'closed') {
-      this.watched.delete(watched.windowId);
-      return;
-    }
-    if (status === 'scheduled' || status === 'open') await this.planMissing(watched, window);
-    await this.tellRollouts(watched, state, window);
-    await this.moveOn(watched, window, status);
-    const opensAt = status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
-    watched.dueAt = Math.min(opensAt, watched.planAt);
+    const { window } = state;
+    if (!window || state.status === 'closed') return this.forget(watched, window);
+    for (const { id } of window.rollouts) this.windowOf.set(id, watched);
+    const known = { ...state, window };
+    await this.planMissing(watched, known);
+    const advanced = await this.advance(watched, known);
+    const rollouts = await this.seen(watched, window);
+    await this.tellRollouts(watched, advanced, rollouts);
+    await this.moveOn(watched, advanced, rollouts);
+    const opensAt = advanced.status === 'scheduled' ? Date.parse(window.opensAt) : Number.POSITIVE_INFINITY;
+    const turnAt = nextTurnMs(advanced, rollouts, this.now()) ?? Number.POSITIVE_INFINITY;
+    watched.dueAt = Math.min(opensAt, turnAt, watched.planAt);
   }
 
-  private async moveOn(watched: Watched, window: WindowScheduled, status: WindowState['status']): Promise<void> {
+  private seen(watched: Watched, { rollouts }: WindowScheduled): Promise<readonly RolloutSeen[]> {
+    return watched.rollouts.read(this.tools.store.log, rollouts);
+  }
+
+  /** Lets the window say what is due now. Answers it as it is then. */
+  private async advance(watched: Watched, state: Scheduled): Promise<Scheduled> {
+    const rollouts = await this.seen(watched, state.window);
+    const command = { type: 'AdvanceWindow', rollouts, at: this.at() } as const;
+    const foreseen = windowDecider.decide(command, state);
+    if (!foreseen.accepted || foreseen.events.length === 0) return state;
+    const advanced = (await this.tools.windows.give(watched.windowId, command, systemMetadata())).state;
+    return { ...advanced, window: state.window };
+  }
+
+  private async moveOn(watched: Watched, state: Scheduled, rollouts: readonly RolloutSeen[]): Promise<void> {
+    const { window, status } = state;
     switch (status) {
       case 'scheduled':
         return this.openWhenDue(window);
       case 'open':
+      case 'held':
       case 'frozen':
-        return this.closeWhenDone(window);
+      case 'aborting':
+        return this.closeWhenDone(state, rollouts);
       case 'rejected':
       case 'cancelled':
-        return this.forgetWhenEnded(watched, window);
+        // A window that never opens is done with when the rollouts that had been planned for it have ended.
+        if (rollouts.every((rollout) => !rollout.planned || rollout.ended !== null)) this.forget(watched, window);
+        return;
       case 'absent':
       case 'closed':
         return;
@@ -147,19 +190,14 @@ export class WindowReactor {
     await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('open', window.windowId)));
   }
 
-  /** A window that never opens is done with when the rollouts that had been planned for it have ended. */
-  private async forgetWhenEnded(watched: Watched, window: WindowScheduled): Promise<void> {
-    if ((await this.resultsOf(window, 'planned only')) !== null) this.watched.delete(watched.windowId);
-  }
-
-  private async planMissing(watched: Watched, window: WindowScheduled): Promise<void> {
-    if (this.now() < watched.planAt) return;
+  private async planMissing(watched: Watched, { window, status, givenUp }: Scheduled): Promise<void> {
+    const plans = status === 'scheduled' || status === 'open' || status === 'held' || status === 'frozen';
+    if (!plans || this.now() < watched.planAt) return;
     watched.planAt = Number.POSITIVE_INFINITY;
-    for (const { id, cluster } of window.rollouts) {
-      const known = await this.tools.store.log.readStream(`rollout/${id}`, 1);
-      if (known.length > 0) continue;
-      const planned = await this.plan(window, id, cluster);
-      if (!planned) watched.planAt = this.now() + PLAN_AGAIN_MS;
+    for (const { id, cluster, planned } of await this.seen(watched, window)) {
+      if (planned || givenUp[id] !== undefined) continue;
+      if (await this.plan(window, id, cluster)) watched.rollouts.changed(id);
+      else watched.planAt = this.now() + PLAN_AGAIN_MS;
     }
   }
 
@@ -168,7 +206,9 @@ export class WindowReactor {
     const definition = await this.tools.directory.get(cluster);
     if (!definition) return false;
     try {
-      const made = await this.tools.planner.plan(await this.tools.windows.orderFor(window, rolloutId), definition);
+      const wave = window.waves.findIndex(({ clusters }) => clusters.includes(cluster)) + 1;
+      const order = await this.tools.windows.orderFor(window, rolloutId, wave);
+      const made = await this.tools.planner.plan(order, definition);
       const waits = made.planned.plan === null && made.cluster === 'unclear' && this.now() < Date.parse(window.closesAt);
       if (waits) return false;
       const metadata = {
@@ -184,57 +224,33 @@ export class WindowReactor {
     }
   }
 
-  /** Passes on what a person said of the whole window, to each rollout once; one that cannot be told does not silence the others. */
-  private async tellRollouts(watched: Watched, state: WindowState, window: WindowScheduled): Promise<void> {
-    const told = `${state.approval?.at ?? ''}|${state.stopped?.at ?? ''}|${watched.planAt}`;
-    if (told === watched.told) return;
+  /** Passes on what the window said of each rollout, once; one that cannot be told does not silence the others. */
+  private async tellRollouts(watched: Watched, state: Scheduled, rollouts: readonly RolloutSeen[]): Promise<void> {
     let failure: Error | undefined;
-    for (const { id } of window.rollouts) {
+    for (const rollout of rollouts) {
       try {
-        await this.tellRollout(id, state);
+        for (const order of ordersFor(state, rollout)) await this.tell(watched, rollout.id, order);
       } catch (error) {
-        if (!(error instanceof Problem && error.code === 'ROLLOUT_UNKNOWN'))
-          failure = new Error(messageOf(error), { cause: error });
+        failure = new Error(messageOf(error), { cause: error });
       }
     }
     if (failure !== undefined) throw failure;
-    watched.told = told;
   }
 
-  private async tellRollout(id: string, { approval, stopped, status }: WindowState): Promise<void> {
-    const binding = approval?.bindings[id];
-    if (approval && binding !== undefined) {
-      const { by, at } = approval;
-      const command = { type: 'RecordApproval', by, binding, at } as const;
-      await this.tools.rollouts.handle(id, command, systemMetadata(derivedId('approval', id, at)));
-    }
-    if (!stopped) return;
-    const { by: subject, reason, at } = stopped;
-    const by = { subject, role: 'operator' } as const;
-    // A window that was cancelled or rejected has not opened: its rollouts end before anything was admitted.
-    const type = status === 'frozen' ? 'Freeze' : 'Abort';
-    await this.tools.rollouts.handle(id, { type, by, reason, at }, systemMetadata(derivedId(type, id, at)));
+  private async tell(watched: Watched, rolloutId: string, { key, command }: RolloutOrder): Promise<void> {
+    const text = key.join('|');
+    if (watched.told.has(text)) return;
+    const { accepted } = await this.tools.rollouts.handle(rolloutId, command, systemMetadata(derivedId(...key)));
+    // An approval that has lapsed stays so. Everything else is said again when the rollout has changed.
+    if (accepted || command.type === 'RecordApproval') watched.told.add(text);
   }
 
-  private async closeWhenDone(window: WindowScheduled): Promise<void> {
-    const results = await this.resultsOf(window, 'all');
-    if (results === null) return;
-    const command = { type: 'CloseWindow', results, at: this.at() } as const;
+  private async closeWhenDone({ window, status, givenUp }: Scheduled, rollouts: readonly RolloutSeen[]): Promise<void> {
+    // What was never planned and never will be has no end to wait for.
+    const never = ({ id, planned }: RolloutSeen): boolean => !planned && (status === 'aborting' || givenUp[id] !== undefined);
+    if (rollouts.some((rollout) => rollout.ended === null && !never(rollout))) return;
+    const command = { type: 'CloseWindow', results: resultsOf(rollouts), at: this.at() } as const;
     await this.tools.windows.give(window.windowId, command, systemMetadata(derivedId('close', window.windowId)));
-  }
-
-  /** How its rollouts ended; null while one has not. `planned only`: one that was never planned does not count. */
-  private async resultsOf(window: WindowScheduled, which: 'all' | 'planned only'): Promise<WindowResults | null> {
-    const results: Partial<Record<RolloutResult, number>> = {};
-    for (const { id } of window.rollouts) {
-      const events = await this.tools.store.log.readStream(`rollout/${id}`);
-      if (events.length === 0 && which === 'planned only') continue;
-      const closed = events.findLast((event) => event.type === 'RolloutClosed');
-      if (!closed) return null;
-      const { result } = closed.body as { readonly result: RolloutResult };
-      results[result] = (results[result] ?? 0) + 1;
-    }
-    return results;
   }
 
   private now(): number {

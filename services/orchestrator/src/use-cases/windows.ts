@@ -2,21 +2,28 @@ import { eventCodec, execute, loadStream, type EventLog, type EventMetadata, typ
 import type { ClusterDefinition } from '@understudy/cluster';
 import {
   DOCUMENT_VERSIONS,
+  reportOfWindow,
   upcastDocument,
   windowDecider,
+  type Dependency,
+  type RolloutEvent,
   type RolloutKind,
+  type RolloutSeen,
   type TimeNeeded,
+  type WaveWanted,
   type WindowCommand,
   type WindowEvent,
+  type WindowReport,
   type WindowScheduled,
   type WindowState,
 } from '@understudy/orchestrator-domain';
 import { derivedId, Problem } from '@understudy/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RolloutStore } from '../handle.js';
+import { toRolloutEvent, type RolloutStore } from '../handle.js';
 import type { PlanOrder, Planner } from '../planner.js';
 import type { Directory } from '../projections/directory.js';
 import type { Documents } from './documents.js';
+import { SeenRollouts } from '../owner/seen-rollouts.js';
 import { accepted, personOf } from './person.js';
 
 export const windowCodec = eventCodec<WindowEvent>({
@@ -40,6 +47,10 @@ export interface WindowRequest {
   readonly closesAt: string;
   readonly tickets?: readonly string[];
   readonly outageBudgetMs?: number;
+  readonly waves?: readonly WaveWanted[];
+  readonly soakMs?: number;
+  readonly failureBudget?: number;
+  readonly dependsOn?: readonly Dependency[];
 }
 
 export interface WindowTools {
@@ -51,19 +62,25 @@ export interface WindowTools {
   readonly now: () => number;
 }
 
+/** What a plan is ordered from. */
+type Ordered = Omit<WindowScheduled, 'waves'>;
+
 export type ExecutedWindow = Extract<Executed<WindowState, WindowEvent>, { accepted: true }>;
 
 /** Scheduling, approving and reading windows; both doors call these. */
 export class Windows {
   constructor(private readonly tools: WindowTools) {}
 
-  /** Throws `Problem` PLAYBOOK_UNKNOWN, PATCH_SET_UNKNOWN, UNKNOWN_CLUSTER, WINDOW_IN_THE_PAST, WINDOW_TOO_SHORT (422). */
+  /**
+   * Throws `Problem` PLAYBOOK_UNKNOWN, PATCH_SET_UNKNOWN, UNKNOWN_CLUSTER, WINDOW_IN_THE_PAST, WINDOW_TOO_SHORT,
+   * DEPENDENCY_CYCLE and what else is wrong with its waves (422).
+   */
   async schedule(windowId: string, request: WindowRequest, metadata: EventMetadata): Promise<ExecutedWindow> {
     const { playbook } = await this.tools.documents.playbook(request.playbook.name, request.playbook.version);
     await this.tools.documents.patchSet(request.patchSetId);
     const definitions = await this.definitions(request.clusters);
     const at = this.at();
-    const window: WindowScheduled = {
+    const window = {
       windowId,
       clusters: request.clusters,
       rollouts: request.clusters.map((cluster) => ({ id: rolloutIdFor(windowId, cluster), cluster })),
@@ -76,12 +93,23 @@ export class Windows {
       ...(request.outageBudgetMs === undefined ? {} : { outageBudgetMs: request.outageBudgetMs }),
       scheduledBy: metadata.actor.subject,
       at,
+      soakMs: request.soakMs ?? 0,
+      failureBudget: request.failureBudget ?? 0,
+      dependsOn: request.dependsOn ?? [],
     };
     const needed = await Promise.all(definitions.map((definition) => this.needed(window, definition)));
     const knownClusters = definitions.map((definition) => definition.slug);
     return this.give(
       windowId,
-      { type: 'ScheduleWindow', window, knownClusters, needed, by: personOf(metadata.actor), at },
+      {
+        type: 'ScheduleWindow',
+        window,
+        waves: request.waves ?? [],
+        knownClusters,
+        needed,
+        by: personOf(metadata.actor),
+        at,
+      },
       metadata,
     );
   }
@@ -112,9 +140,46 @@ export class Windows {
     return this.give(windowId, { type: 'CancelWindow', by: personOf(metadata.actor), reason, at: this.at() }, metadata);
   }
 
-  /** Every rollout of the window stops before its next act; the reactor tells each. */
-  async freeze(windowId: string, reason: string, metadata: EventMetadata): Promise<ExecutedWindow> {
-    return this.give(windowId, { type: 'FreezeWindow', by: personOf(metadata.actor), reason, at: this.at() }, metadata);
+  /** Every rollout of the window stops before its next act; the reactor tells each. `fleet`: together with every other window. */
+  async freeze(windowId: string, reason: string, metadata: EventMetadata, fleet?: true): Promise<ExecutedWindow> {
+    const together = fleet === undefined ? {} : { fleet };
+    const command = { type: 'FreezeWindow', by: personOf(metadata.actor), reason, at: this.at(), ...together } as const;
+    return this.give(windowId, command, metadata);
+  }
+
+  /** Nothing further begins; what runs goes on to its end. */
+  async hold(windowId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<ExecutedWindow> {
+    await this.get(windowId, expectedVersion);
+    return this.give(windowId, { type: 'HoldWindow', by: personOf(metadata.actor), reason, at: this.at() }, metadata);
+  }
+
+  /** Ends a hold or a freeze. Throws `Problem` WINDOW_NOT_HELD (409). */
+  async resume(windowId: string, metadata: EventMetadata, expectedVersion?: number): Promise<ExecutedWindow> {
+    const { window } = await this.get(windowId, expectedVersion);
+    const rollouts = await this.seenRollouts(window);
+    return this.give(windowId, { type: 'ResumeWindow', by: personOf(metadata.actor), rollouts, at: this.at() }, metadata);
+  }
+
+  /** Nothing further begins, and what runs is aborted at its next safe point; the reactor tells each rollout. */
+  async abort(windowId: string, reason: string, metadata: EventMetadata, expectedVersion?: number): Promise<ExecutedWindow> {
+    await this.get(windowId, expectedVersion);
+    return this.give(windowId, { type: 'AbortWindow', by: personOf(metadata.actor), reason, at: this.at() }, metadata);
+  }
+
+  /** From its own events and those of its rollouts. Throws `Problem` WINDOW_UNKNOWN (404). */
+  async report(windowId: string): Promise<WindowReport> {
+    const { window } = await this.get(windowId);
+    const events = (await this.tools.log.readStream(`window/${windowId}`)).map(windowCodec.decode);
+    const rollouts: Record<string, readonly RolloutEvent[]> = {};
+    for (const { id } of window.rollouts) rollouts[id] = (await this.tools.log.readStream(`rollout/${id}`)).map(toRolloutEvent);
+    const report = reportOfWindow(events, rollouts);
+    if (!report) throw unknownWindow(windowId);
+    return report;
+  }
+
+  /** What the window's rollouts say of themselves now. */
+  seenRollouts(window: WindowScheduled): Promise<readonly RolloutSeen[]> {
+    return new SeenRollouts().read(this.tools.log, window.rollouts);
   }
 
   /** Throws `Problem` WINDOW_UNKNOWN (404), VERSION_DIFFERS (412). */
@@ -123,8 +188,7 @@ export class Windows {
     expectedVersion?: number,
   ): Promise<{ readonly state: WindowState; readonly version: number; readonly window: WindowScheduled }> {
     const { state, version } = await loadStream(this.tools.log, windowDecider, windowCodec, `window/${windowId}`);
-    if (!state.window)
-      throw new Problem('not-found', 'WINDOW_UNKNOWN', `There is no window ${windowId}. GET /v1/windows lists those there are.`);
+    if (!state.window) throw unknownWindow(windowId);
     checkVersion(version, expectedVersion);
     return { state, version, window: state.window };
   }
@@ -158,12 +222,12 @@ export class Windows {
   }
 
   /** What a rollout of this window is planned for. */
-  async orderFor(window: WindowScheduled, rolloutId: string): Promise<PlanOrder> {
+  async orderFor(window: Ordered, rolloutId: string, wave: number): Promise<PlanOrder> {
     const { playbook, hash } = await this.tools.documents.playbook(window.playbook.name, window.playbook.version);
     const patchSet = await this.tools.documents.patchSet(window.patchSetId);
     const { windowId, kind, opensAt, closesAt, scheduledBy: plannedBy, outageBudgetMs } = window;
     const outage = outageBudgetMs === undefined ? {} : { outageBudgetMs };
-    return { windowId, rolloutId, kind, playbook, playbookHash: hash, patchSet, opensAt, closesAt, plannedBy, ...outage };
+    return { windowId, rolloutId, kind, playbook, playbookHash: hash, patchSet, opensAt, closesAt, plannedBy, wave, ...outage };
   }
 
   private async definitions(slugs: readonly string[]): Promise<readonly ClusterDefinition[]> {
@@ -179,12 +243,13 @@ export class Windows {
   }
 
   /** What a look now says; a cluster that cannot be looked at says nothing and is planned when it can. */
-  private async needed(window: WindowScheduled, definition: ClusterDefinition): Promise<TimeNeeded> {
-    const none = { cluster: definition.slug, forwardMs: 0, wayBackMs: 0 };
+  private async needed(window: Ordered, definition: ClusterDefinition): Promise<TimeNeeded> {
+    const hosts = [...new Set(definition.nodes.map((node) => node.host))];
+    const none = { cluster: definition.slug, hosts, forwardMs: 0, wayBackMs: 0 };
     try {
-      const order = await this.orderFor(window, rolloutIdFor(window.windowId, definition.slug));
+      const order = await this.orderFor(window, rolloutIdFor(window.windowId, definition.slug), 1);
       const { plan } = (await this.tools.planner.plan(order, definition)).planned;
-      return plan ? { cluster: definition.slug, forwardMs: plan.forwardMs, wayBackMs: plan.wayBackMs } : none;
+      return plan ? { ...none, forwardMs: plan.forwardMs, wayBackMs: plan.wayBackMs } : none;
     } catch {
       return none;
     }
@@ -193,6 +258,10 @@ export class Windows {
   private at(): string {
     return new Date(this.tools.now()).toISOString();
   }
+}
+
+function unknownWindow(windowId: string): Problem {
+  return new Problem('not-found', 'WINDOW_UNKNOWN', `There is no window ${windowId}. GET /v1/windows lists those there are.`);
 }
 
 /** The same window and cluster have the same rollout, whoever plans it. */

@@ -3,6 +3,7 @@ import type { GrpcApi, RpcBinding } from '@understudy/runtime';
 import { AuditController } from '../http/audit.controller.js';
 import { DocumentsController } from '../http/documents.controller.js';
 import { OverridesController } from '../http/overrides.controller.js';
+import { FleetController } from '../http/fleet.controller.js';
 import { RolloutsController } from '../http/rollouts.controller.js';
 import { WindowsController } from '../http/windows.controller.js';
 
@@ -17,7 +18,14 @@ const moment = ({ position, time }: Request): Request => {
 /** Every RPC opens the operation of its name. */
 export const orchestratorGrpc: GrpcApi = {
   services: [contract.RolloutService, contract.WindowService, contract.DocumentService, contract.AuditService],
-  controllers: [RolloutsController, OverridesController, WindowsController, DocumentsController, AuditController],
+  controllers: [
+    RolloutsController,
+    OverridesController,
+    WindowsController,
+    FleetController,
+    DocumentsController,
+    AuditController,
+  ],
   bindings: {
     getRollout: { query: moment },
     getReport: { query: moment },

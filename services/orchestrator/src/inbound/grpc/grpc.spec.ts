@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startOrchestrator, type StartedOrchestrator } from '../../fixtures/contract.js';
 import { orchestratorGrpc } from './api.js';
 
-const { DocumentService, ReportFormat, RolloutKind, RolloutService, RolloutStatus, WindowService, WindowStatus } = contract;
+const { DocumentService, ReportFormat, RolloutKind, RolloutResult, RolloutService, RolloutStatus } = contract;
+const { WaveStatus, WindowRolloutStatus, WindowService, WindowStatus } = contract;
 const DEADLINE_MS = 20_000;
 const HOUR_MS = 3_600_000;
 const rollouts = RolloutService.method;
@@ -120,6 +121,49 @@ describe('windows over gRPC', () => {
       const { items } = await rpc.as('viewer').call(windows.listWindows, { status: WindowStatus.CANCELLED }, DEADLINE_MS);
       return items.some(({ id }) => id === windowId);
     });
+  });
+
+  it('run in waves, are held and resumed, stopped with the fleet, aborted, and reported', async () => {
+    const operator = rpc.as('operator');
+    const document = {
+      ...documentOf(0),
+      waves: [{ clusters: ['orders'], canary: true }],
+      soakMs: 1_000,
+      failureBudget: 1,
+    };
+    const { window } = await operator.call(windows.scheduleWindow, { idempotencyKey: randomUUID(), document }, DEADLINE_MS);
+    const windowId = window?.id ?? '';
+    expect(window).toMatchObject({ soakMs: 1_000, failureBudget: 1, dependsOn: [] });
+    const get = async () => (await rpc.as('viewer').call(windows.getWindow, { windowId }, DEADLINE_MS)).window;
+    await eventually('its wave begins', async () => (await get())?.waves[0]?.status === WaveStatus.RUNNING);
+    const { window: held } = await operator.call(windows.holdWindow, { windowId, reason: 'lunch' }, DEADLINE_MS);
+    expect(held).toMatchObject({
+      status: WindowStatus.HELD,
+      held: { by: 'operator', reason: 'lunch' },
+      waves: [{ number: 1, canary: true, clusters: ['orders'], status: WaveStatus.RUNNING }],
+      rollouts: [{ cluster: 'orders', wave: 1, status: WindowRolloutStatus.BEGUN }],
+    });
+    expect((await operator.call(windows.resumeWindow, { windowId }, DEADLINE_MS)).window?.status).toBe(WindowStatus.OPEN);
+    expect(await rpcFailure(operator.call(windows.resumeWindow, { windowId }, DEADLINE_MS))).toMatchObject({
+      code: 9,
+      reason: 'WINDOW_NOT_HELD',
+    });
+    const frozen = await operator.call(windows.freezeFleet, { reason: 'smoke' }, DEADLINE_MS);
+    expect(frozen).toMatchObject({ complete: true, refused: [] });
+    expect(frozen.windows.find(({ id }) => id === windowId)).toMatchObject({ status: WindowStatus.FROZEN, running: ['orders'] });
+    await operator.call(windows.resumeFleet, {}, DEADLINE_MS);
+    const { window: aborting } = await operator.call(windows.abortWindow, { windowId, reason: 'enough' }, DEADLINE_MS);
+    expect(aborting?.status).toBe(WindowStatus.ABORTING);
+    await eventually('it closes', async () => (await get())?.status === WindowStatus.CLOSED);
+    const { report } = await rpc.as('viewer').call(windows.getWindowReport, { windowId }, DEADLINE_MS);
+    expect(report).toMatchObject({
+      windowId,
+      results: { aborted: 1 },
+      rollouts: [{ cluster: 'orders', status: WindowRolloutStatus.ENDED, result: RolloutResult.ABORTED }],
+    });
+    expect(report?.story.map(({ what }) => what)).toEqual(
+      expect.arrayContaining(['Wave 1 began.', 'Held by operator: lunch', 'Frozen with the whole fleet by operator: smoke']),
+    );
   });
 
   it('that are over or name what nobody knows are refused, each with its place', async () => {

@@ -1,14 +1,11 @@
 import { GATES } from '@understudy/orchestrator-domain';
 
 /** JSON Schema 2020-12 of the orchestrator's requests and answers: the one source of validation and of the OpenAPI document. */
+import { count, rolloutResult, SLUG, time, UUID } from './shapes.js';
+import { results, wavesTold, wavesWanted, windowRollout, windowStatus } from './window-schemas.js';
 
-export const SLUG = {
-  type: 'string',
-  pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
-  description: 'Lower-case letters, digits and hyphens.',
-} as const;
-export const UUID = { type: 'string', format: 'uuid' } as const;
-const time = { type: 'string', format: 'date-time', description: 'RFC 3339.' } as const;
+export { SLUG, UUID } from './shapes.js';
+
 const version = { type: 'string', minLength: 1, maxLength: 100 } as const;
 const sentence = { type: 'string', minLength: 1, maxLength: 1000 } as const;
 
@@ -101,16 +98,14 @@ export const windowRequest = {
       description:
         "Of a downtime window: how long each cluster's workload may be away, in milliseconds. Bound into the approval.",
     },
+    ...wavesWanted,
   },
 } as const;
 
-const windowStatus = { enum: ['scheduled', 'rejected', 'cancelled', 'open', 'frozen', 'closed'] } as const;
-const count = { type: 'integer', minimum: 0 } as const;
 const statement = {
   type: ['object', 'null'],
   properties: { by: { type: 'string' }, reason: { type: 'string' }, at: time },
 } as const;
-
 export const windowDocument = {
   title: 'Window',
   type: 'object',
@@ -131,15 +126,15 @@ export const windowDocument = {
     scheduledAt: time,
     approval: statement,
     stopped: statement,
-    results: { type: ['object', 'null'], additionalProperties: count, description: 'How many rollouts ended with each result.' },
+    ...wavesTold,
+    results,
     rollouts: {
       type: 'array',
       items: {
         type: 'object',
-        required: ['id', 'cluster', 'binding'],
+        required: ['id', 'cluster', 'binding', 'wave', 'status'],
         properties: {
-          id: UUID,
-          cluster: SLUG,
+          ...windowRollout,
           binding: { type: ['string', 'null'], description: 'What an approval would bind to; null = not planned yet.' },
         },
       },
@@ -204,7 +199,6 @@ export const rollbackRequest = {
 } as const;
 
 const rolloutStatus = { enum: ['planned', 'running', 'recovering', 'held', 'frozen', 'closed'] } as const;
-const rolloutResult = { enum: ['succeeded', 'rolled-back', 'aborted', 'failed', 'refused', 'needs-attention', null] } as const;
 
 export const rolloutDocument = {
   title: 'Rollout',

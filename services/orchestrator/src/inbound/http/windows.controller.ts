@@ -1,10 +1,11 @@
 import { Controller } from '@nestjs/common';
-import type { WindowScheduled, WindowState } from '@understudy/orchestrator-domain';
+import { rolloutsTold, wavesTold, type Scheduled, type WindowState } from '@understudy/orchestrator-domain';
 import type { Call, Reply } from '@understudy/runtime';
 import { Operation, pageOf, pageSchema, reply } from '@understudy/runtime';
 import { Orchestrator } from '../../orchestrator.js';
 import type { WindowRequest } from '../../use-cases/windows.js';
 import { approvalRequest, reasonRequest, UUID, windowDocument, windowRequest, windowRow } from './schemas.js';
+import { windowReport, windowStatus } from './window-schemas.js';
 
 const TAG = 'windows';
 const params = { windowId: UUID };
@@ -56,7 +57,7 @@ export class WindowsController {
     tag: TAG,
     role: 'viewer',
     list: 'windows',
-    query: { status: { type: 'string', enum: ['scheduled', 'rejected', 'cancelled', 'open', 'frozen', 'closed'] } },
+    query: { status: { type: 'string', enum: windowStatus.enum } },
     answers: { 200: { description: 'A page, by opening time.', schema: pageSchema('WindowPage', windowRow) } },
   })
   async list(call: Call): Promise<Reply> {
@@ -144,14 +145,79 @@ export class WindowsController {
     return this.changed(await this.orchestrator.windows.freeze(idOf(call), call.body.reason, call.metadata));
   }
 
+  @Operation({
+    method: 'POST',
+    path: '/v1/windows/{windowId}/hold',
+    id: 'holdWindow',
+    summary: 'Begin nothing further; what runs goes on to its end',
+    description: 'To stop what runs: hold its rollouts, or freeze the window.',
+    tag: TAG,
+    role: 'operator',
+    ifMatch: 'optional',
+    params,
+    body: reasonRequest,
+    answers,
+  })
+  async hold(call: Call<{ readonly reason: string }>): Promise<Reply> {
+    return this.changed(await this.orchestrator.windows.hold(idOf(call), call.body.reason, call.metadata, call.expectedVersion));
+  }
+
+  @Operation({
+    method: 'POST',
+    path: '/v1/windows/{windowId}/resume',
+    id: 'resumeWindow',
+    summary: 'End a hold or a freeze',
+    description:
+      'After a hold, rollouts that had ended without success count no more against the failure budget. After a freeze, what it had stopped goes on, each after a fresh look; a window that was held when it was frozen is held again.',
+    tag: TAG,
+    role: 'operator',
+    ifMatch: 'optional',
+    params,
+    answers,
+  })
+  async resume(call: Call): Promise<Reply> {
+    return this.changed(await this.orchestrator.windows.resume(idOf(call), call.metadata, call.expectedVersion));
+  }
+
+  @Operation({
+    method: 'POST',
+    path: '/v1/windows/{windowId}/abort',
+    id: 'abortWindow',
+    summary: 'Begin nothing further, and abort what runs at its next safe point',
+    tag: TAG,
+    role: 'operator',
+    ifMatch: 'optional',
+    params,
+    body: reasonRequest,
+    answers,
+  })
+  async abort(call: Call<{ readonly reason: string }>): Promise<Reply> {
+    return this.changed(await this.orchestrator.windows.abort(idOf(call), call.body.reason, call.metadata, call.expectedVersion));
+  }
+
+  @Operation({
+    method: 'GET',
+    path: '/v1/windows/{windowId}/report',
+    id: 'getWindowReport',
+    summary: 'What became of a window: its waves, its rollouts, and why something did not run',
+    tag: TAG,
+    role: 'viewer',
+    params,
+    answers: { 200: { description: 'From recorded events alone.', schema: windowReport } },
+  })
+  async report(call: Call): Promise<Reply> {
+    return reply.ok(await this.orchestrator.windows.report(idOf(call)));
+  }
+
   private async changed({ state, version }: { readonly state: WindowState; readonly version: number }): Promise<Reply> {
     return reply.ok(await this.view(state, version), { version });
   }
 
   private async view(state: WindowState, version: number): Promise<object> {
-    const window = state.window as WindowScheduled;
-    const { windowId, at: scheduledAt, rollouts, ...rest } = window;
+    const known = state as Scheduled;
+    const { windowId, at: scheduledAt, rollouts: _ids, waves: _waves, ...rest } = known.window;
     const bindings = await this.orchestrator.windows.bindings(state);
+    const rollouts = rolloutsTold(known, await this.orchestrator.windows.seenRollouts(known.window));
     return {
       id: windowId,
       version,
@@ -160,6 +226,8 @@ export class WindowsController {
       scheduledAt,
       approval: state.approval,
       stopped: state.stopped,
+      held: state.held,
+      waves: wavesTold(known),
       results: state.results,
       rollouts: rollouts.map((rollout) => ({ ...rollout, binding: bindings[rollout.id] ?? null })),
     };

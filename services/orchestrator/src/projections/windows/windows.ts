@@ -37,16 +37,32 @@ function scheduled(data: Scheduled): Omit<WindowRow, 'windowId' | 'version' | 'p
   };
 }
 
-const STATUS: Readonly<Record<Exclude<WindowEvent['type'], 'WindowScheduled' | 'WindowApproved'>, string>> = {
-  WindowRejected: 'rejected',
-  WindowOpened: 'open',
-  WindowFrozen: 'frozen',
-  WindowCancelled: 'cancelled',
-  WindowClosed: 'closed',
-};
-
 function change(event: Exclude<WindowEvent, { type: 'WindowScheduled' }>): Partial<WindowRow> {
-  return event.type === 'WindowApproved' ? { approvedBy: event.data.by } : { status: STATUS[event.type] };
+  switch (event.type) {
+    case 'WindowApproved':
+      return { approvedBy: event.data.by };
+    case 'WindowRejected':
+      return { status: 'rejected' };
+    case 'WindowOpened':
+      return { status: 'open' };
+    case 'WindowHeld':
+      return { status: 'held' };
+    case 'WindowResumed':
+      return { status: event.data.as };
+    case 'WindowFrozen':
+      return { status: 'frozen' };
+    case 'WindowAborted':
+      return { status: 'aborting' };
+    case 'WindowCancelled':
+      return { status: 'cancelled' };
+    case 'WindowClosed':
+      return { status: 'closed' };
+    case 'WaveBegun':
+    case 'RolloutsBegun':
+    case 'RolloutsGivenUp':
+    case 'WaveEnded':
+      return {};
+  }
 }
 
 export interface WindowFilter {
@@ -62,7 +78,7 @@ export class WindowList {
     const rows = await this.dataSource
       .getRepository(WindowRow)
       .createQueryBuilder('slot')
-      .where(`slot.status in ('scheduled', 'open', 'frozen')`)
+      .where(`slot.status in ('scheduled', 'open', 'held', 'frozen', 'aborting')`)
       .orWhere(`exists (select from rollout_view r where r.window_id = slot.window_id and r.status <> 'closed')`)
       .orderBy('slot.opensAt')
       .getMany();

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file understudy/orchestrator/v1/events.proto.
  */
 export const file_understudy_orchestrator_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Cid1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9ldmVudHMucHJvdG8SGnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxItEBCg9XaW5kb3dTY2hlZHVsZWQSEQoJd2luZG93X2lkGAEgASgJEhAKCGNsdXN0ZXJzGAIgAygJEiwKCG9wZW5zX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHBsYXlib29rGAUgASgJEhQKDHBhdGNoX3NldF9pZBgGIAEoCRIUCgxzY2hlZHVsZWRfYnkYByABKAkiIQoMV2luZG93T3BlbmVkEhEKCXdpbmRvd19pZBgBIAEoCSKZAQoMV2luZG93Q2xvc2VkEhEKCXdpbmRvd19pZBgBIAEoCRJGCgdyZXN1bHRzGAIgAygLMjUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93Q2xvc2VkLlJlc3VsdHNFbnRyeRouCgxSZXN1bHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJ7Cg5Sb2xsb3V0UGxhbm5lZBISCgpyb2xsb3V0X2lkGAEgASgJEhEKCXdpbmRvd19pZBgCIAEoCRIPCgdjbHVzdGVyGAMgASgJEgwKBGtpbmQYBCABKAkSFAoMcGF0Y2hfc2V0X2lkGAUgASgJEg0KBXN0ZXBzGAYgAygJIlUKDlJvbGxvdXRDaGFuZ2VkEhIKCnJvbGxvdXRfaWQYASABKAkSDwoHY2x1c3RlchgCIAEoCRIOCgZjaGFuZ2UYAyABKAkSDgoGZGV0YWlsGAQgASgJInQKC1N0ZXBDaGFuZ2VkEhIKCnJvbGxvdXRfaWQYASABKAkSDwoHY2x1c3RlchgCIAEoCRIPCgdzdGVwX2lkGAMgASgJEg8KB2F0dGVtcHQYBCABKAUSDgoGc3RhdHVzGAUgASgJEg4KBmRldGFpbBgGIAEoCSKnAQoNUm9sbG91dENsb3NlZBISCgpyb2xsb3V0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSDgoGcmVzdWx0GAMgASgJEg4KBnJlYXNvbhgEIAEoCRIkChdsb25nZXN0X2ludGVycnVwdGlvbl9tcxgFIAEoBUgAiAEBEg8KB3JlbWFpbnMYBiADKAlCGgoYX2xvbmdlc3RfaW50ZXJydXB0aW9uX21zIpkBChhEcmlmdEFzc2Vzc21lbnRSZXF1ZXN0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEhIKCnJvbGxvdXRfaWQYAyABKAkSLAoIZGVhZGxpbmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmV4cGVjdGVkX2l0ZW1zGAUgAygJIr4BChVDaGFuZ2VUaWNrZXRSZXF1ZXN0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCgl3aW5kb3dfaWQYAiABKAkSEAoIY2x1c3RlcnMYAyADKAkSDwoHc3VtbWFyeRgEIAEoCRIsCghvcGVuc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKjAQoPUGF0Y2hTZXREZWZpbmVkEhQKDHBhdGNoX3NldF9pZBgBIAEoCRI0CgVpdGVtcxgCIAMoCzIlLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBhdGNoSXRlbRISCgphZHZpc29yaWVzGAMgAygJEjAKDHB1Ymxpc2hlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUwoJUGF0Y2hJdGVtEgwKBG5hbWUYASABKAkSFgoOdGFyZ2V0X3ZlcnNpb24YAiABKAkSDgoGc291cmNlGAMgASgJEhAKCGFydGlmYWN0GAQgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Cid1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS9ldmVudHMucHJvdG8SGnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxItEBCg9XaW5kb3dTY2hlZHVsZWQSEQoJd2luZG93X2lkGAEgASgJEhAKCGNsdXN0ZXJzGAIgAygJEiwKCG9wZW5zX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHBsYXlib29rGAUgASgJEhQKDHBhdGNoX3NldF9pZBgGIAEoCRIUCgxzY2hlZHVsZWRfYnkYByABKAkiIQoMV2luZG93T3BlbmVkEhEKCXdpbmRvd19pZBgBIAEoCSJCCg1XaW5kb3dDaGFuZ2VkEhEKCXdpbmRvd19pZBgBIAEoCRIOCgZjaGFuZ2UYAiABKAkSDgoGZGV0YWlsGAMgASgJIpkBCgxXaW5kb3dDbG9zZWQSEQoJd2luZG93X2lkGAEgASgJEkYKB3Jlc3VsdHMYAiADKAsyNS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dDbG9zZWQuUmVzdWx0c0VudHJ5Gi4KDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBInsKDlJvbGxvdXRQbGFubmVkEhIKCnJvbGxvdXRfaWQYASABKAkSEQoJd2luZG93X2lkGAIgASgJEg8KB2NsdXN0ZXIYAyABKAkSDAoEa2luZBgEIAEoCRIUCgxwYXRjaF9zZXRfaWQYBSABKAkSDQoFc3RlcHMYBiADKAkiVQoOUm9sbG91dENoYW5nZWQSEgoKcm9sbG91dF9pZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEg4KBmNoYW5nZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkidAoLU3RlcENoYW5nZWQSEgoKcm9sbG91dF9pZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEg8KB3N0ZXBfaWQYAyABKAkSDwoHYXR0ZW1wdBgEIAEoBRIOCgZzdGF0dXMYBSABKAkSDgoGZGV0YWlsGAYgASgJIqcBCg1Sb2xsb3V0Q2xvc2VkEhIKCnJvbGxvdXRfaWQYASABKAkSDwoHY2x1c3RlchgCIAEoCRIOCgZyZXN1bHQYAyABKAkSDgoGcmVhc29uGAQgASgJEiQKF2xvbmdlc3RfaW50ZXJydXB0aW9uX21zGAUgASgFSACIAQESDwoHcmVtYWlucxgGIAMoCUIaChhfbG9uZ2VzdF9pbnRlcnJ1cHRpb25fbXMimQEKGERyaWZ0QXNzZXNzbWVudFJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSEgoKcm9sbG91dF9pZBgDIAEoCRIsCghkZWFkbGluZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZXhwZWN0ZWRfaXRlbXMYBSADKAkivgEKFUNoYW5nZVRpY2tldFJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXdpbmRvd19pZBgCIAEoCRIQCghjbHVzdGVycxgDIAMoCRIPCgdzdW1tYXJ5GAQgASgJEiwKCG9wZW5zX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqMBCg9QYXRjaFNldERlZmluZWQSFAoMcGF0Y2hfc2V0X2lkGAEgASgJEjQKBWl0ZW1zGAIgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGF0Y2hJdGVtEhIKCmFkdmlzb3JpZXMYAyADKAkSMAoMcHVibGlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJTCglQYXRjaEl0ZW0SDAoEbmFtZRgBIAEoCRIWCg50YXJnZXRfdmVyc2lvbhgCIAEoCRIOCgZzb3VyY2UYAyABKAkSEAoIYXJ0aWZhY3QYBCABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * type understudy.orchestrator.window-scheduled.v1
@@ -139,6 +139,67 @@ export const WindowOpenedSchema: GenMessage<WindowOpened, {jsonType: WindowOpene
   messageDesc(file_understudy_orchestrator_v1_events, 1);
 
 /**
+ * type understudy.orchestrator.window-changed.v1: approved, rejected, cancelled, frozen, held, resumed, aborted, wave begun, wave ended,
+ * rollouts begun, rollouts given up.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowChanged
+ */
+export type WindowChanged = Message<"understudy.orchestrator.v1.WindowChanged"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+
+  /**
+   * The event's name in kebab case, e.g. `window-held`.
+   *
+   * @generated from field: string change = 2;
+   */
+  change: string;
+
+  /**
+   * For a person: why, or which.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * type understudy.orchestrator.window-changed.v1: approved, rejected, cancelled, frozen, held, resumed, aborted, wave begun, wave ended,
+ * rollouts begun, rollouts given up.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowChanged
+ */
+export type WindowChangedJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+
+  /**
+   * The event's name in kebab case, e.g. `window-held`.
+   *
+   * @generated from field: string change = 2;
+   */
+  change?: string;
+
+  /**
+   * For a person: why, or which.
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WindowChanged.
+ * Use `create(WindowChangedSchema)` to create a new message.
+ */
+export const WindowChangedSchema: GenMessage<WindowChanged, {jsonType: WindowChangedJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_events, 2);
+
+/**
  * type understudy.orchestrator.window-closed.v1
  *
  * @generated from message understudy.orchestrator.v1.WindowClosed
@@ -181,7 +242,7 @@ export type WindowClosedJson = {
  * Use `create(WindowClosedSchema)` to create a new message.
  */
 export const WindowClosedSchema: GenMessage<WindowClosed, {jsonType: WindowClosedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 2);
+  messageDesc(file_understudy_orchestrator_v1_events, 3);
 
 /**
  * type understudy.orchestrator.rollout-planned.v1
@@ -270,7 +331,7 @@ export type RolloutPlannedJson = {
  * Use `create(RolloutPlannedSchema)` to create a new message.
  */
 export const RolloutPlannedSchema: GenMessage<RolloutPlanned, {jsonType: RolloutPlannedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 3);
+  messageDesc(file_understudy_orchestrator_v1_events, 4);
 
 /**
  * type understudy.orchestrator.rollout-changed.v1: gate evaluated, admitted, approved, held, resumed, frozen, abort requested, deviation, adopted.
@@ -335,7 +396,7 @@ export type RolloutChangedJson = {
  * Use `create(RolloutChangedSchema)` to create a new message.
  */
 export const RolloutChangedSchema: GenMessage<RolloutChanged, {jsonType: RolloutChangedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 4);
+  messageDesc(file_understudy_orchestrator_v1_events, 5);
 
 /**
  * type understudy.orchestrator.step-changed.v1
@@ -420,7 +481,7 @@ export type StepChangedJson = {
  * Use `create(StepChangedSchema)` to create a new message.
  */
 export const StepChangedSchema: GenMessage<StepChanged, {jsonType: StepChangedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 5);
+  messageDesc(file_understudy_orchestrator_v1_events, 6);
 
 /**
  * type understudy.orchestrator.rollout-closed.v1
@@ -513,7 +574,7 @@ export type RolloutClosedJson = {
  * Use `create(RolloutClosedSchema)` to create a new message.
  */
 export const RolloutClosedSchema: GenMessage<RolloutClosed, {jsonType: RolloutClosedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 6);
+  messageDesc(file_understudy_orchestrator_v1_events, 7);
 
 /**
  * type understudy.orchestrator.drift-assessment-requested.v1: inventory collects facts for it, drift answers.
@@ -588,7 +649,7 @@ export type DriftAssessmentRequestedJson = {
  * Use `create(DriftAssessmentRequestedSchema)` to create a new message.
  */
 export const DriftAssessmentRequestedSchema: GenMessage<DriftAssessmentRequested, {jsonType: DriftAssessmentRequestedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 7);
+  messageDesc(file_understudy_orchestrator_v1_events, 8);
 
 /**
  * type understudy.orchestrator.change-ticket-requested.v1
@@ -669,7 +730,7 @@ export type ChangeTicketRequestedJson = {
  * Use `create(ChangeTicketRequestedSchema)` to create a new message.
  */
 export const ChangeTicketRequestedSchema: GenMessage<ChangeTicketRequested, {jsonType: ChangeTicketRequestedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 8);
+  messageDesc(file_understudy_orchestrator_v1_events, 9);
 
 /**
  * type understudy.orchestrator.patch-set-defined.v1: so that inventory can count debt.
@@ -730,7 +791,7 @@ export type PatchSetDefinedJson = {
  * Use `create(PatchSetDefinedSchema)` to create a new message.
  */
 export const PatchSetDefinedSchema: GenMessage<PatchSetDefined, {jsonType: PatchSetDefinedJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 9);
+  messageDesc(file_understudy_orchestrator_v1_events, 10);
 
 /**
  * One item of a patch set.
@@ -791,5 +852,5 @@ export type PatchItemJson = {
  * Use `create(PatchItemSchema)` to create a new message.
  */
 export const PatchItemSchema: GenMessage<PatchItem, {jsonType: PatchItemJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_events, 10);
+  messageDesc(file_understudy_orchestrator_v1_events, 11);
 

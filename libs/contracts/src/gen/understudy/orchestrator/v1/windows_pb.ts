@@ -6,15 +6,113 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Page, PageJson, RolloutKind, RolloutKindJson } from "./kinds_pb.js";
+import type { Page, PageJson, RolloutKind, RolloutKindJson, RolloutResult, RolloutResultJson } from "./kinds_pb.js";
 import { file_understudy_orchestrator_v1_kinds } from "./kinds_pb.js";
+import type { Interruption, InterruptionJson, ReportLine, ReportLineJson } from "./reports_pb.js";
+import { file_understudy_orchestrator_v1_reports } from "./reports_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file understudy/orchestrator/v1/windows.proto.
  */
 export const file_understudy_orchestrator_v1_windows: GenFile = /*@__PURE__*/
-  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS93aW5kb3dzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJDChFQbGF5Ym9va1JlZmVyZW5jZRIMCgRuYW1lGAEgASgJEhQKB3ZlcnNpb24YAiABKAVIAIgBAUIKCghfdmVyc2lvbiLSAgoOV2luZG93RG9jdW1lbnQSEAoIY2x1c3RlcnMYASADKAkSFAoMcGF0Y2hfc2V0X2lkGAIgASgJEj8KCHBsYXlib29rGAMgASgLMi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxheWJvb2tSZWZlcmVuY2USNQoEa2luZBgEIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEiwKCG9wZW5zX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RpY2tldHMYByADKAkSHQoQb3V0YWdlX2J1ZGdldF9tcxgIIAEoA0gAiAEBQhMKEV9vdXRhZ2VfYnVkZ2V0X21zIl8KCVN0YXRlbWVudBIKCgJieRgBIAEoCRITCgZyZWFzb24YAiABKAlIAIgBARImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCQoHX3JlYXNvbiJOCg1XaW5kb3dSb2xsb3V0EgoKAmlkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSFAoHYmluZGluZxgDIAEoCUgAiAEBQgoKCF9iaW5kaW5nIokGCgZXaW5kb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxI4CgZzdGF0dXMYAyABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dTdGF0dXMSNQoEa2luZBgEIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhAKCGNsdXN0ZXJzGAUgAygJEhQKDHBhdGNoX3NldF9pZBgGIAEoCRI/CghwbGF5Ym9vaxgHIAEoCzItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlBsYXlib29rUmVmZXJlbmNlEiwKCG9wZW5zX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RpY2tldHMYCiADKAkSFAoMc2NoZWR1bGVkX2J5GAsgASgJEjAKDHNjaGVkdWxlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoIYXBwcm92YWwYDSABKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5TdGF0ZW1lbnQSNgoHc3RvcHBlZBgOIAEoCzIlLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlN0YXRlbWVudBJACgdyZXN1bHRzGA8gAygLMi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93LlJlc3VsdHNFbnRyeRI7Cghyb2xsb3V0cxgQIAMoCzIpLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd1JvbGxvdXQSHQoQb3V0YWdlX2J1ZGdldF9tcxgRIAEoA0gAiAEBGi4KDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBQhMKEV9vdXRhZ2VfYnVkZ2V0X21zIoIDCglXaW5kb3dSb3cSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAxI4CgZzdGF0dXMYAyABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dTdGF0dXMSNQoEa2luZBgEIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEhAKCGNsdXN0ZXJzGAUgAygJEhAKCHJvbGxvdXRzGAYgAygJEhQKDHBhdGNoX3NldF9pZBgHIAEoCRIQCghwbGF5Ym9vaxgIIAEoCRIsCghvcGVuc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxzY2hlZHVsZWRfYnkYCyABKAkSGAoLYXBwcm92ZWRfYnkYDCABKAlIAIgBAUIOCgxfYXBwcm92ZWRfYnkibgoVU2NoZWR1bGVXaW5kb3dSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRI8Cghkb2N1bWVudBgCIAEoCzIqLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd0RvY3VtZW50Il4KFlNjaGVkdWxlV2luZG93UmVzcG9uc2USMgoGd2luZG93GAEgASgLMiIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93EhAKCHJlcGxheWVkGAIgASgIIiUKEEdldFdpbmRvd1JlcXVlc3QSEQoJd2luZG93X2lkGAEgASgJIkcKEUdldFdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdyJtChJMaXN0V2luZG93c1JlcXVlc3QSDQoFbGltaXQYASABKAUSDgoGY3Vyc29yGAIgASgJEjgKBnN0YXR1cxgDIAEoDjIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd1N0YXR1cyJ7ChNMaXN0V2luZG93c1Jlc3BvbnNlEjQKBWl0ZW1zGAEgAygLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93Um93Ei4KBHBhZ2UYAiABKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QYWdlIuABChRBcHByb3ZlV2luZG93UmVxdWVzdBIRCgl3aW5kb3dfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBElAKCGJpbmRpbmdzGAMgAygLMj4udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQXBwcm92ZVdpbmRvd1JlcXVlc3QuQmluZGluZ3NFbnRyeRovCg1CaW5kaW5nc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEwoRX2V4cGVjdGVkX3ZlcnNpb24iSwoVQXBwcm92ZVdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdyJsChNSZWplY3RXaW5kb3dSZXF1ZXN0EhEKCXdpbmRvd19pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESDgoGcmVhc29uGAMgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uIkoKFFJlamVjdFdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdyJsChNDYW5jZWxXaW5kb3dSZXF1ZXN0EhEKCXdpbmRvd19pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESDgoGcmVhc29uGAMgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uIkoKFENhbmNlbFdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdyI4ChNGcmVlemVXaW5kb3dSZXF1ZXN0EhEKCXdpbmRvd19pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiSgoURnJlZXplV2luZG93UmVzcG9uc2USMgoGd2luZG93GAEgASgLMiIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93Ks8BCgxXaW5kb3dTdGF0dXMSHQoZV0lORE9XX1NUQVRVU19VTlNQRUNJRklFRBAAEhsKF1dJTkRPV19TVEFUVVNfU0NIRURVTEVEEAESGgoWV0lORE9XX1NUQVRVU19SRUpFQ1RFRBACEhsKF1dJTkRPV19TVEFUVVNfQ0FOQ0VMTEVEEAMSFgoSV0lORE9XX1NUQVRVU19PUEVOEAQSGAoUV0lORE9XX1NUQVRVU19GUk9aRU4QBRIYChRXSU5ET1dfU1RBVFVTX0NMT1NFRBAGMrEGCg1XaW5kb3dTZXJ2aWNlEncKDlNjaGVkdWxlV2luZG93EjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuU2NoZWR1bGVXaW5kb3dSZXF1ZXN0GjIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuU2NoZWR1bGVXaW5kb3dSZXNwb25zZRJoCglHZXRXaW5kb3cSLC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRXaW5kb3dSZXF1ZXN0Gi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuR2V0V2luZG93UmVzcG9uc2USbgoLTGlzdFdpbmRvd3MSLi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0V2luZG93c1JlcXVlc3QaLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5MaXN0V2luZG93c1Jlc3BvbnNlEnQKDUFwcHJvdmVXaW5kb3cSMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5BcHByb3ZlV2luZG93UmVxdWVzdBoxLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFwcHJvdmVXaW5kb3dSZXNwb25zZRJxCgxSZWplY3RXaW5kb3cSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZWplY3RXaW5kb3dSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVqZWN0V2luZG93UmVzcG9uc2UScQoMQ2FuY2VsV2luZG93Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQ2FuY2VsV2luZG93UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkNhbmNlbFdpbmRvd1Jlc3BvbnNlEnEKDEZyZWV6ZVdpbmRvdxIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVdpbmRvd1JlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GcmVlemVXaW5kb3dSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds]);
+  fileDesc("Cih1bmRlcnN0dWR5L29yY2hlc3RyYXRvci92MS93aW5kb3dzLnByb3RvEhp1bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MSJOCgxXYXZlRG9jdW1lbnQSEAoIY2x1c3RlcnMYASADKAkSEgoFY291bnQYAiABKAVIAIgBARIOCgZjYW5hcnkYAyABKAhCCAoGX2NvdW50IikKCkRlcGVuZGVuY3kSDwoHY2x1c3RlchgBIAEoCRIKCgJvbhgCIAMoCSJDChFQbGF5Ym9va1JlZmVyZW5jZRIMCgRuYW1lGAEgASgJEhQKB3ZlcnNpb24YAiABKAVIAIgBAUIKCghfdmVyc2lvbiKZBAoOV2luZG93RG9jdW1lbnQSEAoIY2x1c3RlcnMYASADKAkSFAoMcGF0Y2hfc2V0X2lkGAIgASgJEj8KCHBsYXlib29rGAMgASgLMi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxheWJvb2tSZWZlcmVuY2USNQoEa2luZBgEIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEiwKCG9wZW5zX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgljbG9zZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RpY2tldHMYByADKAkSHQoQb3V0YWdlX2J1ZGdldF9tcxgIIAEoA0gAiAEBEjcKBXdhdmVzGAkgAygLMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F2ZURvY3VtZW50EhQKB3NvYWtfbXMYCiABKAVIAYgBARIbCg5mYWlsdXJlX2J1ZGdldBgLIAEoBUgCiAEBEjoKCmRlcGVuZHNfb24YDCADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5EZXBlbmRlbmN5QhMKEV9vdXRhZ2VfYnVkZ2V0X21zQgoKCF9zb2FrX21zQhEKD19mYWlsdXJlX2J1ZGdldCJfCglTdGF0ZW1lbnQSCgoCYnkYASABKAkSEwoGcmVhc29uGAIgASgJSACIAQESJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgkKB19yZWFzb24ipgIKDVdpbmRvd1JvbGxvdXQSCgoCaWQYASABKAkSDwoHY2x1c3RlchgCIAEoCRIUCgdiaW5kaW5nGAMgASgJSACIAQESDAoEd2F2ZRgEIAEoBRI/CgZzdGF0dXMYBSABKA4yLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dSb2xsb3V0U3RhdHVzEiwKCGJlZ3VuX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZyZXN1bHQYByABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhMKBnJlYXNvbhgIIAEoCUgBiAEBQgoKCF9iaW5kaW5nQgkKB19yZWFzb24i7AIKBFdhdmUSDgoGbnVtYmVyGAEgASgFEg4KBmNhbmFyeRgCIAEoCBIQCghjbHVzdGVycxgDIAMoCRI2CgZzdGF0dXMYBCABKA4yJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XYXZlU3RhdHVzEiwKCGJlZ3VuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc29ha191bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPgoHcmVzdWx0cxgIIAMoCzItLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldhdmUuUmVzdWx0c0VudHJ5Gi4KDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBImsKCldpbmRvd0hvbGQSCgoCYnkYASABKAkSDgoGcmVhc29uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChF3aG9fY2FuX2NoYW5nZV9pdBgEIAEoCSLVBwoGV2luZG93EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAMSOAoGc3RhdHVzGAMgASgOMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93U3RhdHVzEjUKBGtpbmQYBCABKA4yJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0S2luZBIQCghjbHVzdGVycxgFIAMoCRIUCgxwYXRjaF9zZXRfaWQYBiABKAkSPwoIcGxheWJvb2sYByABKAsyLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5QbGF5Ym9va1JlZmVyZW5jZRIsCghvcGVuc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY2xvc2VzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0aWNrZXRzGAogAygJEhQKDHNjaGVkdWxlZF9ieRgLIAEoCRIwCgxzY2hlZHVsZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKCGFwcHJvdmFsGA0gASgLMiUudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuU3RhdGVtZW50EjYKB3N0b3BwZWQYDiABKAsyJS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5TdGF0ZW1lbnQSQAoHcmVzdWx0cxgPIAMoCzIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdy5SZXN1bHRzRW50cnkSOwoIcm9sbG91dHMYECADKAsyKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dSb2xsb3V0Eh0KEG91dGFnZV9idWRnZXRfbXMYESABKANIAIgBARI0CgRoZWxkGBIgASgLMiYudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93SG9sZBIPCgdzb2FrX21zGBMgASgFEhYKDmZhaWx1cmVfYnVkZ2V0GBQgASgFEjoKCmRlcGVuZHNfb24YFSADKAsyJi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5EZXBlbmRlbmN5Ei8KBXdhdmVzGBYgAygLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2F2ZRouCgxSZXN1bHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4AUITChFfb3V0YWdlX2J1ZGdldF9tcyKCAwoJV2luZG93Um93EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAMSOAoGc3RhdHVzGAMgASgOMigudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93U3RhdHVzEjUKBGtpbmQYBCABKA4yJy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0S2luZBIQCghjbHVzdGVycxgFIAMoCRIQCghyb2xsb3V0cxgGIAMoCRIUCgxwYXRjaF9zZXRfaWQYByABKAkSEAoIcGxheWJvb2sYCCABKAkSLAoIb3BlbnNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWNsb3Nlc19hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc2NoZWR1bGVkX2J5GAsgASgJEhgKC2FwcHJvdmVkX2J5GAwgASgJSACIAQFCDgoMX2FwcHJvdmVkX2J5Im4KFVNjaGVkdWxlV2luZG93UmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSPAoIZG9jdW1lbnQYAiABKAsyKi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dEb2N1bWVudCJeChZTY2hlZHVsZVdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdxIQCghyZXBsYXllZBgCIAEoCCIlChBHZXRXaW5kb3dSZXF1ZXN0EhEKCXdpbmRvd19pZBgBIAEoCSJHChFHZXRXaW5kb3dSZXNwb25zZRIyCgZ3aW5kb3cYASABKAsyIi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3cibQoSTGlzdFdpbmRvd3NSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRI4CgZzdGF0dXMYAyABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dTdGF0dXMiewoTTGlzdFdpbmRvd3NSZXNwb25zZRI0CgVpdGVtcxgBIAMoCzIlLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd1JvdxIuCgRwYWdlGAIgASgLMiAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGFnZSLgAQoUQXBwcm92ZVdpbmRvd1JlcXVlc3QSEQoJd2luZG93X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARJQCghiaW5kaW5ncxgDIAMoCzI+LnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFwcHJvdmVXaW5kb3dSZXF1ZXN0LkJpbmRpbmdzRW50cnkaLwoNQmluZGluZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhMKEV9leHBlY3RlZF92ZXJzaW9uIksKFUFwcHJvdmVXaW5kb3dSZXNwb25zZRIyCgZ3aW5kb3cYASABKAsyIi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3cibAoTUmVqZWN0V2luZG93UmVxdWVzdBIRCgl3aW5kb3dfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEg4KBnJlYXNvbhgDIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbiJKChRSZWplY3RXaW5kb3dSZXNwb25zZRIyCgZ3aW5kb3cYASABKAsyIi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3cibAoTQ2FuY2VsV2luZG93UmVxdWVzdBIRCgl3aW5kb3dfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEg4KBnJlYXNvbhgDIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbiJKChRDYW5jZWxXaW5kb3dSZXNwb25zZRIyCgZ3aW5kb3cYASABKAsyIi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3ciOAoTRnJlZXplV2luZG93UmVxdWVzdBIRCgl3aW5kb3dfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIkoKFEZyZWV6ZVdpbmRvd1Jlc3BvbnNlEjIKBndpbmRvdxgBIAEoCzIiLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvdyJqChFIb2xkV2luZG93UmVxdWVzdBIRCgl3aW5kb3dfaWQYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEg4KBnJlYXNvbhgDIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbiJIChJIb2xkV2luZG93UmVzcG9uc2USMgoGd2luZG93GAEgASgLMiIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93IlwKE1Jlc3VtZVdpbmRvd1JlcXVlc3QSEQoJd2luZG93X2lkGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbiJKChRSZXN1bWVXaW5kb3dSZXNwb25zZRIyCgZ3aW5kb3cYASABKAsyIi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3ciawoSQWJvcnRXaW5kb3dSZXF1ZXN0EhEKCXdpbmRvd19pZBgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESDgoGcmVhc29uGAMgASgJQhMKEV9leHBlY3RlZF92ZXJzaW9uIkkKE0Fib3J0V2luZG93UmVzcG9uc2USMgoGd2luZG93GAEgASgLMiIudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93IuwCChNXaW5kb3dSZXBvcnRSb2xsb3V0EgoKAmlkGAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSDAoEd2F2ZRgDIAEoBRI/CgZzdGF0dXMYBCABKA4yLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dSb2xsb3V0U3RhdHVzEiwKCGJlZ3VuX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZyZXN1bHQYBiABKA4yKS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Sb2xsb3V0UmVzdWx0EhMKBnJlYXNvbhgHIAEoCUgAiAEBEhQKB3Rvb2tfbXMYCCABKAFIAYgBARI+CgxpbnRlcnJ1cHRpb24YCSABKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5JbnRlcnJ1cHRpb25CCQoHX3JlYXNvbkIKCghfdG9va19tcyK6BQoMV2luZG93UmVwb3J0EhEKCXdpbmRvd19pZBgBIAEoCRI4CgZzdGF0dXMYAiABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dTdGF0dXMSNQoEa2luZBgDIAEoDjInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJvbGxvdXRLaW5kEj8KCHBsYXlib29rGAQgASgLMi0udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUGxheWJvb2tSZWZlcmVuY2USFAoMcGF0Y2hfc2V0X2lkGAUgASgJEg8KB3RpY2tldHMYBiADKAkSFAoMc2NoZWR1bGVkX2J5GAcgASgJEhgKC2FwcHJvdmVkX2J5GAggASgJSACIAQESLAoIb3BlbnNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWNsb3Nlc19hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASRgoHcmVzdWx0cxgLIAMoCzI1LnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd1JlcG9ydC5SZXN1bHRzRW50cnkSLwoFd2F2ZXMYDCADKAsyIC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XYXZlEkEKCHJvbGxvdXRzGA0gAygLMi8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuV2luZG93UmVwb3J0Um9sbG91dBI1CgVzdG9yeRgOIAMoCzImLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlcG9ydExpbmUaLgoMUmVzdWx0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAFCDgoMX2FwcHJvdmVkX2J5IisKFkdldFdpbmRvd1JlcG9ydFJlcXVlc3QSEQoJd2luZG93X2lkGAEgASgJIlMKF0dldFdpbmRvd1JlcG9ydFJlc3BvbnNlEjgKBnJlcG9ydBgBIAEoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLldpbmRvd1JlcG9ydCJkCgtGbGVldFdpbmRvdxIKCgJpZBgBIAEoCRI4CgZzdGF0dXMYAiABKA4yKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5XaW5kb3dTdGF0dXMSDwoHcnVubmluZxgDIAMoCSI4CgxGbGVldFJlZnVzYWwSCgoCaWQYASABKAkSDAoEY29kZRgCIAEoCRIOCgZkZXRhaWwYAyABKAkiJAoSRnJlZXplRmxlZXRSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSKcAQoTRnJlZXplRmxlZXRSZXNwb25zZRI4Cgd3aW5kb3dzGAEgAygLMicudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRmxlZXRXaW5kb3cSOQoHcmVmdXNlZBgCIAMoCzIoLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZsZWV0UmVmdXNhbBIQCghjb21wbGV0ZRgDIAEoCCIUChJSZXN1bWVGbGVldFJlcXVlc3QinAEKE1Jlc3VtZUZsZWV0UmVzcG9uc2USOAoHd2luZG93cxgBIAMoCzInLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZsZWV0V2luZG93EjkKB3JlZnVzZWQYAiADKAsyKC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5GbGVldFJlZnVzYWwSEAoIY29tcGxldGUYAyABKAgqgwIKDFdpbmRvd1N0YXR1cxIdChlXSU5ET1dfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXV0lORE9XX1NUQVRVU19TQ0hFRFVMRUQQARIaChZXSU5ET1dfU1RBVFVTX1JFSkVDVEVEEAISGwoXV0lORE9XX1NUQVRVU19DQU5DRUxMRUQQAxIWChJXSU5ET1dfU1RBVFVTX09QRU4QBBIYChRXSU5ET1dfU1RBVFVTX0ZST1pFThAFEhgKFFdJTkRPV19TVEFUVVNfQ0xPU0VEEAYSFgoSV0lORE9XX1NUQVRVU19IRUxEEAcSGgoWV0lORE9XX1NUQVRVU19BQk9SVElORxAIKo0BCgpXYXZlU3RhdHVzEhsKF1dBVkVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTV0FWRV9TVEFUVVNfV0FJVElORxABEhcKE1dBVkVfU1RBVFVTX1JVTk5JTkcQAhIVChFXQVZFX1NUQVRVU19FTkRFRBADEhkKFVdBVkVfU1RBVFVTX05PVF9CRUdVThAEKsUBChNXaW5kb3dSb2xsb3V0U3RhdHVzEiUKIVdJTkRPV19ST0xMT1VUX1NUQVRVU19VTlNQRUNJRklFRBAAEiEKHVdJTkRPV19ST0xMT1VUX1NUQVRVU19XQUlUSU5HEAESHwobV0lORE9XX1JPTExPVVRfU1RBVFVTX0JFR1VOEAISHwobV0lORE9XX1JPTExPVVRfU1RBVFVTX0VOREVEEAMSIgoeV0lORE9XX1JPTExPVVRfU1RBVFVTX0dJVkVOX1VQEAQy3QsKDVdpbmRvd1NlcnZpY2USdwoOU2NoZWR1bGVXaW5kb3cSMS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5TY2hlZHVsZVdpbmRvd1JlcXVlc3QaMi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5TY2hlZHVsZVdpbmRvd1Jlc3BvbnNlEmgKCUdldFdpbmRvdxIsLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFdpbmRvd1JlcXVlc3QaLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRXaW5kb3dSZXNwb25zZRJuCgtMaXN0V2luZG93cxIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkxpc3RXaW5kb3dzUmVxdWVzdBovLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkxpc3RXaW5kb3dzUmVzcG9uc2USdAoNQXBwcm92ZVdpbmRvdxIwLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkFwcHJvdmVXaW5kb3dSZXF1ZXN0GjEudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQXBwcm92ZVdpbmRvd1Jlc3BvbnNlEnEKDFJlamVjdFdpbmRvdxIvLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLlJlamVjdFdpbmRvd1JlcXVlc3QaMC51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZWplY3RXaW5kb3dSZXNwb25zZRJxCgxDYW5jZWxXaW5kb3cSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5DYW5jZWxXaW5kb3dSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuQ2FuY2VsV2luZG93UmVzcG9uc2UScQoMRnJlZXplV2luZG93Ei8udW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuRnJlZXplV2luZG93UmVxdWVzdBowLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZVdpbmRvd1Jlc3BvbnNlEmsKCkhvbGRXaW5kb3cSLS51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5Ib2xkV2luZG93UmVxdWVzdBouLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkhvbGRXaW5kb3dSZXNwb25zZRJxCgxSZXN1bWVXaW5kb3cSLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVXaW5kb3dSZXF1ZXN0GjAudW5kZXJzdHVkeS5vcmNoZXN0cmF0b3IudjEuUmVzdW1lV2luZG93UmVzcG9uc2USbgoLQWJvcnRXaW5kb3cSLi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5BYm9ydFdpbmRvd1JlcXVlc3QaLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5BYm9ydFdpbmRvd1Jlc3BvbnNlEnoKD0dldFdpbmRvd1JlcG9ydBIyLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkdldFdpbmRvd1JlcG9ydFJlcXVlc3QaMy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5HZXRXaW5kb3dSZXBvcnRSZXNwb25zZRJuCgtGcmVlemVGbGVldBIuLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZUZsZWV0UmVxdWVzdBovLnVuZGVyc3R1ZHkub3JjaGVzdHJhdG9yLnYxLkZyZWV6ZUZsZWV0UmVzcG9uc2USbgoLUmVzdW1lRmxlZXQSLi51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVGbGVldFJlcXVlc3QaLy51bmRlcnN0dWR5Lm9yY2hlc3RyYXRvci52MS5SZXN1bWVGbGVldFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_understudy_orchestrator_v1_kinds, file_understudy_orchestrator_v1_reports]);
+
+/**
+ * A wave as you ask for it: these clusters, or so many of those that no wave names; neither = all that are left.
+ *
+ * @generated from message understudy.orchestrator.v1.WaveDocument
+ */
+export type WaveDocument = Message<"understudy.orchestrator.v1.WaveDocument"> & {
+  /**
+   * @generated from field: repeated string clusters = 1;
+   */
+  clusters: string[];
+
+  /**
+   * @generated from field: optional int32 count = 2;
+   */
+  count?: number | undefined;
+
+  /**
+   * The first wave only: its first rollout without success holds the window.
+   *
+   * @generated from field: bool canary = 3;
+   */
+  canary: boolean;
+};
+
+/**
+ * A wave as you ask for it: these clusters, or so many of those that no wave names; neither = all that are left.
+ *
+ * @generated from message understudy.orchestrator.v1.WaveDocument
+ */
+export type WaveDocumentJson = {
+  /**
+   * @generated from field: repeated string clusters = 1;
+   */
+  clusters?: string[];
+
+  /**
+   * @generated from field: optional int32 count = 2;
+   */
+  count?: number;
+
+  /**
+   * The first wave only: its first rollout without success holds the window.
+   *
+   * @generated from field: bool canary = 3;
+   */
+  canary?: boolean;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WaveDocument.
+ * Use `create(WaveDocumentSchema)` to create a new message.
+ */
+export const WaveDocumentSchema: GenMessage<WaveDocument, {jsonType: WaveDocumentJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 0);
+
+/**
+ * The cluster begins only after every one that it depends on has succeeded in this window.
+ *
+ * @generated from message understudy.orchestrator.v1.Dependency
+ */
+export type Dependency = Message<"understudy.orchestrator.v1.Dependency"> & {
+  /**
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * @generated from field: repeated string on = 2;
+   */
+  on: string[];
+};
+
+/**
+ * The cluster begins only after every one that it depends on has succeeded in this window.
+ *
+ * @generated from message understudy.orchestrator.v1.Dependency
+ */
+export type DependencyJson = {
+  /**
+   * @generated from field: string cluster = 1;
+   */
+  cluster?: string;
+
+  /**
+   * @generated from field: repeated string on = 2;
+   */
+  on?: string[];
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.Dependency.
+ * Use `create(DependencySchema)` to create a new message.
+ */
+export const DependencySchema: GenMessage<Dependency, {jsonType: DependencyJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 1);
 
 /**
  * A playbook by name; version absent = the newest.
@@ -55,7 +153,7 @@ export type PlaybookReferenceJson = {
  * Use `create(PlaybookReferenceSchema)` to create a new message.
  */
 export const PlaybookReferenceSchema: GenMessage<PlaybookReference, {jsonType: PlaybookReferenceJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 0);
+  messageDesc(file_understudy_orchestrator_v1_windows, 2);
 
 /**
  * What you schedule.
@@ -108,6 +206,33 @@ export type WindowDocument = Message<"understudy.orchestrator.v1.WindowDocument"
    * @generated from field: optional int64 outage_budget_ms = 8;
    */
   outageBudgetMs?: bigint | undefined;
+
+  /**
+   * Rollouts begin wave by wave, the next when the one before has ended. None: one wave of all. Inside a wave, clusters that share a host
+   * run one after the other.
+   *
+   * @generated from field: repeated understudy.orchestrator.v1.WaveDocument waves = 9;
+   */
+  waves: WaveDocument[];
+
+  /**
+   * Between two waves; absent = 0.
+   *
+   * @generated from field: optional int32 soak_ms = 10;
+   */
+  soakMs?: number | undefined;
+
+  /**
+   * So many rollouts may end without success; one more holds the window. Absent = 0.
+   *
+   * @generated from field: optional int32 failure_budget = 11;
+   */
+  failureBudget?: number | undefined;
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Dependency depends_on = 12;
+   */
+  dependsOn: Dependency[];
 };
 
 /**
@@ -161,6 +286,33 @@ export type WindowDocumentJson = {
    * @generated from field: optional int64 outage_budget_ms = 8;
    */
   outageBudgetMs?: string;
+
+  /**
+   * Rollouts begin wave by wave, the next when the one before has ended. None: one wave of all. Inside a wave, clusters that share a host
+   * run one after the other.
+   *
+   * @generated from field: repeated understudy.orchestrator.v1.WaveDocument waves = 9;
+   */
+  waves?: WaveDocumentJson[];
+
+  /**
+   * Between two waves; absent = 0.
+   *
+   * @generated from field: optional int32 soak_ms = 10;
+   */
+  soakMs?: number;
+
+  /**
+   * So many rollouts may end without success; one more holds the window. Absent = 0.
+   *
+   * @generated from field: optional int32 failure_budget = 11;
+   */
+  failureBudget?: number;
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Dependency depends_on = 12;
+   */
+  dependsOn?: DependencyJson[];
 };
 
 /**
@@ -168,7 +320,7 @@ export type WindowDocumentJson = {
  * Use `create(WindowDocumentSchema)` to create a new message.
  */
 export const WindowDocumentSchema: GenMessage<WindowDocument, {jsonType: WindowDocumentJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 1);
+  messageDesc(file_understudy_orchestrator_v1_windows, 3);
 
 /**
  * Who said what, when.
@@ -219,7 +371,7 @@ export type StatementJson = {
  * Use `create(StatementSchema)` to create a new message.
  */
 export const StatementSchema: GenMessage<Statement, {jsonType: StatementJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 2);
+  messageDesc(file_understudy_orchestrator_v1_windows, 4);
 
 /**
  * One cluster's rollout in a window.
@@ -243,6 +395,35 @@ export type WindowRollout = Message<"understudy.orchestrator.v1.WindowRollout"> 
    * @generated from field: optional string binding = 3;
    */
   binding?: string | undefined;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 wave = 4;
+   */
+  wave: number;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowRolloutStatus status = 5;
+   */
+  status: WindowRolloutStatus;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 6;
+   */
+  begunAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 7;
+   */
+  result: RolloutResult;
+
+  /**
+   * How it ended, what it waits for, or why it never begins; absent while it runs.
+   *
+   * @generated from field: optional string reason = 8;
+   */
+  reason?: string | undefined;
 };
 
 /**
@@ -267,6 +448,35 @@ export type WindowRolloutJson = {
    * @generated from field: optional string binding = 3;
    */
   binding?: string;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 wave = 4;
+   */
+  wave?: number;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowRolloutStatus status = 5;
+   */
+  status?: WindowRolloutStatusJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 6;
+   */
+  begunAt?: TimestampJson;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 7;
+   */
+  result?: RolloutResultJson;
+
+  /**
+   * How it ended, what it waits for, or why it never begins; absent while it runs.
+   *
+   * @generated from field: optional string reason = 8;
+   */
+  reason?: string;
 };
 
 /**
@@ -274,7 +484,181 @@ export type WindowRolloutJson = {
  * Use `create(WindowRolloutSchema)` to create a new message.
  */
 export const WindowRolloutSchema: GenMessage<WindowRollout, {jsonType: WindowRolloutJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 3);
+  messageDesc(file_understudy_orchestrator_v1_windows, 5);
+
+/**
+ * A wave as it stands.
+ *
+ * @generated from message understudy.orchestrator.v1.Wave
+ */
+export type Wave = Message<"understudy.orchestrator.v1.Wave"> & {
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
+
+  /**
+   * @generated from field: bool canary = 2;
+   */
+  canary: boolean;
+
+  /**
+   * @generated from field: repeated string clusters = 3;
+   */
+  clusters: string[];
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WaveStatus status = 4;
+   */
+  status: WaveStatus;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 5;
+   */
+  begunAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp ended_at = 6;
+   */
+  endedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp soak_until = 7;
+   */
+  soakUntil?: Timestamp | undefined;
+
+  /**
+   * How many of its rollouts ended with each result.
+   *
+   * @generated from field: map<string, int32> results = 8;
+   */
+  results: { [key: string]: number };
+};
+
+/**
+ * A wave as it stands.
+ *
+ * @generated from message understudy.orchestrator.v1.Wave
+ */
+export type WaveJson = {
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number?: number;
+
+  /**
+   * @generated from field: bool canary = 2;
+   */
+  canary?: boolean;
+
+  /**
+   * @generated from field: repeated string clusters = 3;
+   */
+  clusters?: string[];
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WaveStatus status = 4;
+   */
+  status?: WaveStatusJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 5;
+   */
+  begunAt?: TimestampJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp ended_at = 6;
+   */
+  endedAt?: TimestampJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp soak_until = 7;
+   */
+  soakUntil?: TimestampJson;
+
+  /**
+   * How many of its rollouts ended with each result.
+   *
+   * @generated from field: map<string, int32> results = 8;
+   */
+  results?: { [key: string]: number };
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.Wave.
+ * Use `create(WaveSchema)` to create a new message.
+ */
+export const WaveSchema: GenMessage<Wave, {jsonType: WaveJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 6);
+
+/**
+ * Nothing further begins; what runs goes on to its end.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowHold
+ */
+export type WindowHold = Message<"understudy.orchestrator.v1.WindowHold"> & {
+  /**
+   * `system` where the failure budget was spent.
+   *
+   * @generated from field: string by = 1;
+   */
+  by: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string who_can_change_it = 4;
+   */
+  whoCanChangeIt: string;
+};
+
+/**
+ * Nothing further begins; what runs goes on to its end.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowHold
+ */
+export type WindowHoldJson = {
+  /**
+   * `system` where the failure budget was spent.
+   *
+   * @generated from field: string by = 1;
+   */
+  by?: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: TimestampJson;
+
+  /**
+   * @generated from field: string who_can_change_it = 4;
+   */
+  whoCanChangeIt?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WindowHold.
+ * Use `create(WindowHoldSchema)` to create a new message.
+ */
+export const WindowHoldSchema: GenMessage<WindowHold, {jsonType: WindowHoldJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 7);
 
 /**
  * A window as it is now.
@@ -348,7 +732,7 @@ export type Window = Message<"understudy.orchestrator.v1.Window"> & {
   approval?: Statement | undefined;
 
   /**
-   * Why it was rejected, cancelled or frozen, and by whom.
+   * Why it was rejected, cancelled, frozen or aborted, and by whom.
    *
    * @generated from field: understudy.orchestrator.v1.Statement stopped = 14;
    */
@@ -372,6 +756,33 @@ export type Window = Message<"understudy.orchestrator.v1.Window"> & {
    * @generated from field: optional int64 outage_budget_ms = 17;
    */
   outageBudgetMs?: bigint | undefined;
+
+  /**
+   * Absent = it is not held.
+   *
+   * @generated from field: understudy.orchestrator.v1.WindowHold held = 18;
+   */
+  held?: WindowHold | undefined;
+
+  /**
+   * @generated from field: int32 soak_ms = 19;
+   */
+  soakMs: number;
+
+  /**
+   * @generated from field: int32 failure_budget = 20;
+   */
+  failureBudget: number;
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Dependency depends_on = 21;
+   */
+  dependsOn: Dependency[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Wave waves = 22;
+   */
+  waves: Wave[];
 };
 
 /**
@@ -446,7 +857,7 @@ export type WindowJson = {
   approval?: StatementJson;
 
   /**
-   * Why it was rejected, cancelled or frozen, and by whom.
+   * Why it was rejected, cancelled, frozen or aborted, and by whom.
    *
    * @generated from field: understudy.orchestrator.v1.Statement stopped = 14;
    */
@@ -470,6 +881,33 @@ export type WindowJson = {
    * @generated from field: optional int64 outage_budget_ms = 17;
    */
   outageBudgetMs?: string;
+
+  /**
+   * Absent = it is not held.
+   *
+   * @generated from field: understudy.orchestrator.v1.WindowHold held = 18;
+   */
+  held?: WindowHoldJson;
+
+  /**
+   * @generated from field: int32 soak_ms = 19;
+   */
+  soakMs?: number;
+
+  /**
+   * @generated from field: int32 failure_budget = 20;
+   */
+  failureBudget?: number;
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Dependency depends_on = 21;
+   */
+  dependsOn?: DependencyJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Wave waves = 22;
+   */
+  waves?: WaveJson[];
 };
 
 /**
@@ -477,7 +915,7 @@ export type WindowJson = {
  * Use `create(WindowSchema)` to create a new message.
  */
 export const WindowSchema: GenMessage<Window, {jsonType: WindowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 4);
+  messageDesc(file_understudy_orchestrator_v1_windows, 8);
 
 /**
  * A window as lists show it.
@@ -622,7 +1060,7 @@ export type WindowRowJson = {
  * Use `create(WindowRowSchema)` to create a new message.
  */
 export const WindowRowSchema: GenMessage<WindowRow, {jsonType: WindowRowJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 5);
+  messageDesc(file_understudy_orchestrator_v1_windows, 9);
 
 /**
  * @generated from message understudy.orchestrator.v1.ScheduleWindowRequest
@@ -663,7 +1101,7 @@ export type ScheduleWindowRequestJson = {
  * Use `create(ScheduleWindowRequestSchema)` to create a new message.
  */
 export const ScheduleWindowRequestSchema: GenMessage<ScheduleWindowRequest, {jsonType: ScheduleWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 6);
+  messageDesc(file_understudy_orchestrator_v1_windows, 10);
 
 /**
  * @generated from message understudy.orchestrator.v1.ScheduleWindowResponse
@@ -700,7 +1138,7 @@ export type ScheduleWindowResponseJson = {
  * Use `create(ScheduleWindowResponseSchema)` to create a new message.
  */
 export const ScheduleWindowResponseSchema: GenMessage<ScheduleWindowResponse, {jsonType: ScheduleWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 7);
+  messageDesc(file_understudy_orchestrator_v1_windows, 11);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetWindowRequest
@@ -727,7 +1165,7 @@ export type GetWindowRequestJson = {
  * Use `create(GetWindowRequestSchema)` to create a new message.
  */
 export const GetWindowRequestSchema: GenMessage<GetWindowRequest, {jsonType: GetWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 8);
+  messageDesc(file_understudy_orchestrator_v1_windows, 12);
 
 /**
  * @generated from message understudy.orchestrator.v1.GetWindowResponse
@@ -754,7 +1192,7 @@ export type GetWindowResponseJson = {
  * Use `create(GetWindowResponseSchema)` to create a new message.
  */
 export const GetWindowResponseSchema: GenMessage<GetWindowResponse, {jsonType: GetWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 9);
+  messageDesc(file_understudy_orchestrator_v1_windows, 13);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListWindowsRequest
@@ -813,7 +1251,7 @@ export type ListWindowsRequestJson = {
  * Use `create(ListWindowsRequestSchema)` to create a new message.
  */
 export const ListWindowsRequestSchema: GenMessage<ListWindowsRequest, {jsonType: ListWindowsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 10);
+  messageDesc(file_understudy_orchestrator_v1_windows, 14);
 
 /**
  * @generated from message understudy.orchestrator.v1.ListWindowsResponse
@@ -850,7 +1288,7 @@ export type ListWindowsResponseJson = {
  * Use `create(ListWindowsResponseSchema)` to create a new message.
  */
 export const ListWindowsResponseSchema: GenMessage<ListWindowsResponse, {jsonType: ListWindowsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 11);
+  messageDesc(file_understudy_orchestrator_v1_windows, 15);
 
 /**
  * @generated from message understudy.orchestrator.v1.ApproveWindowRequest
@@ -905,7 +1343,7 @@ export type ApproveWindowRequestJson = {
  * Use `create(ApproveWindowRequestSchema)` to create a new message.
  */
 export const ApproveWindowRequestSchema: GenMessage<ApproveWindowRequest, {jsonType: ApproveWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 12);
+  messageDesc(file_understudy_orchestrator_v1_windows, 16);
 
 /**
  * @generated from message understudy.orchestrator.v1.ApproveWindowResponse
@@ -932,7 +1370,7 @@ export type ApproveWindowResponseJson = {
  * Use `create(ApproveWindowResponseSchema)` to create a new message.
  */
 export const ApproveWindowResponseSchema: GenMessage<ApproveWindowResponse, {jsonType: ApproveWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 13);
+  messageDesc(file_understudy_orchestrator_v1_windows, 17);
 
 /**
  * @generated from message understudy.orchestrator.v1.RejectWindowRequest
@@ -983,7 +1421,7 @@ export type RejectWindowRequestJson = {
  * Use `create(RejectWindowRequestSchema)` to create a new message.
  */
 export const RejectWindowRequestSchema: GenMessage<RejectWindowRequest, {jsonType: RejectWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 14);
+  messageDesc(file_understudy_orchestrator_v1_windows, 18);
 
 /**
  * @generated from message understudy.orchestrator.v1.RejectWindowResponse
@@ -1010,7 +1448,7 @@ export type RejectWindowResponseJson = {
  * Use `create(RejectWindowResponseSchema)` to create a new message.
  */
 export const RejectWindowResponseSchema: GenMessage<RejectWindowResponse, {jsonType: RejectWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 15);
+  messageDesc(file_understudy_orchestrator_v1_windows, 19);
 
 /**
  * @generated from message understudy.orchestrator.v1.CancelWindowRequest
@@ -1061,7 +1499,7 @@ export type CancelWindowRequestJson = {
  * Use `create(CancelWindowRequestSchema)` to create a new message.
  */
 export const CancelWindowRequestSchema: GenMessage<CancelWindowRequest, {jsonType: CancelWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 16);
+  messageDesc(file_understudy_orchestrator_v1_windows, 20);
 
 /**
  * @generated from message understudy.orchestrator.v1.CancelWindowResponse
@@ -1088,7 +1526,7 @@ export type CancelWindowResponseJson = {
  * Use `create(CancelWindowResponseSchema)` to create a new message.
  */
 export const CancelWindowResponseSchema: GenMessage<CancelWindowResponse, {jsonType: CancelWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 17);
+  messageDesc(file_understudy_orchestrator_v1_windows, 21);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeWindowRequest
@@ -1125,7 +1563,7 @@ export type FreezeWindowRequestJson = {
  * Use `create(FreezeWindowRequestSchema)` to create a new message.
  */
 export const FreezeWindowRequestSchema: GenMessage<FreezeWindowRequest, {jsonType: FreezeWindowRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 18);
+  messageDesc(file_understudy_orchestrator_v1_windows, 22);
 
 /**
  * @generated from message understudy.orchestrator.v1.FreezeWindowResponse
@@ -1152,7 +1590,831 @@ export type FreezeWindowResponseJson = {
  * Use `create(FreezeWindowResponseSchema)` to create a new message.
  */
 export const FreezeWindowResponseSchema: GenMessage<FreezeWindowResponse, {jsonType: FreezeWindowResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_orchestrator_v1_windows, 19);
+  messageDesc(file_understudy_orchestrator_v1_windows, 23);
+
+/**
+ * @generated from message understudy.orchestrator.v1.HoldWindowRequest
+ */
+export type HoldWindowRequest = Message<"understudy.orchestrator.v1.HoldWindowRequest"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.HoldWindowRequest
+ */
+export type HoldWindowRequestJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.HoldWindowRequest.
+ * Use `create(HoldWindowRequestSchema)` to create a new message.
+ */
+export const HoldWindowRequestSchema: GenMessage<HoldWindowRequest, {jsonType: HoldWindowRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 24);
+
+/**
+ * @generated from message understudy.orchestrator.v1.HoldWindowResponse
+ */
+export type HoldWindowResponse = Message<"understudy.orchestrator.v1.HoldWindowResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: Window | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.HoldWindowResponse
+ */
+export type HoldWindowResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: WindowJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.HoldWindowResponse.
+ * Use `create(HoldWindowResponseSchema)` to create a new message.
+ */
+export const HoldWindowResponseSchema: GenMessage<HoldWindowResponse, {jsonType: HoldWindowResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 25);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeWindowRequest
+ */
+export type ResumeWindowRequest = Message<"understudy.orchestrator.v1.ResumeWindowRequest"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeWindowRequest
+ */
+export type ResumeWindowRequestJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ResumeWindowRequest.
+ * Use `create(ResumeWindowRequestSchema)` to create a new message.
+ */
+export const ResumeWindowRequestSchema: GenMessage<ResumeWindowRequest, {jsonType: ResumeWindowRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 26);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeWindowResponse
+ */
+export type ResumeWindowResponse = Message<"understudy.orchestrator.v1.ResumeWindowResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: Window | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeWindowResponse
+ */
+export type ResumeWindowResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: WindowJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ResumeWindowResponse.
+ * Use `create(ResumeWindowResponseSchema)` to create a new message.
+ */
+export const ResumeWindowResponseSchema: GenMessage<ResumeWindowResponse, {jsonType: ResumeWindowResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 27);
+
+/**
+ * @generated from message understudy.orchestrator.v1.AbortWindowRequest
+ */
+export type AbortWindowRequest = Message<"understudy.orchestrator.v1.AbortWindowRequest"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.AbortWindowRequest
+ */
+export type AbortWindowRequestJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+
+  /**
+   * `version` of your last read; absent = any.
+   *
+   * @generated from field: optional int64 expected_version = 2;
+   */
+  expectedVersion?: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.AbortWindowRequest.
+ * Use `create(AbortWindowRequestSchema)` to create a new message.
+ */
+export const AbortWindowRequestSchema: GenMessage<AbortWindowRequest, {jsonType: AbortWindowRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 28);
+
+/**
+ * @generated from message understudy.orchestrator.v1.AbortWindowResponse
+ */
+export type AbortWindowResponse = Message<"understudy.orchestrator.v1.AbortWindowResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: Window | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.AbortWindowResponse
+ */
+export type AbortWindowResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.Window window = 1;
+   */
+  window?: WindowJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.AbortWindowResponse.
+ * Use `create(AbortWindowResponseSchema)` to create a new message.
+ */
+export const AbortWindowResponseSchema: GenMessage<AbortWindowResponse, {jsonType: AbortWindowResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 29);
+
+/**
+ * A rollout of a window as the window's report tells it.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowReportRollout
+ */
+export type WindowReportRollout = Message<"understudy.orchestrator.v1.WindowReportRollout"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string cluster = 2;
+   */
+  cluster: string;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 wave = 3;
+   */
+  wave: number;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowRolloutStatus status = 4;
+   */
+  status: WindowRolloutStatus;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 5;
+   */
+  begunAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 6;
+   */
+  result: RolloutResult;
+
+  /**
+   * How it ended, what it waits for, or why it never begins; absent while it runs.
+   *
+   * @generated from field: optional string reason = 7;
+   */
+  reason?: string | undefined;
+
+  /**
+   * From its admission to its end.
+   *
+   * @generated from field: optional double took_ms = 8;
+   */
+  tookMs?: number | undefined;
+
+  /**
+   * Absent = it was never planned.
+   *
+   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 9;
+   */
+  interruption?: Interruption | undefined;
+};
+
+/**
+ * A rollout of a window as the window's report tells it.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowReportRollout
+ */
+export type WindowReportRolloutJson = {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * @generated from field: string cluster = 2;
+   */
+  cluster?: string;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: int32 wave = 3;
+   */
+  wave?: number;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowRolloutStatus status = 4;
+   */
+  status?: WindowRolloutStatusJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp begun_at = 5;
+   */
+  begunAt?: TimestampJson;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutResult result = 6;
+   */
+  result?: RolloutResultJson;
+
+  /**
+   * How it ended, what it waits for, or why it never begins; absent while it runs.
+   *
+   * @generated from field: optional string reason = 7;
+   */
+  reason?: string;
+
+  /**
+   * From its admission to its end.
+   *
+   * @generated from field: optional double took_ms = 8;
+   */
+  tookMs?: number | "NaN" | "Infinity" | "-Infinity";
+
+  /**
+   * Absent = it was never planned.
+   *
+   * @generated from field: understudy.orchestrator.v1.Interruption interruption = 9;
+   */
+  interruption?: InterruptionJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WindowReportRollout.
+ * Use `create(WindowReportRolloutSchema)` to create a new message.
+ */
+export const WindowReportRolloutSchema: GenMessage<WindowReportRollout, {jsonType: WindowReportRolloutJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 30);
+
+/**
+ * What became of a window.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowReport
+ */
+export type WindowReport = Message<"understudy.orchestrator.v1.WindowReport"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowStatus status = 2;
+   */
+  status: WindowStatus;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutKind kind = 3;
+   */
+  kind: RolloutKind;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.PlaybookReference playbook = 4;
+   */
+  playbook?: PlaybookReference | undefined;
+
+  /**
+   * @generated from field: string patch_set_id = 5;
+   */
+  patchSetId: string;
+
+  /**
+   * @generated from field: repeated string tickets = 6;
+   */
+  tickets: string[];
+
+  /**
+   * @generated from field: string scheduled_by = 7;
+   */
+  scheduledBy: string;
+
+  /**
+   * @generated from field: optional string approved_by = 8;
+   */
+  approvedBy?: string | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp opens_at = 9;
+   */
+  opensAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp closes_at = 10;
+   */
+  closesAt?: Timestamp | undefined;
+
+  /**
+   * How many rollouts ended with each result; empty until it is closed.
+   *
+   * @generated from field: map<string, int32> results = 11;
+   */
+  results: { [key: string]: number };
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Wave waves = 12;
+   */
+  waves: Wave[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.WindowReportRollout rollouts = 13;
+   */
+  rollouts: WindowReportRollout[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 14;
+   */
+  story: ReportLine[];
+};
+
+/**
+ * What became of a window.
+ *
+ * @generated from message understudy.orchestrator.v1.WindowReport
+ */
+export type WindowReportJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowStatus status = 2;
+   */
+  status?: WindowStatusJson;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.RolloutKind kind = 3;
+   */
+  kind?: RolloutKindJson;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.PlaybookReference playbook = 4;
+   */
+  playbook?: PlaybookReferenceJson;
+
+  /**
+   * @generated from field: string patch_set_id = 5;
+   */
+  patchSetId?: string;
+
+  /**
+   * @generated from field: repeated string tickets = 6;
+   */
+  tickets?: string[];
+
+  /**
+   * @generated from field: string scheduled_by = 7;
+   */
+  scheduledBy?: string;
+
+  /**
+   * @generated from field: optional string approved_by = 8;
+   */
+  approvedBy?: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp opens_at = 9;
+   */
+  opensAt?: TimestampJson;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp closes_at = 10;
+   */
+  closesAt?: TimestampJson;
+
+  /**
+   * How many rollouts ended with each result; empty until it is closed.
+   *
+   * @generated from field: map<string, int32> results = 11;
+   */
+  results?: { [key: string]: number };
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.Wave waves = 12;
+   */
+  waves?: WaveJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.WindowReportRollout rollouts = 13;
+   */
+  rollouts?: WindowReportRolloutJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.ReportLine story = 14;
+   */
+  story?: ReportLineJson[];
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.WindowReport.
+ * Use `create(WindowReportSchema)` to create a new message.
+ */
+export const WindowReportSchema: GenMessage<WindowReport, {jsonType: WindowReportJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 31);
+
+/**
+ * @generated from message understudy.orchestrator.v1.GetWindowReportRequest
+ */
+export type GetWindowReportRequest = Message<"understudy.orchestrator.v1.GetWindowReportRequest"> & {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.GetWindowReportRequest
+ */
+export type GetWindowReportRequestJson = {
+  /**
+   * @generated from field: string window_id = 1;
+   */
+  windowId?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.GetWindowReportRequest.
+ * Use `create(GetWindowReportRequestSchema)` to create a new message.
+ */
+export const GetWindowReportRequestSchema: GenMessage<GetWindowReportRequest, {jsonType: GetWindowReportRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 32);
+
+/**
+ * @generated from message understudy.orchestrator.v1.GetWindowReportResponse
+ */
+export type GetWindowReportResponse = Message<"understudy.orchestrator.v1.GetWindowReportResponse"> & {
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowReport report = 1;
+   */
+  report?: WindowReport | undefined;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.GetWindowReportResponse
+ */
+export type GetWindowReportResponseJson = {
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowReport report = 1;
+   */
+  report?: WindowReportJson;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.GetWindowReportResponse.
+ * Use `create(GetWindowReportResponseSchema)` to create a new message.
+ */
+export const GetWindowReportResponseSchema: GenMessage<GetWindowReportResponse, {jsonType: GetWindowReportResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 33);
+
+/**
+ * A window that was frozen, or goes on, with the fleet.
+ *
+ * @generated from message understudy.orchestrator.v1.FleetWindow
+ */
+export type FleetWindow = Message<"understudy.orchestrator.v1.FleetWindow"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowStatus status = 2;
+   */
+  status: WindowStatus;
+
+  /**
+   * Clusters whose rollout has begun and not ended.
+   *
+   * @generated from field: repeated string running = 3;
+   */
+  running: string[];
+};
+
+/**
+ * A window that was frozen, or goes on, with the fleet.
+ *
+ * @generated from message understudy.orchestrator.v1.FleetWindow
+ */
+export type FleetWindowJson = {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * @generated from field: understudy.orchestrator.v1.WindowStatus status = 2;
+   */
+  status?: WindowStatusJson;
+
+  /**
+   * Clusters whose rollout has begun and not ended.
+   *
+   * @generated from field: repeated string running = 3;
+   */
+  running?: string[];
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.FleetWindow.
+ * Use `create(FleetWindowSchema)` to create a new message.
+ */
+export const FleetWindowSchema: GenMessage<FleetWindow, {jsonType: FleetWindowJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 34);
+
+/**
+ * A window that could not be told.
+ *
+ * @generated from message understudy.orchestrator.v1.FleetRefusal
+ */
+export type FleetRefusal = Message<"understudy.orchestrator.v1.FleetRefusal"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * A window that could not be told.
+ *
+ * @generated from message understudy.orchestrator.v1.FleetRefusal
+ */
+export type FleetRefusalJson = {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * @generated from field: string code = 2;
+   */
+  code?: string;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.FleetRefusal.
+ * Use `create(FleetRefusalSchema)` to create a new message.
+ */
+export const FleetRefusalSchema: GenMessage<FleetRefusal, {jsonType: FleetRefusalJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 35);
+
+/**
+ * @generated from message understudy.orchestrator.v1.FreezeFleetRequest
+ */
+export type FreezeFleetRequest = Message<"understudy.orchestrator.v1.FreezeFleetRequest"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.FreezeFleetRequest
+ */
+export type FreezeFleetRequestJson = {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.FreezeFleetRequest.
+ * Use `create(FreezeFleetRequestSchema)` to create a new message.
+ */
+export const FreezeFleetRequestSchema: GenMessage<FreezeFleetRequest, {jsonType: FreezeFleetRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 36);
+
+/**
+ * @generated from message understudy.orchestrator.v1.FreezeFleetResponse
+ */
+export type FreezeFleetResponse = Message<"understudy.orchestrator.v1.FreezeFleetResponse"> & {
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetWindow windows = 1;
+   */
+  windows: FleetWindow[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetRefusal refused = 2;
+   */
+  refused: FleetRefusal[];
+
+  /**
+   * False: the list of windows was not up to date, and newer ones may be missing. Say it again.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.FreezeFleetResponse
+ */
+export type FreezeFleetResponseJson = {
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetWindow windows = 1;
+   */
+  windows?: FleetWindowJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetRefusal refused = 2;
+   */
+  refused?: FleetRefusalJson[];
+
+  /**
+   * False: the list of windows was not up to date, and newer ones may be missing. Say it again.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete?: boolean;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.FreezeFleetResponse.
+ * Use `create(FreezeFleetResponseSchema)` to create a new message.
+ */
+export const FreezeFleetResponseSchema: GenMessage<FreezeFleetResponse, {jsonType: FreezeFleetResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 37);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeFleetRequest
+ */
+export type ResumeFleetRequest = Message<"understudy.orchestrator.v1.ResumeFleetRequest"> & {
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeFleetRequest
+ */
+export type ResumeFleetRequestJson = {
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ResumeFleetRequest.
+ * Use `create(ResumeFleetRequestSchema)` to create a new message.
+ */
+export const ResumeFleetRequestSchema: GenMessage<ResumeFleetRequest, {jsonType: ResumeFleetRequestJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 38);
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeFleetResponse
+ */
+export type ResumeFleetResponse = Message<"understudy.orchestrator.v1.ResumeFleetResponse"> & {
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetWindow windows = 1;
+   */
+  windows: FleetWindow[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetRefusal refused = 2;
+   */
+  refused: FleetRefusal[];
+
+  /**
+   * False: the list of windows was not up to date, and newer ones may be missing. Say it again.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
+};
+
+/**
+ * @generated from message understudy.orchestrator.v1.ResumeFleetResponse
+ */
+export type ResumeFleetResponseJson = {
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetWindow windows = 1;
+   */
+  windows?: FleetWindowJson[];
+
+  /**
+   * @generated from field: repeated understudy.orchestrator.v1.FleetRefusal refused = 2;
+   */
+  refused?: FleetRefusalJson[];
+
+  /**
+   * False: the list of windows was not up to date, and newer ones may be missing. Say it again.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete?: boolean;
+};
+
+/**
+ * Describes the message understudy.orchestrator.v1.ResumeFleetResponse.
+ * Use `create(ResumeFleetResponseSchema)` to create a new message.
+ */
+export const ResumeFleetResponseSchema: GenMessage<ResumeFleetResponse, {jsonType: ResumeFleetResponseJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_orchestrator_v1_windows, 39);
 
 /**
  * @generated from enum understudy.orchestrator.v1.WindowStatus
@@ -1192,18 +2454,120 @@ export enum WindowStatus {
    * @generated from enum value: WINDOW_STATUS_CLOSED = 6;
    */
   CLOSED = 6,
+
+  /**
+   * Nothing further begins; what runs goes on to its end.
+   *
+   * @generated from enum value: WINDOW_STATUS_HELD = 7;
+   */
+  HELD = 7,
+
+  /**
+   * Nothing further begins; what runs is aborted at its next safe point.
+   *
+   * @generated from enum value: WINDOW_STATUS_ABORTING = 8;
+   */
+  ABORTING = 8,
 }
 
 /**
  * @generated from enum understudy.orchestrator.v1.WindowStatus
  */
-export type WindowStatusJson = "WINDOW_STATUS_UNSPECIFIED" | "WINDOW_STATUS_SCHEDULED" | "WINDOW_STATUS_REJECTED" | "WINDOW_STATUS_CANCELLED" | "WINDOW_STATUS_OPEN" | "WINDOW_STATUS_FROZEN" | "WINDOW_STATUS_CLOSED";
+export type WindowStatusJson = "WINDOW_STATUS_UNSPECIFIED" | "WINDOW_STATUS_SCHEDULED" | "WINDOW_STATUS_REJECTED" | "WINDOW_STATUS_CANCELLED" | "WINDOW_STATUS_OPEN" | "WINDOW_STATUS_FROZEN" | "WINDOW_STATUS_CLOSED" | "WINDOW_STATUS_HELD" | "WINDOW_STATUS_ABORTING";
 
 /**
  * Describes the enum understudy.orchestrator.v1.WindowStatus.
  */
 export const WindowStatusSchema: GenEnum<WindowStatus, WindowStatusJson> = /*@__PURE__*/
   enumDesc(file_understudy_orchestrator_v1_windows, 0);
+
+/**
+ * @generated from enum understudy.orchestrator.v1.WaveStatus
+ */
+export enum WaveStatus {
+  /**
+   * @generated from enum value: WAVE_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: WAVE_STATUS_WAITING = 1;
+   */
+  WAITING = 1,
+
+  /**
+   * @generated from enum value: WAVE_STATUS_RUNNING = 2;
+   */
+  RUNNING = 2,
+
+  /**
+   * @generated from enum value: WAVE_STATUS_ENDED = 3;
+   */
+  ENDED = 3,
+
+  /**
+   * It never will.
+   *
+   * @generated from enum value: WAVE_STATUS_NOT_BEGUN = 4;
+   */
+  NOT_BEGUN = 4,
+}
+
+/**
+ * @generated from enum understudy.orchestrator.v1.WaveStatus
+ */
+export type WaveStatusJson = "WAVE_STATUS_UNSPECIFIED" | "WAVE_STATUS_WAITING" | "WAVE_STATUS_RUNNING" | "WAVE_STATUS_ENDED" | "WAVE_STATUS_NOT_BEGUN";
+
+/**
+ * Describes the enum understudy.orchestrator.v1.WaveStatus.
+ */
+export const WaveStatusSchema: GenEnum<WaveStatus, WaveStatusJson> = /*@__PURE__*/
+  enumDesc(file_understudy_orchestrator_v1_windows, 1);
+
+/**
+ * @generated from enum understudy.orchestrator.v1.WindowRolloutStatus
+ */
+export enum WindowRolloutStatus {
+  /**
+   * @generated from enum value: WINDOW_ROLLOUT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: WINDOW_ROLLOUT_STATUS_WAITING = 1;
+   */
+  WAITING = 1,
+
+  /**
+   * It may be admitted, and runs until it has ended.
+   *
+   * @generated from enum value: WINDOW_ROLLOUT_STATUS_BEGUN = 2;
+   */
+  BEGUN = 2,
+
+  /**
+   * @generated from enum value: WINDOW_ROLLOUT_STATUS_ENDED = 3;
+   */
+  ENDED = 3,
+
+  /**
+   * It never begins in this window; `reason` says why.
+   *
+   * @generated from enum value: WINDOW_ROLLOUT_STATUS_GIVEN_UP = 4;
+   */
+  GIVEN_UP = 4,
+}
+
+/**
+ * @generated from enum understudy.orchestrator.v1.WindowRolloutStatus
+ */
+export type WindowRolloutStatusJson = "WINDOW_ROLLOUT_STATUS_UNSPECIFIED" | "WINDOW_ROLLOUT_STATUS_WAITING" | "WINDOW_ROLLOUT_STATUS_BEGUN" | "WINDOW_ROLLOUT_STATUS_ENDED" | "WINDOW_ROLLOUT_STATUS_GIVEN_UP";
+
+/**
+ * Describes the enum understudy.orchestrator.v1.WindowRolloutStatus.
+ */
+export const WindowRolloutStatusSchema: GenEnum<WindowRolloutStatus, WindowRolloutStatusJson> = /*@__PURE__*/
+  enumDesc(file_understudy_orchestrator_v1_windows, 2);
 
 /**
  * Windows. The same use cases as REST /v1/windows; errors as in RolloutService.
@@ -1213,7 +2577,8 @@ export const WindowStatusSchema: GenEnum<WindowStatus, WindowStatusJson> = /*@__
 export const WindowService: GenService<{
   /**
    * Schedules a window: each cluster gets a rollout, planned at once. The window must hold the way there and the way back. Role operator.
-   * NOT_FOUND: the patch set, the playbook. INVALID_ARGUMENT: an unknown cluster, a window that is over or too short.
+   * NOT_FOUND: the patch set, the playbook. INVALID_ARGUMENT: an unknown cluster, a window that is over or too short, waves that leave a
+   * cluster out, clusters that depend on each other in a circle.
    *
    * @generated from rpc understudy.orchestrator.v1.WindowService.ScheduleWindow
    */
@@ -1282,6 +2647,68 @@ export const WindowService: GenService<{
     methodKind: "unary";
     input: typeof FreezeWindowRequestSchema;
     output: typeof FreezeWindowResponseSchema;
+  },
+  /**
+   * Begins nothing further; what runs goes on to its end. Role operator. FAILED_PRECONDITION WINDOW_NOT_READY: it is not open.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.HoldWindow
+   */
+  holdWindow: {
+    methodKind: "unary";
+    input: typeof HoldWindowRequestSchema;
+    output: typeof HoldWindowResponseSchema;
+  },
+  /**
+   * Ends a hold or a freeze. After a hold, rollouts that had ended without success count no more against the failure budget. After a
+   * freeze, what it had stopped goes on, each after a fresh look; a window that was held when it was frozen is held again. Role operator.
+   * FAILED_PRECONDITION WINDOW_NOT_HELD: there is nothing to resume.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.ResumeWindow
+   */
+  resumeWindow: {
+    methodKind: "unary";
+    input: typeof ResumeWindowRequestSchema;
+    output: typeof ResumeWindowResponseSchema;
+  },
+  /**
+   * Begins nothing further, and aborts what runs at its next safe point. Role operator.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.AbortWindow
+   */
+  abortWindow: {
+    methodKind: "unary";
+    input: typeof AbortWindowRequestSchema;
+    output: typeof AbortWindowResponseSchema;
+  },
+  /**
+   * What became of a window: its waves, its rollouts, and why something did not run. From recorded events alone. Role viewer.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.GetWindowReport
+   */
+  getWindowReport: {
+    methodKind: "unary";
+    input: typeof GetWindowReportRequestSchema;
+    output: typeof GetWindowReportResponseSchema;
+  },
+  /**
+   * Freezes every window that has not ended, those that have not opened included. Role operator.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.FreezeFleet
+   */
+  freezeFleet: {
+    methodKind: "unary";
+    input: typeof FreezeFleetRequestSchema;
+    output: typeof FreezeFleetResponseSchema;
+  },
+  /**
+   * Lets the windows go on that were frozen with the fleet; one that somebody froze by itself stays frozen. Role operator.
+   *
+   * @generated from rpc understudy.orchestrator.v1.WindowService.ResumeFleet
+   */
+  resumeFleet: {
+    methodKind: "unary";
+    input: typeof ResumeFleetRequestSchema;
+    output: typeof ResumeFleetResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_understudy_orchestrator_v1_windows, 0);
