@@ -1,4 +1,5 @@
 export * from './api.js';
+export { quietConnections } from './checkout.js';
 export * from './crash-place.js';
 export * from './errors.js';
 export * from './migrate.js';
