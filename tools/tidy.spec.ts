@@ -149,8 +149,9 @@ describe('sources', () => {
     [...read(`${folder}/package.json`).matchAll(/"source": "\.\/([^"]+)"/g)].map(([, file]) => `${folder}/${file}`);
   /** What the root's npm scripts and the images start, and each service's migrations, by their sources. */
   const STARTED = new Set([
-    ...[...`${read('package.json')}${read('deploy/Dockerfile')}`.matchAll(/([\w/-]+)\/dist\/([\w/-]+)\.js/g)].map(
-      ([, project, file]) => `${project?.replace(/^\//, '')}/src/${file}.ts`,
+    // A project without `src` is built from its own folder.
+    ...[...`${read('package.json')}${read('deploy/Dockerfile')}`.matchAll(/([\w/-]+)\/dist\/([\w/-]+)\.js/g)].flatMap(
+      ([, project, file]) => [`${project?.replace(/^\//, '')}/src/${file}.ts`, `${project}/${file}.ts`],
     ),
     ...files.filter((path) => /^services\/[^/]+\/src\/migrate\.ts$/.test(path)),
     // What a test run sets up once.

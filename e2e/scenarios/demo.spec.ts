@@ -116,6 +116,18 @@ describe('npm run demo', () => {
   );
 
   it(
+    'crash: killed while the standby is patched, it comes back, goes on and ends well',
+    async () => {
+      const run = await judged('--scenario', 'crash');
+      expect(run.result).toBe('succeeded');
+      expect(Object.values(run.versionsAfter)).toEqual([newer, newer]);
+      expect(run.output).toMatch(/kill -9: the product \(process \d+\) is gone in the middle of \d+-patch-practice-b/);
+      expect(run.output).toMatch(/the product serves again[\s\S]*taken over by the next start[\s\S]*\+ patch practice-b to/);
+    },
+    RUN_LIMIT_MS,
+  );
+
+  it(
     'hypervisor: refused with the reason, and a downtime plan',
     async () => {
       const run = await judged('--scenario', 'hypervisor');

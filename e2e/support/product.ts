@@ -14,7 +14,10 @@ export interface RunningProduct {
   stop(): Promise<void>;
 }
 
-export const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/dist\/$/, '/');
+/** Also where this file was built. */
+export const REPOSITORY = fileURLToPath(
+  new URL(import.meta.url.includes('/e2e/dist/') ? '../../../' : '../../', import.meta.url),
+);
 const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 15_000;
 const LOOK_EVERY_MS = 50;

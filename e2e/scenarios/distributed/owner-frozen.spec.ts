@@ -66,7 +66,7 @@ describe('an owner frozen between intent and effect', () => {
 
   function arm({ name, pid }: ServiceProcess, stop: Stop | undefined): void {
     if (pid === undefined) throw new Error(`${name} does not run.`);
-    if (stop !== undefined) places.stopAt(pid, `act-decided ${stepIds.get(stop) ?? ''}/${stop.act}`);
+    if (stop !== undefined) places.stopAt(pid, `before-act-sent ${stepIds.get(stop) ?? ''}/${stop.act}`);
   }
 
   /** Waits until the owner is frozen there, lets the other do the step, wakes it, and looks at what it does then. */

@@ -51,7 +51,7 @@ describe('two orchestrators, the owner', () => {
   it('frozen just before an append, and woken when another has taken over: the append is refused, it drops the rollout', async () => {
     const { pid } = survivor;
     if (pid === undefined) throw new Error(`${survivor.name} does not run.`);
-    places.stopAt(pid, 'before-commit RequestStep');
+    places.stopAt(pid, 'before-intent-committed ');
     await places.stopped(pid, COME_THERE_LIMIT_MS);
     const since = Date.now();
     await killed.start();

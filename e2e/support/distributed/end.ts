@@ -1,10 +1,7 @@
 /** How a window ended, told by the hosts, by PostgreSQL, by the client and by the log. */
 import { recordedTwice, notByTheOwner } from './two-orchestrators.js';
-import { doneTwice, factsOf, lostWrites } from './witness.js';
+import { doneTwice, factsOf, lostWrites, PREPARATIONS } from './witness.js';
 import type { PairWindow, RecordedEvent } from './window.js';
-
-/** Preparations of a switchover that have to be fresh: they stop and promote nothing, and a look that they have aged repeats them. */
-const PREPARATIONS = / (record-position|checkpoint): /;
 
 export interface WindowEnd {
   readonly result: unknown;

@@ -1,7 +1,7 @@
 /** What the product says of a finished window, laid out for the judge, which computes every figure again. */
 import { mkdirSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LedgerEntry } from '@understudy/testing';
+import type { LedgerEntry } from '@understudy/testing/outside';
 import { judge, type Figure } from '../../judge.mjs';
 import type { System } from './system.js';
 import { LOAD_INTERVAL_MS, LOAD_TABLE, type PairWindow, type RecordedEvent } from './window.js';

@@ -19,10 +19,13 @@ export class RestRefused extends Error {
 
 /** The REST API with a token, as any client has it; each path goes to the service that answers it. */
 export class Rest {
-  /** @param addressOf answers `http://HOST:PORT` for a path. */
+  /**
+   * @param addressOf answers `http://HOST:PORT` for a path.
+   * @param token or where it is read: the first one is made when the product has started.
+   */
   constructor(
     private readonly addressOf: (path: string) => string,
-    private readonly token: string,
+    private readonly token: string | (() => string),
   ) {}
 
   async get<T>(path: string): Promise<T> {
@@ -48,7 +51,7 @@ export class Rest {
       fetch(new URL(path, this.addressOf(path)), {
         method,
         headers: {
-          authorization: `Bearer ${this.token}`,
+          authorization: `Bearer ${typeof this.token === 'string' ? this.token : this.token()}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },

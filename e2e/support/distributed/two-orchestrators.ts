@@ -1,5 +1,5 @@
 /** Two orchestrators on one schema, of which one may be dead or frozen: who owns a rollout, and whom to ask meanwhile. */
-import { serviceFor, type ServiceProcess } from '@understudy/testing';
+import { serviceFor, type ServiceProcess } from '@understudy/testing/outside';
 import { Rest } from './rest.js';
 import type { System } from './system.js';
 import { waitFor, waitUntil } from './waiting.js';

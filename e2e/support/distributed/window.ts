@@ -10,12 +10,21 @@ import {
   type LoadWorker,
   type PracticeNode,
   type TestPair,
-} from '@understudy/testing';
-import type { System } from './system.js';
+} from '@understudy/testing/outside';
+import type { Rest } from './rest.js';
+import type { Undo } from './undo.js';
 import { waitFor } from './waiting.js';
 
+/** What a window needs of an installation. */
+export interface WindowGround {
+  /** Ledgers lie here. */
+  readonly folder: string;
+  readonly rest: Rest;
+  readonly undo: Undo;
+}
+
 const MINUTE_MS = 60_000;
-const WINDOW_MINUTES = 30;
+const DEFAULT_WINDOW_MINUTES = 30;
 const PLANNED_WITHIN_MS = 60_000;
 const LOAD_TIMEOUT_MS = 1_000;
 export const LOAD_INTERVAL_MS = 10;
@@ -41,6 +50,12 @@ export interface WindowOptions {
   readonly soakMs?: number;
   /** When it opens; default: now. */
   readonly opensAt?: Date;
+  /** Or: how long after it was scheduled. */
+  readonly opensInMs?: number;
+  /** Between its opening and its close. Default 30. */
+  readonly minutes?: number;
+  /** Done to the pair before it is registered. */
+  readonly prepare?: (pair: TestPair) => void;
   /** Merged over the playbook. */
   readonly playbook?: Readonly<Record<string, unknown>>;
   /** Of the cluster; default `practice`, where neither a ticket nor an approval is asked for. */
@@ -68,7 +83,7 @@ export interface PairWindowParts {
 
 export class PairWindow {
   constructor(
-    private readonly system: System,
+    private readonly system: WindowGround,
     private readonly parts: PairWindowParts,
   ) {}
 
@@ -116,13 +131,17 @@ export class PairWindow {
     });
   }
 
+  /** The steps of the plan in force, in order. */
+  async steps(): Promise<readonly PlannedStep[]> {
+    const path = `/v1/rollouts/${this.rolloutId}/plan`;
+    return (await this.system.rest.get<{ plan: { steps: readonly PlannedStep[] } }>(path)).plan.steps;
+  }
+
   /** The planned step of that kind on that node, or the first of the kind. */
   async step(kind: string, node?: string): Promise<PlannedStep> {
-    const { plan } = await this.system.rest.get<{ plan: { steps: readonly PlannedStep[] } }>(
-      `/v1/rollouts/${this.rolloutId}/plan`,
-    );
-    const found = plan.steps.find((step) => step.kind === kind && (node === undefined || step.node === node));
-    if (found === undefined) throw new Error(`The plan has no step ${kind} ${node ?? ''}: ${JSON.stringify(plan.steps)}`);
+    const steps = await this.steps();
+    const found = steps.find((step) => step.kind === kind && (node === undefined || step.node === node));
+    if (found === undefined) throw new Error(`The plan has no step ${kind} ${node ?? ''}: ${JSON.stringify(steps)}`);
     return found;
   }
 
@@ -154,9 +173,10 @@ function storyOf(events: readonly RecordedEvent[]): string {
 }
 
 /** Builds the pair, starts the load, registers everything and schedules the window; returns when its rollout is planned. */
-export async function openWindow(system: System, options: WindowOptions): Promise<PairWindow> {
+export async function openWindow(system: WindowGround, options: WindowOptions): Promise<PairWindow> {
   const pair = await testPair({ withNewer: true, slug: options.slug });
   system.undo.defer(`pair ${options.slug}`, () => pair.remove());
+  options.prepare?.(pair);
   const ledgerFile = join(system.folder, `${options.slug}-ledger.ndjson`);
   const load = await loaded(pair, ledgerFile);
   system.undo.defer(`load of ${options.slug}`, async () => void (await load.stop()));
@@ -185,7 +205,11 @@ async function loaded({ cluster }: TestPair, ledger: string): Promise<LoadWorker
   });
 }
 
-async function register({ rest }: System, { cluster }: TestPair, { environment = 'practice' }: WindowOptions): Promise<void> {
+async function register(
+  { rest }: WindowGround,
+  { cluster }: TestPair,
+  { environment = 'practice' }: WindowOptions,
+): Promise<void> {
   const secrets = join(cluster.folder, '.secrets');
   mkdirSync(secrets, { mode: 0o700 });
   for (const [name, login] of Object.entries(cluster.credentials)) {
@@ -197,10 +221,10 @@ async function register({ rest }: System, { cluster }: TestPair, { environment =
   await rest.post('/v1/clusters', { ...cluster.definition, environment });
 }
 
-async function schedule({ rest }: System, options: WindowOptions): Promise<string> {
+async function schedule({ rest }: WindowGround, options: WindowOptions): Promise<string> {
   const { version } = postgresBinaries('newer');
   const now = new Date();
-  const opensAt = options.opensAt ?? now;
+  const opensAt = options.opensAt ?? new Date(now.getTime() + (options.opensInMs ?? 0));
   const patchSet = await rest.post<{ id: string }>('/v1/patch-sets', {
     items: [{ name: 'postgresql', targetVersion: version, source: 'release', artifact: `postgresql-${version}` }],
     advisories: [],
@@ -214,7 +238,7 @@ async function schedule({ rest }: System, options: WindowOptions): Promise<strin
     patchSetId: patchSet.id,
     playbook: { name: options.slug },
     opensAt: opensAt.toISOString(),
-    closesAt: new Date(opensAt.getTime() + WINDOW_MINUTES * MINUTE_MS).toISOString(),
+    closesAt: new Date(opensAt.getTime() + (options.minutes ?? DEFAULT_WINDOW_MINUTES) * MINUTE_MS).toISOString(),
     tickets: options.tickets ?? [],
   });
   return window.id;
@@ -245,7 +269,7 @@ function playbookOf({ slug, soakMs = 500, playbook = {} }: WindowOptions): unkno
 }
 
 /** The window's rollout is planned by a reaction of the product's. */
-function rolloutOf({ rest }: System, windowId: string): Promise<string> {
+function rolloutOf({ rest }: WindowGround, windowId: string): Promise<string> {
   return waitFor(`the rollout of window ${windowId} to be planned`, PLANNED_WITHIN_MS, async () => {
     const { rollouts } = await rest.get<{ rollouts: readonly { readonly id: string }[] }>(`/v1/windows/${windowId}`);
     return rollouts[0]?.id;

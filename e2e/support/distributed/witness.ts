@@ -1,7 +1,7 @@
 /** What the hosts themselves say: their journals' files and their PostgreSQL. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withClient, type LedgerEntry, type PracticeNode, type TestPair } from '@understudy/testing';
+import { withClient, type LedgerEntry, type PracticeNode, type TestPair } from '@understudy/testing/outside';
 import { LOAD_TABLE } from './window.js';
 
 /** An entry of a host's journal, read from its files as a person with root would. */
@@ -42,6 +42,9 @@ function actOf({ kind, key }: JournalFile): string {
   if (step === undefined) throw new Error(`An entry of ${kind} has a key of an unknown form: ${key}`);
   return `${step} ${act}`;
 }
+
+/** Preparations of a switchover that have to be fresh: they stop and promote nothing, and a look that they have aged repeats them. */
+export const PREPARATIONS = / (record-position|checkpoint): /;
 
 /** Acts and jobs that ended well more than once, in whatever attempt and under whatever number: `<host> <step> <act>: n times`. */
 export function doneTwice(nodes: readonly PracticeNode[]): readonly string[] {

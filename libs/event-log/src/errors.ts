@@ -41,3 +41,15 @@ export function isTransient(error: unknown): boolean {
     return !(error instanceof TypeError || error instanceof RangeError);
   return RETRYABLE.test(code);
 }
+
+const SOCKET = /^E[A-Z]{4,}$/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+const POOL = /^Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after calling end/;
+
+/** True if a store did not answer, be it to an append, to a read or to a connection: whoever asked may ask again. */
+export function isStoreAway(error: unknown): boolean {
+  if (error instanceof StoreUnavailable) return true;
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return SOCKET.test(code) || (SQLSTATE.test(code) && isTransient(error)) || (code === '' && POOL.test(error.message));
+}

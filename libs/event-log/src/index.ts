@@ -1,4 +1,6 @@
 export * from './api.js';
+export { quietConnections } from './checkout.js';
+export * from './crash-place.js';
 export * from './errors.js';
 export * from './migrate.js';
 export * from './roles.js';

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Lease } from './api.js';
+import { atPlace } from './crash-place.js';
 
 export const LEASE_TERM_MS = 30_000;
 const RENEW_EVERY_MS = 10_000;
@@ -86,7 +87,9 @@ export class LeaseKeeper {
   private async write(text: string, values: readonly unknown[]): Promise<boolean> {
     const sentAt = performance.now();
     const sentAtLocal = Date.now();
+    atPlace('before-lease-renewed', this.options.schema);
     const { rows } = await this.options.pool.query<{ now: Date }>(text, [...values]);
+    atPlace('after-lease-renewed', this.options.schema);
     if (!rows[0]) {
       this.endsAtMonotonic = 0;
       return false;

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import { checkOut } from './checkout.js';
 import type { Store, StoredEvent } from './api.js';
+import { atPlace } from './crash-place.js';
 import { moveCheckpointSql } from './duty.js';
 import { StoreUnavailable } from './errors.js';
 import { Follower, type FollowerStatus } from './follower.js';
@@ -140,6 +141,7 @@ export class ProjectionRunner<T> {
 
   private async inTransaction(from: number, to: number, work: (tx: T) => Promise<void>): Promise<boolean> {
     const { store, projection, transactions } = this.options;
+    const cursor = `${store.schema} ${projection.name}`;
     try {
       await transactions.run(async (tx, query) => {
         // First, so that the row's lock keeps a second runner out for the whole batch.
@@ -151,7 +153,9 @@ export class ProjectionRunner<T> {
         ]);
         if (moved.length === 0) throw new DutyLost();
         await work(tx);
+        atPlace('before-checkpoint-moved', cursor);
       });
+      atPlace('after-checkpoint-moved', cursor);
       return true;
     } catch (error) {
       if (error instanceof DutyLost) return false;

@@ -1,4 +1,5 @@
 import type { Store, StoredEvent } from './api.js';
+import { atPlace } from './crash-place.js';
 import { moveCheckpointSql } from './duty.js';
 import { Follower, type FollowerStatus } from './follower.js';
 
@@ -48,8 +49,16 @@ export class Relay<T> {
   private async handle(events: readonly StoredEvent[], checkpoint: number): Promise<boolean> {
     const { store, name, publish, deliver } = this.options;
     const batch = events.map(publish).filter((item) => item !== undefined);
-    if (batch.length > 0) await deliver(batch);
+    const cursor = `${store.schema} ${name}`;
+    if (batch.length > 0) {
+      atPlace('before-relay-published', cursor);
+      await deliver(batch);
+      atPlace('after-relay-published', cursor);
+    }
     const values = [name, store.incarnation, checkpoint, events.at(-1)?.position ?? checkpoint];
-    return (await store.pool.query(moveCheckpointSql(store.schema), values)).rows.length === 1;
+    atPlace('before-checkpoint-moved', cursor);
+    const moved = await store.pool.query(moveCheckpointSql(store.schema), values);
+    atPlace('after-checkpoint-moved', cursor);
+    return moved.rows.length === 1;
   }
 }

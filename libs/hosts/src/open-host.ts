@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { HostDefinition } from '@understudy/cluster';
 import { openAccess } from './access/index.js';
-import { HostAgent } from './agent/agent.js';
+import { HostAgent, type OnSent } from './agent/agent.js';
 import { AgentJobs } from './agent/jobs.js';
 import { AgentJournal } from './agent/journal.js';
 import type { Host } from './host.js';
@@ -10,11 +10,12 @@ import { bootIdFile } from './power.js';
 
 /**
  * Opens one host; nothing is sent to it yet. Close its `access` when done.
+ * @param onSent hears the key of each act and job that was handed over to the host.
  * @throws HostError when the definition cannot be used.
  */
-export function openHost(definition: HostDefinition): Host {
+export function openHost(definition: HostDefinition, onSent?: OnSent): Host {
   const access = openAccess(definition);
-  const agent = new HostAgent(access, bootIdFile(definition));
+  const agent = new HostAgent(access, bootIdFile(definition), onSent);
   return { definition, access, journal: new AgentJournal(agent), jobs: new AgentJobs(agent) };
 }
 
@@ -22,7 +23,7 @@ export function openHost(definition: HostDefinition): Host {
  * Opens hosts by slug. A host that several clusters share is given once.
  * @throws HostError when two definitions claim one slug, or two slugs one access target: each would think it is alone there.
  */
-export function openHosts(definitions: readonly HostDefinition[]): Readonly<Record<string, Host>> {
+export function openHosts(definitions: readonly HostDefinition[], onSent?: OnSent): Readonly<Record<string, Host>> {
   const hosts: Record<string, Host> = {};
   const targets = new Map<string, string>();
   for (const definition of definitions) {
@@ -40,7 +41,7 @@ export function openHosts(definitions: readonly HostDefinition[]): Readonly<Reco
       );
     }
     targets.set(target, definition.slug);
-    hosts[definition.slug] = openHost(definition);
+    hosts[definition.slug] = openHost(definition, onSent);
   }
   return hosts;
 }

@@ -1,7 +1,8 @@
+import { isStoreAway } from '@understudy/event-log';
 import { createTestStore } from '@understudy/testing';
 import { describe, expect, it } from 'vitest';
 import { transportContract } from './contract.js';
-import { InProcessTransport, MessagingError, isStoreAway } from './index.js';
+import { InProcessTransport, MessagingError } from './index.js';
 
 const harness = {
   transport: () => new InProcessTransport(),

@@ -4,6 +4,7 @@
  * "not before the state is another". Services name codes (UPPER_SNAKE) and never a status.
  */
 import type { Refusal, RefusalKind } from '@understudy/decider';
+import { isStoreAway } from '@understudy/event-log';
 
 /** What a client can do about a failure; each class is one row of the table. */
 export type FailureKind =
@@ -143,8 +144,8 @@ const RETRY_AFTER_SECONDS = 5;
 export function problemFrom(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (
-    error instanceof Error &&
-    (error.name === 'StoreUnavailable' || (error as { code?: unknown }).code === 'STORE_UNAVAILABLE')
+    isStoreAway(error) ||
+    (error instanceof Error && (error.name === 'StoreUnavailable' || (error as { code?: unknown }).code === 'STORE_UNAVAILABLE'))
   ) {
     return new Problem(
       'unavailable',

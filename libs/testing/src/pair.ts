@@ -10,6 +10,7 @@ import { postgresBinaries } from '@understudy/runtime';
 /** Hands on a practice cluster that a spec needs beside the driver's. */
 export {
   boot,
+  breakRelease,
   childrenOf,
   latentFaults,
   plantFault,

@@ -55,6 +55,8 @@ class ThingsController {
     if (call.body.name === 'refused')
       throw refused({ kind: 'locked', refusals: [{ pointer: '/name', code: 'NAME_HELD', detail: 'Held.' }] });
     if (call.body.name === 'bug') throw new Error('secret stack');
+    if (call.body.name === 'starting') throw Object.assign(new Error('the database system is starting up'), { code: '57P03' });
+    if (call.body.name === 'missing') throw Object.assign(new Error('relation "thing" does not exist'), { code: '42P01' });
     if (call.body.name === 'away') throw Object.assign(new Error('gone'), { name: 'StoreUnavailable' });
     return reply.created(
       { id: call.newId, name: call.body.name, actor: call.actor, metadata: call.metadata },

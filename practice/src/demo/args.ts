@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const SCENARIOS = ['happy', 'drift', 'bad-patch', 'hypervisor'] as const;
+export const SCENARIOS = ['happy', 'drift', 'bad-patch', 'crash', 'hypervisor'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface DemoArgs {
@@ -30,6 +30,7 @@ export function helpText(faults: readonly string[]): string {
       happy         drift checked, switchover tested, standby patched, workload moved, original patched
       drift         the standby streams, but would not serve: the gate closes, the fault is mended, the window goes on
       bad-patch     the new release does not start on the standby: rolled back, the workload never moved after the test
+      crash         the product is killed with -9 while the standby is patched: it comes back, looks, and goes on
       hypervisor    one PostgreSQL behind hypervisor HA: a rolling plan is refused, a downtime plan is offered
   --nodes 2|3       how many nodes the cluster has (default 2)
   --fault NAME      for drift: which latent fault (default: drawn from the seed): ${faults.join(', ')}

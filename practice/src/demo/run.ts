@@ -112,7 +112,14 @@ async function setUp(run: DemoRun, scenario: Scenario, view: LiveView, started: 
   view.note(`load client: one write every ${LOAD_INTERVAL_MS} ms, from a process of its own`);
   const product = await starting.ready();
   view.note(`product: ${product.words}`);
-  const stage: Stage = { args, cluster, api: product.api, targetVersion: newer.version, say: (text) => view.note(text) };
+  const stage: Stage = {
+    args,
+    cluster,
+    api: product.api,
+    ...(product.process === undefined ? {} : { product: product.process }),
+    targetVersion: newer.version,
+    say: (text) => view.note(text),
+  };
   return { product, cluster, load, ledgerFile, stage };
 }
 

@@ -1,27 +1,7 @@
-import { chmodSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { releaseFolderName } from '../pair/index.js';
+import { breakRelease } from '../pair/index.js';
 import type { LedgerEntry } from '../load/gaps.js';
 import type { RecordedEvent } from '../rest/documents.js';
 import { notRunning, type Scenario } from './scenario.js';
-
-/**
- * The newer release is a bad build: its server says which version it is and ends when it is started. Made on every
- * host, as a bad build would be, so that it does not depend on which standby comes first.
- */
-function breakRelease(root: string, version: string): void {
-  const server = join(root, 'releases', releaseFolderName(version), 'bin', 'postgres');
-  const script = `#!/bin/sh
-case "$1" in
-  -V|--version) echo "postgres (PostgreSQL) ${version}"; exit 0 ;;
-esac
-echo "postgres: symbol lookup error: undefined symbol: PQresultStatus" >&2
-exit 127
-`;
-  writeFileSync(`${server}.new`, script);
-  chmodSync(`${server}.new`, 0o755);
-  renameSync(`${server}.new`, server);
-}
 
 export const badPatch: Scenario = {
   name: 'bad-patch',
@@ -29,7 +9,7 @@ export const badPatch: Scenario = {
   expectedResult: 'rolled-back',
   nodes: (args) => args.nodes,
   prepare: async (stage) => {
-    for (const node of stage.cluster.nodes) breakRelease(node.root, stage.targetVersion);
+    for (const node of stage.cluster.nodes) breakRelease(node, stage.targetVersion);
     stage.say(`the release ${stage.targetVersion} on the hosts is a bad build: it does not start`);
   },
   problems: async (_stage, ended) => {

@@ -1,5 +1,6 @@
 import type { ScenarioName } from '../demo/args.js';
 import { badPatch } from './bad-patch.js';
+import { crash } from './crash.js';
 import { drift } from './drift.js';
 import { happy } from './happy.js';
 import { hypervisor } from './hypervisor.js';
@@ -10,6 +11,7 @@ export const scenarios: Readonly<Record<ScenarioName, () => Scenario>> = {
   happy: () => happy,
   drift,
   'bad-patch': () => badPatch,
+  crash,
   hypervisor: () => hypervisor,
 };
 

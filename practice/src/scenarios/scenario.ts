@@ -1,4 +1,5 @@
 import type { DemoArgs, ScenarioName } from '../demo/args.js';
+import type { ProductProcess } from '../demo/product.js';
 import type { PracticeCluster } from '../pair/index.js';
 import type { Api } from '../rest/api.js';
 import type { RecordedEvent } from '../rest/documents.js';
@@ -9,6 +10,8 @@ export interface Stage {
   readonly args: DemoArgs;
   readonly cluster: PracticeCluster;
   readonly api: Api;
+  /** Where the product is one process. */
+  readonly product?: ProductProcess;
   /** The version that the patch set brings. */
   readonly targetVersion: string;
   readonly say: (text: string) => void;

@@ -3,6 +3,7 @@ import type { LedgerEntry } from '../load/gaps.js';
 import { latentFaults } from '../pair/index.js';
 import type { RecordedEvent } from '../rest/documents.js';
 import { movedAfterTest } from './bad-patch.js';
+import { notTakenOver } from './crash.js';
 import { draw } from './drift.js';
 import { downtimeLines } from './hypervisor.js';
 import { scenarios } from './index.js';
@@ -22,6 +23,36 @@ describe('the drift scenario’s draw', () => {
 
   it('needs a standby', () => {
     expect(() => draw(1, [], undefined)).toThrow(/no standby/);
+  });
+});
+
+describe('the crash scenario’s check', () => {
+  const event = (version: number, type: string): RecordedEvent => ({
+    position: version,
+    version,
+    type,
+    time: '2026-01-01T00:00:00.000Z',
+    body: type.startsWith('Step') ? { stepId: '06-patch-b' } : {},
+  });
+
+  it('accepts a rollout that was taken over while its patch was open', () => {
+    expect(
+      notTakenOver([
+        event(1, 'RolloutAdopted'),
+        event(2, 'StepRequested'),
+        event(3, 'RolloutAdopted'),
+        event(4, 'StepSucceeded'),
+      ]),
+    ).toEqual([]);
+  });
+
+  it('finds a patch that was over before, one that never succeeded, and one that was not asked for', () => {
+    expect(notTakenOver([event(1, 'StepRequested'), event(2, 'StepSucceeded'), event(3, 'RolloutAdopted')])).toEqual([
+      expect.stringMatching(/Nobody took .* over while 06-patch-b was open/),
+    ]);
+    const failed = [event(1, 'StepRequested'), event(2, 'RolloutAdopted'), event(3, 'StepFailed')];
+    expect(notTakenOver(failed)).toEqual(['06-patch-b succeeded 0 times.']);
+    expect(notTakenOver([])).toHaveLength(1);
   });
 });
 

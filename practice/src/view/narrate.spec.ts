@@ -48,6 +48,13 @@ describe('telling what happens', () => {
     expect(narrator.tell(closed)).toHaveLength(1);
   });
 
+  it('says when another start has taken over, and nothing of the first', () => {
+    const narrator = new Narrator();
+    narrator.tell(planned);
+    expect(narrator.tell(event('RolloutAdopted', {}))).toEqual([]);
+    expect(narrator.tell(event('RolloutAdopted', {}))[0]?.text).toMatch(/^taken over by the next start/);
+  });
+
   it('says a failure with its reason, and nothing about events it does not know', () => {
     const narrator = new Narrator();
     narrator.tell(planned);

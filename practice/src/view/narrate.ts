@@ -31,6 +31,7 @@ export class Narrator {
   private readonly gates = new Map<string, string>();
   private phase = 'admit';
   private current: string | null = null;
+  private owners = 0;
 
   /** What goes on now, for a status line. */
   now(): { readonly phase: string; readonly step: string | null } {
@@ -78,6 +79,12 @@ export class Narrator {
     return before !== status;
   }
 
+  /** How often the rollout was taken over, this time included. */
+  adopted(): number {
+    this.owners += 1;
+    return this.owners;
+  }
+
   openGates(): readonly string[] {
     return [...this.gates].filter(([, status]) => status === 'open').map(([gate]) => gate);
   }
@@ -114,6 +121,9 @@ const TELLERS: Readonly<Record<string, Teller>> = {
       `gate ${string(body['gate'])} ${binding ? 'closed' : 'not proven (advisory)'}: ${short(body['reason'])}`,
     );
   },
+  // The first one is no news: somebody has to begin.
+  RolloutAdopted: (narrator) =>
+    narrator.adopted() === 1 ? [] : narrator.line('notice', 'taken over by the next start: what is open is looked at first'),
   RolloutAdmitted: (narrator) => narrator.line('good', `admitted; open: ${narrator.openGates().join(', ')}`),
   StepRequested: (narrator, body) => {
     narrator.requested(string(body['stepId']), string(body['at']));

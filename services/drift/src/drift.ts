@@ -1,4 +1,4 @@
-import { ProjectionRunner, typeormTransactions } from '@understudy/event-log';
+import { ProjectionRunner, quietConnections, typeormTransactions } from '@understudy/event-log';
 import type { Transport } from '@understudy/messaging';
 import { ReadModels } from '@understudy/runtime';
 import { DataSource } from 'typeorm';
@@ -30,7 +30,14 @@ export class Drift {
     transport: Transport,
   ) {
     const { store, runtime, connectionString: url } = config;
-    this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
+    this.dataSource = new DataSource({
+      type: 'postgres',
+      url,
+      schema: store.schema,
+      entities,
+      poolSize: DATA_SOURCE_POOL,
+      extra: quietConnections,
+    });
     this.findings = new Findings(this.dataSource);
     const projection = new ProjectionRunner({
       store,

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { ProjectionRunner, typeormTransactions } from '@understudy/event-log';
+import { ProjectionRunner, quietConnections, typeormTransactions } from '@understudy/event-log';
 import { patchSourceNames } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
 import { ReadModels, type CredentialStore } from '@understudy/runtime';
@@ -37,7 +37,14 @@ export class Inventory {
   ) {
     const { store, runtime, platforms } = config;
     const { connectionString: url } = config;
-    this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
+    this.dataSource = new DataSource({
+      type: 'postgres',
+      url,
+      schema: store.schema,
+      entities,
+      poolSize: DATA_SOURCE_POOL,
+      extra: quietConnections,
+    });
     this.credentials = runtime.credentials;
     this.catalogue = new Catalogue(this.dataSource);
     this.states = new States(store);

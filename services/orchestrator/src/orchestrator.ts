@@ -1,4 +1,4 @@
-import { ProjectionRunner, typeormTransactions, type Projection } from '@understudy/event-log';
+import { ProjectionRunner, quietConnections, typeormTransactions, type Projection } from '@understudy/event-log';
 import { patchSourceNames } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
 import { newId, ReadModels } from '@understudy/runtime';
@@ -51,7 +51,14 @@ export class Orchestrator {
   ) {
     const { store, runtime, connectionString: url } = config;
     const now = (): number => store.now();
-    this.dataSource = new DataSource({ type: 'postgres', url, schema: store.schema, entities, poolSize: DATA_SOURCE_POOL });
+    this.dataSource = new DataSource({
+      type: 'postgres',
+      url,
+      schema: store.schema,
+      entities,
+      poolSize: DATA_SOURCE_POOL,
+      extra: quietConnections,
+    });
     this.lists = {
       rollouts: new Rollouts(this.dataSource),
       windows: new WindowList(this.dataSource),

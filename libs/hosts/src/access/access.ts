@@ -21,6 +21,8 @@ export interface HostCommand {
   readonly deadlineMs: number;
   /** Output beyond this is cut, and marked (default 1 MiB each). */
   readonly maxOutputBytes?: number;
+  /** Called once, when the command with its input has been handed over: from then on it may run, whatever becomes of us. */
+  readonly onSent?: () => void;
 }
 
 export type CommandResult =

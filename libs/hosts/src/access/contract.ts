@@ -33,6 +33,23 @@ export function hostAccessContract(name: string, open: () => Promise<AccessUnder
       expect(await run(['understudy-no-such-program'])).toMatchObject({ status: 'exited', code: 127 });
     });
 
+    it('says when a command was handed over, and not for one that could not be', async () => {
+      const said: string[] = [];
+      const onSent = (word: string) => ({ onSent: () => void said.push(word) });
+      const running = under.access.run({
+        argv: ['sh', '-c', 'cat >got; while [ ! -e go ]; do sleep 0.05; done'],
+        stdin: 'whole',
+        deadlineMs: DEADLINE_MS,
+        ...onSent('one'),
+      });
+      await eventually('it was handed over', () => said.length === 1);
+      await output(['sh', '-c', 'while [ "$(cat got 2>/dev/null)" != whole ]; do sleep 0.05; done; touch go']);
+      expect(await running).toMatchObject({ status: 'exited', code: 0 });
+      await under.access.close();
+      await under.access.run({ argv: ['true'], deadlineMs: DEADLINE_MS, ...onSent('two') });
+      expect(said).toEqual(['one']);
+    });
+
     it('passes arguments as they are: no shell is put between', async () => {
       const args = ['a b', '', "it's", '"quoted"', 'two\nlines', '$HOME `id` $(id)', '*', '-n', 'ä€😀', '\\'];
       const seen = await output(['sh', '-c', 'for a in "$@"; do printf "%s\\0" "$a"; done', 'sh', ...args]);

@@ -24,7 +24,12 @@ export interface AgentCall {
   readonly stdin?: string;
   readonly deadlineMs: number;
   readonly maxOutputBytes?: number;
+  /** The key of what it changes on the host; absent = it only looks. */
+  readonly changes?: string;
 }
+
+/** Hears the key of each act and job that was handed over to a host. */
+export type OnSent = (key: string) => void;
 
 /** The first line that the program printed, in words; `rest` is what followed it. */
 export type AgentAnswer =
@@ -48,6 +53,7 @@ export class HostAgent {
   constructor(
     readonly access: HostAccess,
     private readonly bootIdFile: string | null,
+    private readonly onSent: OnSent = () => undefined,
   ) {}
 
   async call(call: AgentCall): Promise<AgentAnswer> {
@@ -61,7 +67,9 @@ export class HostAgent {
   private async attempt(call: AgentCall): Promise<AgentAnswer | 'missing'> {
     const failed = await this.install();
     if (failed !== null) return unknown(failed);
+    const { changes } = call;
     const result = await this.access.run({
+      ...(changes === undefined ? {} : { onSent: () => this.onSent(changes) }),
       argv: ['sh', PROGRAM_PATH, this.bootIdFile ?? '-', call.verb, ...call.args],
       ...(call.stdin === undefined ? {} : { stdin: call.stdin }),
       deadlineMs: call.deadlineMs,

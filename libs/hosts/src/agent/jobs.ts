@@ -26,6 +26,7 @@ export class AgentJobs implements HostJobs {
       ],
       ...(stdin === undefined ? {} : { stdin }),
       deadlineMs: START_DEADLINE_MS,
+      changes: jobId,
     });
     if (answer.status === 'unknown') return answer;
     if (answer.word === 'fenced') return { status: 'fenced', seen: seenFence(answer.fields) };
@@ -54,7 +55,12 @@ export class AgentJobs implements HostJobs {
   async stop(jobId: string, graceMs: number, deadlineMs: number): Promise<JobState> {
     const waitMs = Math.max(0, deadlineMs - ANSWER_MARGIN_MS);
     return stateFrom(
-      await this.agent.call({ verb: 'job-stop', args: [checkedKey(jobId), String(graceMs), String(waitMs)], deadlineMs }),
+      await this.agent.call({
+        verb: 'job-stop',
+        args: [checkedKey(jobId), String(graceMs), String(waitMs)],
+        deadlineMs,
+        changes: jobId,
+      }),
     );
   }
 }

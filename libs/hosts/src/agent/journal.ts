@@ -24,6 +24,7 @@ export class AgentJournal implements HostJournal {
       args: [checkedKey(key), fence.logId, String(fence.epoch), String(deadlineMs), stdin === undefined ? '-' : 'in', ...argv],
       ...(stdin === undefined ? {} : { stdin }),
       deadlineMs: deadlineMs + ANSWER_MARGIN_MS,
+      changes: key,
     });
     if (answer.status === 'unknown') return answer;
     if (answer.word === 'fenced') return { status: 'fenced', seen: seenFence(answer.fields) };
@@ -37,6 +38,7 @@ export class AgentJournal implements HostJournal {
       verb: 'begin',
       args: [checkedKey(key), fence.logId, String(fence.epoch)],
       deadlineMs,
+      changes: key,
     });
     if (answer.status === 'unknown') return answer;
     if (answer.word === 'fenced') return { status: 'fenced', seen: seenFence(answer.fields) };

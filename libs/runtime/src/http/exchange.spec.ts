@@ -61,6 +61,15 @@ describe('failures', () => {
   });
 });
 
+describe('what the store says to a read', () => {
+  it('while it starts is 503: whoever asked may ask again', async () => {
+    expectProblem(await post({ name: 'starting' }), 503, 'STORE_UNAVAILABLE');
+  });
+  it('about a statement that is wrong is a bug of ours', async () => {
+    expectProblem(await post({ name: 'missing' }), 500, 'INTERNAL');
+  });
+});
+
 describe('streams', () => {
   const get = (accept: string) =>
     http()

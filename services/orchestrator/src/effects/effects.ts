@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ClusterDefinition } from '@understudy/cluster';
+import { atPlace } from '@understudy/event-log';
 import { openHosts, patchSources, requestReboot } from '@understudy/hosts';
 import { createProbe } from '@understudy/probe';
 import type { OrchestratorConfig } from '../config.js';
@@ -81,7 +82,7 @@ function openTargets({ platforms, runtime, store }: OrchestratorConfig): Targets
         throw new Error(`This installation has no driver for ${platform}; it has ${Object.keys(platforms).join(', ')}.`);
       return driver;
     },
-    openHosts: (definition) => openHosts(definition.hosts),
+    openHosts: (definition) => openHosts(definition.hosts, (key) => atPlace('after-act-sent', key)),
     secret: (name, hosts) => {
       const { user = '', secret = '' } = runtime.credentials.resolve(name, hosts);
       return { user, password: secret };

@@ -54,9 +54,9 @@ export class Performer {
       case 'verb':
         return this.verb(request, ask);
       case 'job':
-        return this.job(request, ask);
+        return accepted(request, () => this.job(request, ask));
       case 'probe':
-        return this.probe(request, ask);
+        return accepted(request, () => this.probe(request, ask));
     }
   }
 
@@ -96,6 +96,8 @@ export class Performer {
     const { target } = await this.open(request);
     const host = hostNamed(target.hosts, target.definition.probeHost);
     const rolloutId = rolloutIdOf(request.state);
+    if (!request.mayGoOn({ act: `${ask.action}-probe`, binding: false }))
+      return { status: 'unknown', cause: 'frozen', reason: `Frozen before the probe's ${ask.action}.` };
     if (ask.action === 'stop') {
       await this.tools.probe.stop(host, probeJobId(rolloutId));
       return { status: 'done', acts: ['stop-probe'] };
@@ -110,6 +112,15 @@ export class Performer {
   private open(request: PerformRequest): Promise<OpenCluster> {
     return this.tools.targets.openCluster(definitionOf(request.state));
   }
+}
+
+/** Says what the hosts took; a verb's loop says so itself after each act. */
+async function accepted(request: PerformRequest, send: () => Promise<Performed>): Promise<Performed> {
+  const sinceMs = performance.now();
+  const performed = await send();
+  if (performed.status === 'done')
+    for (const act of performed.acts) request.onAct(act, performance.now() - sinceMs, 'the host has taken it');
+  return performed;
 }
 
 export function definitionOf(state: RolloutState): OpenCluster['target']['definition'] {

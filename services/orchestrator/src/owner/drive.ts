@@ -6,7 +6,7 @@ import {
   type RolloutCommand,
   type RunnerMemory,
 } from '@understudy/orchestrator-domain';
-import type { Checkpoints, EventLog } from '@understudy/event-log';
+import { atPlace, type Checkpoints, type CrashMoment, type EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
 import type { Log } from '@understudy/runtime';
 import type { Planner } from '../planner.js';
@@ -16,7 +16,6 @@ import { messageOf, type Performer } from '../effects/perform.js';
 import type { LiveRollout, RolloutStore } from '../handle.js';
 import { requestIdFor } from '../inbound/events/handlers.js';
 import { Authority, type GivenEpochs, type HostAuthority } from './authority.js';
-import { atPlace } from './crash-places.js';
 import type { RolloutMetrics } from './rollout-metrics.js';
 import { StepTraces } from './step-trace.js';
 
@@ -172,10 +171,11 @@ export class Drive {
   }
 
   private async give(command: RolloutCommand): Promise<void> {
-    atPlace('before-commit', command.type);
     const before = this.live.state;
+    const { moment, detail: what } = placeOf(command);
+    atPlace(`before-${moment}`, what);
     const handled = await this.tools.rollouts.give(this.live, command);
-    atPlace('after-commit', command.type);
+    atPlace(`after-${moment}`, what);
     if (handled.accepted) {
       this.tools.metrics.note(before, handled.stored);
       this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
@@ -189,8 +189,9 @@ export class Drive {
 
   private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
     const { step, requested } = move;
+    if (requested) atPlace('before-outcome-observed', step.stepId);
     const seen = await this.tools.looker.look({ state: this.live.state, step, requested });
-    atPlace('outcome-observed', step.stepId);
+    if (requested) atPlace('after-outcome-observed', step.stepId);
     this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, this.withDoubt(seen)));
   }
 
@@ -233,18 +234,19 @@ export class Drive {
   private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {
     const { requested } = move;
     if (!(await this.leaseOutlastsAct())) return;
-    atPlace('act-sent', requested.stepId);
+    let accepted = false;
     const performed = await this.tools.performer.perform({
       state: this.live.state,
       requested,
       fence: this.fence(),
       mayGoOn: (next) => {
         if (!next.binding && !this.mayGoOn()) return false;
-        atPlace('act-decided', `${requested.stepId}/${next.act}`);
+        if (next.act !== 'wait') atPlace('before-act-sent', `${requested.stepId}/${next.act}`);
         return true;
       },
       onAct: (act, tookMs, detail) => {
-        atPlace('act-accepted', `${requested.stepId}/${act}`);
+        atPlace('before-act-accepted', `${requested.stepId}/${act}`);
+        accepted = true;
         this.tools.log.info(
           { rolloutId: this.live.rolloutId, stepId: requested.stepId, act, tookMs: Math.round(tookMs), detail },
           'act',
@@ -256,6 +258,7 @@ export class Drive {
     }
     this.said = { key: requested.key, performed };
     this.memory = { ...this.memory, performed: { key: requested.key }, observation: null };
+    if (accepted) atPlace('after-act-accepted', requested.stepId);
   }
 
   private isOwnerByLog(): boolean {
@@ -289,5 +292,18 @@ export class Drive {
     clearTimeout(timer);
     this.woken = null;
     this.wakePending = false;
+  }
+}
+
+/** What is committed with a command, and of which step. */
+function placeOf(command: RolloutCommand): { readonly moment: CrashMoment; readonly detail: string } {
+  switch (command.type) {
+    case 'RequestStep':
+      return { moment: 'intent-committed', detail: command.stepId };
+    case 'RecordOutcome':
+    case 'SkipStep':
+      return { moment: 'outcome-committed', detail: command.stepId };
+    default:
+      return { moment: 'decision-committed', detail: command.type };
   }
 }

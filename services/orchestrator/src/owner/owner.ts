@@ -1,10 +1,9 @@
-import { inNewTrace, LEASE_TERM_MS, type Store, type StoredEvent } from '@understudy/event-log';
+import { atPlace, inNewTrace, LEASE_TERM_MS, type Store, type StoredEvent } from '@understudy/event-log';
 import { type AdoptionLook, type Incarnation, isAlive, mayAdopt } from '@understudy/orchestrator-domain';
 import type { Log, Metrics } from '@understudy/runtime';
 import { messageOf } from '../effects/perform.js';
 import { absorb, type LiveRollout, type RolloutStore } from '../handle.js';
 import type { GivenEpochs } from './authority.js';
-import { atPlace } from './crash-places.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
 import { RolloutMetrics } from './rollout-metrics.js';
@@ -125,11 +124,12 @@ export class Owner {
     }
     if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return;
     const at = new Date(store.now()).toISOString();
-    atPlace('adoption', rolloutId);
     const { instance, incarnation } = store;
     const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
     const begin = { name: 'rollout adoption', after: [live.traceparent], attributes: { 'understudy.rollout_id': rolloutId } };
+    atPlace('before-adoption', rolloutId);
     const adopted = await inNewTrace(begin, () => rollouts.give(live, command));
+    atPlace('after-adoption', rolloutId);
     if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
     this.forget(rolloutId);
     if (!this.stopping) this.begin(live);

@@ -112,6 +112,7 @@ export class LocalAccess implements HostAccess {
     // A command that does not read its input closes it early; that is its right.
     child.stdin.on('error', () => undefined);
     child.stdin.end(command.stdin ?? '');
+    if (child.pid !== undefined) command.onSent?.();
   }
 }
 
