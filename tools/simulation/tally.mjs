@@ -30,9 +30,14 @@ export class Tally {
       count(this.faults, result.faults);
       count(this.saw, result.saw);
       for (const each of result.results) count(this.results, { [each]: 1 });
-      if (result.breaches.length > 0) this.failedSeeds.push(seed);
+      if (result.breaches.length > 0) this.fail(seed, result.breaches[0]);
     }
     this.progress();
+  }
+
+  fail(seed, { invariant, detail }) {
+    this.failedSeeds.push(seed);
+    console.log(`  seed ${seed} fails: ${invariant}: ${detail}`);
   }
 
   progress() {

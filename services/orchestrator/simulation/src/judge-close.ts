@@ -1,5 +1,6 @@
 import { compareVersions } from '@understudy/cluster';
 import { probeJobId, type RolloutClosed } from '@understudy/orchestrator-domain';
+import { nodeOf } from '@understudy/simulated-cluster';
 import { NEW_VERSION } from './fleet.js';
 import type { Judge } from './judge.js';
 import type { RolloutRecord } from './record.js';
@@ -14,6 +15,7 @@ export function judgeClose(judge: Judge, kept: RolloutRecord, data: RolloutClose
   const says = data.result === 'needs-attention';
   judge.when(says && data.remains.length === 0, '8', () => 'It needs attention, and does not say what remains.');
   for (const node of kept.out) {
+    if (isBack(judge, kept, node)) continue;
     const isNamed = data.remains.some((each) => each.what.includes(node));
     judge.when(!isNamed || !says, '8', () => `${node} is out, and the end (${data.result}) does not say so.`);
   }
@@ -28,6 +30,14 @@ export function judgeClose(judge: Judge, kept: RolloutRecord, data: RolloutClose
   if (data.result === 'succeeded') success(judge, kept);
   if (!says) leftInWorld(judge, kept);
   wasTakenBack(judge, kept, data);
+}
+
+/** Somebody has put it back by hand, or had a hand in it too short a time ago to tell. */
+function isBack(judge: Judge, kept: RolloutRecord, name: string): boolean {
+  const site = judge.siteOf(kept);
+  if (site === null || judge.window.scheduler.nowMs - site.disturbedMs < SETTLED_MS) return true;
+  const { disk, service } = nodeOf(site.world, name);
+  return !disk.drained && service.state === 'running';
 }
 
 function wasTakenBack(judge: Judge, kept: RolloutRecord, data: RolloutClosed): void {

@@ -31,6 +31,8 @@ export class Store {
   leases: LeaseRow[] = [];
   away = false;
   watchers: AppendWatcher[] = [];
+  /** Told of each order of an orchestrator that was appended, and of who owned the rollout at that moment. */
+  ordered: (order: string, by: string, owner: string | null) => void = () => undefined;
   private commands = 0;
   private readonly folded = new Map<string, RolloutState[]>();
 
@@ -127,6 +129,8 @@ export class Client {
       const own = { stream: streamOf(live.rolloutId), expectedVersion: version, events: decision.events };
       const stored = await this.append([own, ...claims], commandId);
       if (stored !== undefined) {
+        if ('incarnation' in command && command.type !== 'Adopt')
+          this.store.ordered(command.type, command.incarnation, state.owner?.incarnation ?? null);
         absorb(this.store, live, stored);
         return { accepted: true, stored };
       }

@@ -123,6 +123,8 @@ export class Window {
       saw: note,
     };
     this.store.watchers.push(judge, this);
+    this.store.ordered = (order, by, owner) =>
+      judge.when(by !== owner, '5', () => `${order} by ${by} is taken, and ${owner ?? 'nobody'} owns the rollout.`);
   }
 
   appended(stored: readonly Stored[]): void {
