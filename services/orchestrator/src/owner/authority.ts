@@ -113,7 +113,7 @@ export class Authority {
     if (older !== null) return { by: 'nobody', doubt: older };
     const seen = await hosts.seen(cluster, log.logId);
     for (const one of seen) {
-      const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, epoch));
+      const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, claimant));
       if (doubt !== null) return { by: 'nobody', doubt };
     }
     this.triedEpoch = epoch;
@@ -135,19 +135,20 @@ export class Authority {
     return { what: `This log is older than what was signed of it. ${status.problem ?? ''}`, evidence: { ...status } };
   }
 
-  private async lost({ host, seen }: HostSeen, epoch: number): Promise<Doubt | null> {
+  private async lost({ host, seen }: HostSeen, { epoch, rolloutId }: Claimant): Promise<Doubt | null> {
     if (seen === null || (seen.epoch === epoch && this.triedEpoch === epoch && this.tried.has(host))) return null;
     if (seen.epoch === epoch)
       return lostEpoch(host, seen, { event: 'ownership', incarnation: this.tools.incarnation }, this.tools.incarnation);
-    return lostEpoch(host, seen, await this.inLog(seen.epoch), this.tools.incarnation);
+    return lostEpoch(host, seen, await this.inLog(seen.epoch, rolloutId), this.tools.incarnation);
   }
 
-  private async inLog(position: number): Promise<EpochInLog> {
+  /** An adoption of another rollout names nobody: this very process may have raised it on a host that both are on. */
+  private async inLog(position: number, rolloutId: string): Promise<EpochInLog> {
     const [event] = await this.tools.log.readAll(position - 1, 1);
     if (event?.position !== position) return { event: 'none', head: await this.tools.log.headPosition() };
     if (event.type === 'RolloutAdopted') {
       const { incarnation } = event.body as { readonly incarnation: string };
-      return { event: 'ownership', incarnation };
+      return { event: 'ownership', incarnation: event.stream === `rollout/${rolloutId}` ? incarnation : null };
     }
     return event.type === 'RolloutAdmitted' ? { event: 'ownership', incarnation: null } : { event: 'other', type: event.type };
   }
