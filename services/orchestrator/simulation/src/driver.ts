@@ -42,6 +42,12 @@ export interface Reach {
   readonly wentOn: (stepKey: string, act: string, toldBefore: string) => void;
 }
 
+/** A host that is not heard in one look, with the server on it or without. */
+interface Unheard {
+  readonly host: string;
+  readonly wholly: boolean;
+}
+
 export class Driver {
   constructor(
     private readonly reach: Reach,
@@ -55,7 +61,9 @@ export class Driver {
     const { ground, chance, arms } = this.reach;
     const { scheduler } = ground;
     const observedAt = new Date(this.now()).toISOString();
-    const unheard = arms.take('look-partial', definition.slug) ? chance.pick(definition.nodes).host : undefined;
+    const unheard = arms.take('look-partial', definition.slug)
+      ? { host: chance.pick(definition.nodes).host, wholly: chance.chance(0.5) }
+      : undefined;
     const early = this.view(definition, unheard);
     const silent = early.nodes.some((node) => !node.disk.seen);
     await scheduler.sleep(this.durationMs(silent, LOOK_MS), this.life);
@@ -70,13 +78,15 @@ export class Driver {
     return this.reach.chance.int(from, to);
   }
 
-  private view(definition: ClusterDefinition, unheard: string | undefined): PostgresSnapshot {
+  private view(definition: ClusterDefinition, unheard: Unheard | undefined): PostgresSnapshot {
     const view = viewOf(this.reach.ground.site(definition.slug).world);
     const nodes = view.nodes.map((node): PostgresNode => {
       const reason = definition.nodes.find((candidate) => candidate.slug === node.node)?.notPromotable;
       const said = reason === undefined ? node : { ...node, notPromotable: reason };
-      if (node.host !== unheard) return said;
-      return { ...said, disk: { seen: false, reason: 'no answer in time' }, server: { says: 'nothing', reason: 'no answer' } };
+      if (node.host !== unheard?.host) return said;
+      const away = { ...said, disk: { seen: false, reason: 'no answer in time' } } as const;
+      // Its server may be reached another way than its host.
+      return unheard.wholly ? { ...away, server: { says: 'nothing', reason: 'no answer' } } : away;
     });
     return { ...view, nodes };
   }

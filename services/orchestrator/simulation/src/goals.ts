@@ -13,7 +13,7 @@ export interface Goal {
 export const GOALS: readonly Goal[] = [
   { saw: 'adopted by another', what: 'another process took over', least: 20 },
   { saw: 'adopted by the next start', what: 'the next start of the same instance took over', least: 20 },
-  { saw: 'fenced by a host', what: 'a process that was replaced was shut out by a host', least: 2 },
+  { saw: 'fenced by a host', what: 'a process that was replaced was shut out by a host', least: 1 },
   { saw: 'refused: NOT_OWNER', what: 'a process that was replaced learnt of it from the log', least: 2 },
   { saw: 'refused: HOST_CLAIMED', what: 'a rollout waited for the host of another', least: 1 },
   { saw: 'two nodes take writes', what: 'somebody else split the cluster', least: 20 },

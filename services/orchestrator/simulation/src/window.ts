@@ -23,7 +23,7 @@ import { Store, streamOf } from './store.js';
 /** So much time, in milliseconds of the window's own clock, may pass at most. */
 const LONGEST_MS = 2 * 3_600_000;
 const MOST_STEPS = 200_000;
-const MOST_FAULTS = 40;
+const MOST_FAULTS = 46;
 /** After the last fault was due, armed ones still have so many steps to strike. */
 const CALM_AFTER_STEPS = 400;
 /** A process looks at the leases so long, in milliseconds, before it adopts, with an append in between. */
