@@ -54,6 +54,16 @@ describe.each(plans)('the matrix of the plan %s', (plan) => {
   });
 });
 
+it('kills a switchover at its acts after which no node serves, not only at what prepares it', () => {
+  const acts = windowsOf('happy', 'all', 'orchestrator')
+    .flat()
+    .flatMap(({ act, place }) => (act === undefined ? [] : [`${place} ${act}`]));
+  const places = ['before-act-sent', 'after-act-sent', 'before-act-accepted'];
+  expect(acts.sort()).toEqual(
+    places.flatMap((place) => ['stop-active', 'announce-promotion', 'promote'].map((act) => `${place} ${act}`)).sort(),
+  );
+});
+
 describe('the CI', () => {
   it('takes every place at least once over its two plans', () => {
     const cells = plans.flatMap((plan) => windowsOf(plan, 'ci', 'orchestrator').flat());

@@ -38,6 +38,8 @@ export interface Cell {
   readonly place: Place;
   /** A phase, or `<phase>/<step>` with the step's id without number and cluster: `standby/drain-b`. */
   readonly at: string;
+  /** The act of the step; absent = its first one. */
+  readonly act?: string;
   /** The cell that must have fired in an earlier process. */
   readonly after?: string;
 }
@@ -76,6 +78,14 @@ export const PLANS: Readonly<Record<PlanName, PlanShape>> = {
     result: 'rolled-back',
   },
 };
+
+/** Acts of a switchover: where it is killed in the middle, no node serves. Its first ones only prepare. */
+const ACTS: Readonly<Record<string, string>> = {
+  'switchover-test/switchover-b': 'stop-active',
+  'switchover-test/switchover-a': 'announce-promotion',
+  'switchover/switchover-b': 'promote',
+};
+const OF_AN_ACT: readonly Place[] = ['before-act-sent', 'after-act-sent', 'before-act-accepted'];
 
 export type Extent = 'ci' | 'all' | 'double';
 export type Victim = 'orchestrator' | 'store';
@@ -141,7 +151,8 @@ function double(plan: PlanName, turn: number): readonly Cell[] {
 const RECOVERY = ['before-outcome-observed', 'after-outcome-observed', ...STARTING] as const;
 
 function cell(plan: PlanName, place: Place, at: string): Cell {
-  return { id: `${plan} ${place} ${at}`.replaceAll('/', ' '), place, at };
+  const act = OF_AN_ACT.includes(place) ? ACTS[at] : undefined;
+  return { id: `${plan} ${place} ${at}`.replaceAll('/', ' '), place, at, ...(act === undefined ? {} : { act }) };
 }
 
 function around<T>(places: readonly T[], index: number): T {

@@ -193,7 +193,9 @@ export class Ground {
   }
 
   private tell(cell: Cell, pid: number, backMs: number): void {
-    this.say(`killed ${cell.place} ${cell.at} (process ${pid}); back after ${(backMs / 1_000).toFixed(1)} s`);
+    this.say(
+      `killed ${cell.place} ${cell.at}${cell.act === undefined ? '' : ` ${cell.act}`} (process ${pid}); back after ${(backMs / 1_000).toFixed(1)} s`,
+    );
   }
 
   /** The process that wrote a place's name, before it killed. */

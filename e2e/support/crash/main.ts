@@ -18,7 +18,7 @@ const HELP = `Kills the product with -9 at its named places, in real windows ove
   --double              two kills each: the second one during the way back from the first; ten windows per plan
   --plan happy|rollback only that plan (default: both). rollback: the newer release does not start
   --victim NAME         who dies: orchestrator (default), or store: the PostgreSQL that holds the logs, at the same places
-  --turn N              only the window of that number, from 1
+  --turn N|N-M          only the windows of these numbers, from 1
   --help                this text
 
 A cell fires once and counts only if the place's name was written before the victim died of signal 9; a cell that was not taken
@@ -29,7 +29,8 @@ interface Wanted {
   readonly extent: Extent;
   readonly plans: readonly PlanName[];
   readonly victim: Victim;
-  readonly turn: number | undefined;
+  /** Numbers of windows, both included. */
+  readonly turns: readonly [number, number];
 }
 
 type Values = Readonly<{ all: boolean; double: boolean; plan?: string; victim?: string; turn?: string }>;
@@ -59,7 +60,7 @@ function refusal({ all, double, plan, victim, turn }: Values): string | undefine
     [victim !== undefined && victim !== 'orchestrator' && victim !== 'store', `Nobody called "${victim}" can be killed here.`],
     [victim === 'store' && double, '--double is about starts of the orchestrator.'],
     [all && double, '--all and --double are two runs.'],
-    [turn !== undefined && !/^[1-9]\d?$/.test(turn), `--turn takes a number from 1, not "${turn}".`],
+    [turn !== undefined && !/^[1-9]\d?(-[1-9]\d?)?$/.test(turn), `--turn takes numbers from 1, as 3 or 3-5, not "${turn}".`],
   ];
   return rules.find(([isBroken]) => isBroken)?.[1];
 }
@@ -69,8 +70,13 @@ function wantedBy({ all, double, plan, victim, turn }: Values): Wanted {
     extent: double ? 'double' : all ? 'all' : 'ci',
     plans: (Object.keys(PLANS) as PlanName[]).filter((name) => plan === undefined || name === plan),
     victim: victim === 'store' ? 'store' : 'orchestrator',
-    turn: turn === undefined ? undefined : Number(turn),
+    turns: turnsOf(turn),
   };
+}
+
+function turnsOf(turn = '1-99'): readonly [number, number] {
+  const [first = '', last = first] = turn.split('-');
+  return [Number(first), Number(last)];
 }
 
 const startedAt = performance.now();
@@ -91,7 +97,7 @@ async function run(wanted: Wanted): Promise<boolean> {
     .flatMap((plan) =>
       windowsOf(plan, wanted.extent, wanted.victim).map((cells, index): Turn => ({ plan, number: index + 1, cells })),
     )
-    .filter(({ number }) => wanted.turn === undefined || number === wanted.turn)
+    .filter(({ number }) => number >= wanted.turns[0] && number <= wanted.turns[1])
     .sort((one, other) => one.number - other.number);
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'understudy-crash-'));
   chmodSync(folder, 0o711);

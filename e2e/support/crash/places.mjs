@@ -4,7 +4,7 @@
  * process itself, or the PostgreSQL that the order names. A cell fires once, for its file stays. The product only publishes its places;
  * that anybody dies there is known to this file alone.
  *
- * Order: `{slug, phases: {stepId: phase}, victimPid?, cells: [{id, place, at, after?}]}`. `at` is a phase, or `<phase>/<step>` with the
+ * Order: `{slug, phases: {stepId: phase}, victimPid?, cells: [{id, place, at, act?, after?}]}`. `at` is a phase, or `<phase>/<step>` with the
  * step's id without its number and its cluster's name; `after` is a cell that must have fired in an earlier process.
  */
 import { subscribe } from 'node:diagnostics_channel';
@@ -16,6 +16,8 @@ const STEP = /^\d{2}-[^/]+/;
 /** Places whose detail is a schema, or begins with one. */
 const OF_A_LOG = /-(relay-published|checkpoint-moved|lease-renewed)$/;
 
+/** A journal's key is `<rollout>/<step>/<attempt>/<act>/<number>`. */
+const ACT_IN_KEY = 3;
 const STORE_LIMIT_MS = 15_000;
 const LOOK_EVERY_MS = 50;
 const STILL = new Int32Array(new SharedArrayBuffer(4));
@@ -30,7 +32,9 @@ subscribe('understudy:crash-place', ({ place, detail }) => {
   if (place === 'before-act-sent') acting = step;
   if (step !== '') note(step.split('/')[0]);
   const phase = read('phase', String) ?? 'admit';
-  const cell = order.cells.find((each) => each.place === place && (each.at === step || each.at === phase) && isDue(each));
+  const act = detail.split('/')[place === 'after-act-sent' ? ACT_IN_KEY : 1];
+  const isHere = (each) => each.place === place && (each.at === step || each.at === phase) && (each.act ?? act) === act;
+  const cell = order.cells.find((each) => isHere(each) && isDue(each));
   if (cell === undefined) return;
   const victim = order.victimPid === undefined ? process.pid : livingStore();
   if (!fire(cell, `${process.pid} ${place} ${detail}`)) return;
