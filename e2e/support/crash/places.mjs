@@ -25,23 +25,39 @@ const STILL = new Int32Array(new SharedArrayBuffer(4));
 /** The step that this process acts for; what was handed over to a host is named by its journal's key, not by its step. */
 let acting = '';
 
-subscribe('understudy:crash-place', ({ place, detail }) => {
+subscribe('understudy:crash-place', (said) => {
   const order = read('order.json', JSON.parse);
-  if (order === undefined || (OF_A_LOG.test(place) && !`${detail} `.startsWith('orchestrator '))) return;
+  if (order === undefined || isOfAnotherLog(said)) return;
+  const cell = order.cells.find(isCellOf(said, stepOf(order, said)));
+  if (cell !== undefined) kill(cell, order, said);
+});
+
+function isOfAnotherLog({ place, detail }) {
+  return OF_A_LOG.test(place) && !`${detail} `.startsWith('orchestrator ');
+}
+
+/** `<phase>/<step>` of the place, kept for the places after it that cannot name theirs. */
+function stepOf(order, { place, detail }) {
   const step = place === 'after-act-sent' ? acting : nameOf(order, detail);
   if (place === 'before-act-sent') acting = step;
   if (step !== '') note(step.split('/')[0]);
+  return step;
+}
+
+function isCellOf({ place, detail }, step) {
   const phase = read('phase', String) ?? 'admit';
   const act = detail.split('/')[place === 'after-act-sent' ? ACT_IN_KEY : 1];
-  const isHere = (each) => each.place === place && (each.at === step || each.at === phase) && (each.act ?? act) === act;
-  const cell = order.cells.find((each) => isHere(each) && isDue(each));
-  if (cell === undefined) return;
+  const isHere = (each) => each.place === place && (each.at === step || each.at === phase);
+  return (each) => isHere(each) && (each.act ?? act) === act && isDue(each);
+}
+
+function kill(cell, order, { place, detail }) {
   const victim = order.victimPid === undefined ? process.pid : livingStore();
   if (!fire(cell, `${process.pid} ${place} ${detail}`)) return;
   process.kill(victim, 'SIGKILL');
   // Another's death takes a moment, and no second cell shall be taken by it.
   while (isAlive(victim)) Atomics.wait(STILL, 0, 0, 1);
-});
+}
 
 /** The place may come while the store is still away from the kill before: this process then stands still until there is one again. */
 function livingStore() {
