@@ -112,9 +112,12 @@ describe('a restart', () => {
     const second = await boot();
     await arrived(() => (hanging.heard.length >= 3 ? true : undefined));
     await second.kill();
-    const events = hanging.heard.map(({ event }) => event.id);
-    expect(hanging.heard[1]?.id).toBe(hanging.heard[0]?.id);
-    expect(new Set(events).size).toBe(2);
+    // Which of the two comes first is nobody's promise.
+    const interrupted = hanging.heard[0]?.id;
+    const again = hanging.heard.slice(1).map(({ id }) => id);
+    expect(again).toContain(interrupted);
+    expect(again.filter((id) => id !== interrupted)).toHaveLength(1);
+    expect(new Set(hanging.heard.map(({ event }) => event.id)).size).toBe(2);
   });
 
   it('a receiver that was away for a while gets everything, once per id', async () => {
