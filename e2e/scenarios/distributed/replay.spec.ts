@@ -60,13 +60,18 @@ describe('the replay of a finished rollout', () => {
     const { rest } = calm().system;
     for (const [index, { position }] of events.entries()) {
       if (index % 10 !== 0 && index !== events.length - 1) continue;
-      const told = await rest.get<unknown>(`${path}/report?at=${position}`);
-      expect(told).toEqual(asJson(reportExported(events.slice(0, index + 1))));
+      const told = await rest.get<object>(`${path}/report?at=${position}`);
+      expect(told).toEqual(unsigned(reportExported(events.slice(0, index + 1))));
     }
-    expect(await rest.get<unknown>(`${path}/report`)).toEqual(asJson(reportExported(events)));
+    expect(await rest.get<object>(`${path}/report`)).toEqual(unsigned(reportExported(events)));
     expect(await rest.get<unknown>(`${path}/verify`)).toMatchObject({ intact: true, events: events.length });
   });
 });
+
+/** A report as it comes over the wire. What signs the events stands beside what they say; nothing does here, where no key was given. */
+function unsigned(report: object): unknown {
+  return asJson({ ...report, checkpoint: null });
+}
 
 /** As it comes over the wire. */
 function asJson(value: unknown): unknown {
