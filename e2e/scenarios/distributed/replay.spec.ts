@@ -69,7 +69,7 @@ describe('the replay of a finished rollout', () => {
 });
 
 /** A report as it comes over the wire. What signs the events stands beside what they say; nothing does here, where no key was given. */
-function unsigned(report: object): unknown {
+function unsigned(report: object | undefined): unknown {
   return asJson({ ...report, checkpoint: null });
 }
 
