@@ -2,14 +2,12 @@
  * 16 writers in four processes for 20 s, on a real PostgreSQL with fsync on, whose postmaster is killed with -9 five times and
  * whose backends are terminated fifty times meanwhile.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@understudy/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readToTheEnd, startWriters, type Writing } from './fixtures/contract.js';
 import { openStore, type Store } from './index.js';
 
 const PROCESSES = 4;
@@ -18,44 +16,6 @@ const WRITE_FOR_MS = 20_000;
 const POSTMASTER_KILLS = 5;
 const BACKEND_KILLS = 50;
 const DEADLINE_MS = 240_000;
-const POLL_MS = 20;
-
-const BUILT = fileURLToPath(new URL('../dist/index.js', import.meta.url));
-
-/** Runs compiled code until its time is over; prints each acknowledged append, one per line: command id and positions. */
-const WRITER = `
-const { openStore } = await import(process.argv[1]);
-const [, , connectionString, process_, writers, forMs] = process.argv;
-const store = await openStore({ connectionString, schema: 'orchestrator', poolSize: 3, appendDeadlineMs: 120000 });
-const actor = { subject: 'spec', role: 'admin', authentication: 'internal', from: 'spec' };
-const event = (n) => ({ type: 'Noted', schemaVersion: 1, body: { n } });
-const until = performance.now() + Number(forMs);
-process.stdout.write('"begun"\\n');
-async function write(writer) {
-  const own = 'own/' + process_ + '/' + writer;
-  for (let n = 0; performance.now() < until; n += 1) {
-    const commandId = own + '/' + n;
-    for (;;) {
-      // Its own stream, two events, and every fifth time one that all writers fight for.
-      const streams = [{ stream: own, expectedVersion: n * 2, events: [event(n), event(n)] }];
-      if (n % 5 === 0) streams.push({ stream: 'contended/' + writer, expectedVersion: (await store.log.readStream('contended/' + writer).catch(() => [])).length, events: [event(n)] });
-      const result = await store.log.append({ streams, metadata: { commandId, actor } });
-      if (result.appended) {
-        process.stdout.write(JSON.stringify({ commandId, positions: result.events.map((e) => e.position) }) + '\\n');
-        break;
-      }
-      if (result.conflicts.some((conflict) => conflict.stream === own)) throw new Error('lost on its own stream: ' + JSON.stringify(result));
-    }
-  }
-}
-await Promise.all(Array.from({ length: Number(writers) }, (_, writer) => write(writer)));
-await store.close();
-`;
-
-interface Acknowledged {
-  readonly commandId: string;
-  readonly positions: readonly number[];
-}
 
 let server: TestPostgres;
 let database: TestDatabase;
@@ -63,7 +23,6 @@ const children: ChildProcess[] = [];
 const stores: Store[] = [];
 
 beforeAll(async () => {
-  expect(existsSync(BUILT), 'npm run build comes before this spec').toBe(true);
   server = await startTestPostgres({ fsync: true });
   database = await createTestDatabase(['orchestrator'], server);
 });
@@ -74,36 +33,20 @@ afterAll(async () => {
   await server.stop();
 });
 
-interface Writing {
-  readonly begun: Promise<void>;
-  readonly acknowledged: Promise<readonly Acknowledged[]>;
-}
-
 function writerProcess(number: number): Writing {
-  const args = [database.serviceConnection('orchestrator'), String(number), String(WRITERS_PER_PROCESS), String(WRITE_FOR_MS)];
-  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, BUILT, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const connectionString = database.serviceConnection('orchestrator');
+  const contendedStreams = WRITERS_PER_PROCESS;
+  const writing = startWriters({
+    connectionString,
+    number,
+    writers: WRITERS_PER_PROCESS,
+    contendedStreams,
+    forMs: WRITE_FOR_MS,
   });
-  children.push(child);
-  const seen: Acknowledged[] = [];
-  let complaints = '';
-  child.stderr?.on('data', (bytes: Buffer) => (complaints += bytes.toString()));
-  const closed = new Promise<number | null>((done) => child.once('close', done));
-  const begun = new Promise<void>((resolve) => {
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
-      if (line === '"begun"') resolve();
-      else seen.push(JSON.parse(line) as Acknowledged);
-    });
-    void closed.then(() => resolve());
-  });
-  const acknowledged = closed.then((code) => {
-    if (code !== 0) throw new Error(`writer ${number} ended with ${String(code)}: ${complaints}`);
-    return seen;
-  });
-  return { begun, acknowledged };
+  children.push(writing.child);
+  return writing;
 }
 
-/** Polls by position as a relay does, through every outage, until told to stop and at the end. */
 async function reader(over: () => boolean): Promise<readonly string[]> {
   const store = await openStore({
     connectionString: database.serviceConnection('orchestrator'),
@@ -111,15 +54,7 @@ async function reader(over: () => boolean): Promise<readonly string[]> {
     poolSize: 2,
   });
   stores.push(store);
-  const seen: string[] = [];
-  for (let after = 0; ;) {
-    const last = over();
-    const events = await store.log.readAll(after, 500).catch(() => undefined);
-    for (const event of events ?? []) seen.push(`${event.position} ${event.stream}/${event.version} ${event.metadata.commandId}`);
-    after = events?.at(-1)?.position ?? after;
-    if (last && events?.length === 0) return seen;
-    if (!events?.length) await delay(POLL_MS);
-  }
+  return readToTheEnd(store, over);
 }
 
 /** Ends one backend of the writers or readers, in the middle of an append if there is one. Answers how many it was. */

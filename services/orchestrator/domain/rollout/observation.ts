@@ -15,7 +15,7 @@ export interface Observation {
   readonly probe?: 'running' | 'ended' | 'absent' | 'unknown';
   /** Other clusters' nodes on this step's host, for steps that touch a shared host. */
   readonly neighbours?: readonly Neighbour[];
-  /** What the performer's attempt itself said, when there was one in this process. */
+  /** What the performer's attempt itself said, when this incarnation made one. */
   readonly performed?: Performed;
 }
 
