@@ -1,17 +1,16 @@
 /**
- * The rules a machine can see. Always run through Nx (`npm run lint`): the boundary rule needs Nx's project graph, and on a
+ * The rules a machine can see: `npm run lint`, or `npx eslint FOLDER`. The boundary rule needs Nx's project graph, and on a
  * cold checkout it would skip itself with a warning and succeed; hence the first statement below. `tools/boundaries.spec.ts`
- * plants violations in a cold copy and expects each to be reported.
+ * plants violations in a cold copy and expects each to be reported. One process for the whole workspace: the types of a library
+ * are worked out once, not once for each project that uses it.
  */
 import { builtinModules } from 'node:module';
-import { createProjectGraphAsync, readCachedProjectGraph } from '@nx/devkit';
+import { createProjectGraphAsync } from '@nx/devkit';
 import nx from '@nx/eslint-plugin';
 import { builtinRules } from 'eslint/use-at-your-own-risk';
 import tseslint from 'typescript-eslint';
 
-// Inside an Nx task the graph is on disk (this throws if it is not); outside of one, make it.
-if (process.env.NX_TASK_TARGET_PROJECT === undefined) await createProjectGraphAsync({ exitOnError: true });
-else readCachedProjectGraph();
+await createProjectGraphAsync({ exitOnError: true });
 
 const KERNEL = ['type:kernel'];
 const LIBRARIES = ['type:kernel', 'type:contract', 'type:infra'];

@@ -1,7 +1,7 @@
 /**
- * Each service is killed with SIGKILL in the middle of the standby phase and started again. The window ends as if nothing had
- * happened: every act was performed once by the hosts' journals and by PostgreSQL's timelines, nothing is lost, and who was away
- * has heard everything.
+ * Each service is killed with SIGKILL in the middle of the standby phase and started again: the owner of the rollout in one
+ * window, in another one all the others at the same moment. Each window ends as if nothing had happened: every act was performed
+ * once by the hosts' journals and by PostgreSQL's timelines, nothing is lost, and who was away has heard everything.
  */
 import { SERVICES } from '@understudy/testing';
 import { describe, expect, it } from 'vitest';
@@ -30,15 +30,17 @@ const CAUGHT_UP_LIMIT_MS = 60_000;
 const DELIVERED_LIMIT_MS = 60_000;
 const TEST_LIMIT_MS = 900_000;
 
+const VICTIMS = [['orchestrator'], SERVICES.filter((service) => service !== 'orchestrator')] as const;
+
 describe('a service that is killed in the middle of the standby phase and started again', () => {
   const webhooks = { WEBHOOK_ALLOW: '127.0.0.1', WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_RETRY_SCHEDULE: '1,1,2,2,4,4,8,8' };
   const system = ownSystem({ settings: { notification: webhooks } });
 
-  it.each(SERVICES)(
-    '%s',
-    async (service) => {
+  it.each(VICTIMS.map((services) => ({ services, names: services.join(', ') })))(
+    '$names',
+    async ({ services }) => {
       const { stage, rest, undo } = system();
-      const slug = `killed-${service}`;
+      const slug = `killed-${services[0]}`;
       const receiver = await Receiver.start();
       undo.defer('receiver', () => receiver.goAway());
       await rest.post('/v1/subscriptions', subscriptionOf(receiver, [slug]));
@@ -50,10 +52,11 @@ describe('a service that is killed in the middle of the standby phase and starte
       await window.requested(stepId, STEP_LIMIT_MS);
       const patching = (): boolean => window.nodes.some((node) => journalOf(node).some(({ key }) => key.includes(stepId)));
       await waitUntil('the patch to have begun on its host', STEP_LIMIT_MS, patching);
-      const killed = stage.services[service].pid;
-      await stage.services[service].kill();
-      await stage.services[service].start();
-      expect(stage.services[service].pid).not.toBe(killed);
+      const pidsOf = (): readonly (number | undefined)[] => services.map((service) => stage.services[service].pid);
+      const killed = pidsOf();
+      await Promise.all(services.map((service) => stage.services[service].kill()));
+      await Promise.all(services.map((service) => stage.services[service].start()));
+      for (const pid of pidsOf()) expect(killed).not.toContain(pid);
 
       const closed = await window.closed(WINDOW_LIMIT_MS);
       expect(closed.body, JSON.stringify(closed.body)).toMatchObject({ result: 'succeeded' });
@@ -62,8 +65,10 @@ describe('a service that is killed in the middle of the standby phase and starte
       await eachActOnce(window, events);
 
       const access = stage.broker.client('somebody-else');
-      const isCaughtUp = async (): Promise<boolean> => (await lagOf(access, service, HEARD_BY[service] ?? [])) === 0;
-      await waitUntil(`${service} to have heard everything`, CAUGHT_UP_LIMIT_MS, isCaughtUp);
+      for (const service of services) {
+        const isCaughtUp = async (): Promise<boolean> => (await lagOf(access, service, HEARD_BY[service] ?? [])) === 0;
+        await waitUntil(`${service} to have heard everything`, CAUGHT_UP_LIMIT_MS, isCaughtUp);
+      }
       const ids = events.map(({ version }) => `rollout/${window.rolloutId}/${version}`);
       const onKafka = (): ReadonlySet<string> => new Set(kafka.records().map(({ id }) => id));
       await waitUntil('every event on Kafka', CAUGHT_UP_LIMIT_MS, () => ids.every((id) => onKafka().has(id)));
