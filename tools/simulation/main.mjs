@@ -22,7 +22,8 @@ const HELP = `npm run sim -- [options]
   --help          this`;
 
 const ROOT = new URL('../../', import.meta.url);
-const drained = () => new Promise((resolve) => setImmediate(resolve));
+// From within a promise, the next tick comes when every promise that could go on has done so.
+const drained = () => new Promise((resolve) => process.nextTick(resolve));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

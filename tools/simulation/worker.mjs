@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { runWindow } = await import(workerData.simulation);
-const drained = () => new Promise((resolve) => setImmediate(resolve));
+// From within a promise, the next tick comes when every promise that could go on has done so.
+const drained = () => new Promise((resolve) => process.nextTick(resolve));
 
 parentPort.on('message', async ({ seeds, mostFaults }) => {
   for (const seed of seeds) {

@@ -40,7 +40,8 @@ function flow(world: World, ms: number): World {
 
 function receive(world: World, node: SimulatedNode, ms: number): World {
   if (node.frozen || node.disk.upstream === null || !isAttached(world, node)) return world;
-  return withNode(world, node.node, { log: catchUp(node, nodeOf(world, node.disk.upstream), world.pace.bytesPerMs * ms) });
+  const log = catchUp(node, nodeOf(world, node.disk.upstream), world.pace.bytesPerMs * ms);
+  return log === node.log ? world : withNode(world, node.node, { log });
 }
 
 /** Follows the upstream's history, over the end of a timeline when there is one. */
@@ -51,7 +52,8 @@ function catchUp(node: SimulatedNode, upstream: SimulatedNode, bytes: number): S
       ? upstream.log.position
       : upstream.log.lineage.find((part) => part.timeline === timeline)?.end;
   const position = Math.min(end ?? node.log.position, node.log.position + bytes);
-  if (timeline === upstream.log.timeline || position !== end) return { ...node.log, position };
+  if (timeline === upstream.log.timeline || position !== end)
+    return position === node.log.position ? node.log : { ...node.log, position };
   const next = upstream.log.lineage.find((part) => part.timeline > timeline)?.timeline ?? upstream.log.timeline;
   return { ...node.log, position, timeline: next, lineage: [...node.log.lineage, { timeline, end: position }] };
 }

@@ -32,6 +32,10 @@ export class MemoryLog {
     return this.events.slice(before);
   }
 
+  versionOf(stream: string): number {
+    return this.stream(stream).length;
+  }
+
   read(stream: string, fromVersion = 1): readonly Stored[] {
     return this.stream(stream).slice(fromVersion - 1);
   }

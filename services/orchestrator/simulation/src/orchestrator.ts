@@ -151,7 +151,7 @@ export class Orchestrator implements Incarnation {
   /** Whether a look at it is worth its while: most rollouts that wait have an owner who lives. */
   private isDue(rolloutId: string, look: AdoptionLook): boolean {
     const { store } = this.around;
-    const { owner, status } = store.foldedTo(rolloutId, store.log.read(streamOf(rolloutId)).length);
+    const { owner, status } = store.foldedTo(rolloutId, store.log.versionOf(streamOf(rolloutId)));
     return status === 'closed' || mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look);
   }
 

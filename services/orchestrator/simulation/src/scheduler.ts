@@ -29,7 +29,7 @@ export class Scheduler {
   private readonly heap: Entry[] = [];
   private order = 0;
 
-  /** @param drained resolves when every promise that could go on has done so: one turn of the machine's event loop. */
+  /** @param drained resolves when every promise that could go on has done so. */
   constructor(
     public nowMs: number,
     private readonly drained: () => Promise<void>,

@@ -46,6 +46,8 @@ export class Store {
   foldedTo(rolloutId: string, version: number): RolloutState {
     const states = this.folded.get(rolloutId) ?? [rolloutDecider.initial];
     this.folded.set(rolloutId, states);
+    const known = states[version];
+    if (known !== undefined) return known;
     for (const { event } of this.log.read(streamOf(rolloutId), states.length)) {
       if (states.length > version) break;
       states.push(rolloutDecider.evolve(states.at(-1) as RolloutState, event as RolloutEvent));

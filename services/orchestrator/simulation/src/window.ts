@@ -34,7 +34,7 @@ const CALM_AFTER_MS = 25 * 60_000;
 
 export interface WindowOptions {
   readonly seed: number;
-  /** One turn of the machine's event loop. */
+  /** Resolves when every promise that could go on has done so. */
   readonly drained: () => Promise<void>;
   /** At most so many faults are planned. */
   readonly mostFaults?: number;
@@ -248,7 +248,7 @@ export class Window {
   }
 
   stateOf(rolloutId: string): RolloutState {
-    return this.store.foldedTo(rolloutId, this.store.log.read(streamOf(rolloutId)).length);
+    return this.store.foldedTo(rolloutId, this.store.log.versionOf(streamOf(rolloutId)));
   }
 
   get isOver(): boolean {
