@@ -26,11 +26,9 @@ function references(folder: string): string[] {
 }
 
 describe('projects', () => {
-  it.each(projects)('$folder has one type, one scope and a lint target', ({ folder, tags }) => {
+  it.each(projects)('$folder has one type and one scope', ({ tags }) => {
     expect(tags.filter((tag) => tag.startsWith('type:'))).toEqual([expect.toBeOneOf(TYPES)]);
     expect(tags.filter((tag) => tag.startsWith('scope:'))).toEqual([expect.toBeOneOf(SCOPES)]);
-    const manifest = JSON.parse(read(`${folder}/package.json`)) as { nx: { targets?: Record<string, unknown> } };
-    expect(manifest.nx.targets).toEqual({ lint: {} });
   });
 
   it.each(compiled)('$folder depends on the same projects in package.json and tsconfig.json', ({ folder }) => {

@@ -172,6 +172,25 @@ function verbs(suite: PlatformSuite): void {
       await suite.cluster.requireSynchronous(undefined);
     }
   });
+
+  it('counts another synchronous standby in place of the drained one only if it confirms: not one that hangs', async () => {
+    const [standby, third] = await suite.standbys();
+    const active = await suite.active();
+    await suite.cluster.requireSynchronous([standby, third]);
+    try {
+      for (const hangs of [false, true]) {
+        const thaw = hangs ? await suite.cluster.freezeReceiver(third) : () => Promise.resolve();
+        const acts = (await suite.met('drain', standby)).map(({ act }) => act);
+        expect(acts, String(hangs)).toContain('checkpoint');
+        expect(acts.includes('relax-synchronous')).toBe(hangs);
+        expect(await suite.cluster.writers(), 'commits go on').toEqual([active]);
+        await thaw();
+        for (const verb of ['join', 'release'] as const) await suite.met(verb, standby);
+      }
+    } finally {
+      await suite.cluster.requireSynchronous(undefined);
+    }
+  });
 }
 
 function guarding(suite: PlatformSuite): void {

@@ -3,7 +3,7 @@ export * from './platform.js';
 export { nextAct } from './postgres-streaming/next-act.js';
 export type * from './postgres-streaming/snapshot.js';
 export { topologyChecks } from './postgres-streaming/preflight.js';
-export { StartCount } from './postgres-streaming/starts.js';
+export { CallMemory } from './postgres-streaming/call-memory.js';
 export { summarise } from './postgres-streaming/summary.js';
 export { stateChecks } from './postgres-streaming/validate.js';
 export { actOn, beginOn, endStop, hasStopped, type ActedWorld, type Stopping } from './simulated/act.js';

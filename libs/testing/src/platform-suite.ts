@@ -23,7 +23,7 @@ export interface ClusterUnderTest {
   breakStart(node: string): Promise<{ readonly mend: () => Promise<void>; readonly says: RegExp }>;
   /** The node's receiver hangs; the link stays. Answers how to let it go on. */
   freezeReceiver(node: string): Promise<() => Promise<void>>;
-  /** Commits wait for these nodes from now on; undefined = for none. */
+  /** Commits wait for one of these nodes from now on, the first that streams; undefined = for none. */
   requireSynchronous(nodes: readonly string[] | undefined): Promise<void>;
   /** The act of the driver that takes the active node's service away. */
   readonly stopAct: string;

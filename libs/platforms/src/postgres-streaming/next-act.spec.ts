@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { postgresSnapshots } from '@understudy/testing';
+import { CallMemory } from './call-memory.js';
 import { nextAct } from './next-act.js';
-import type { Disk, PostgresGoal, PostgresSnapshot } from './snapshot.js';
-import { StartCount } from './starts.js';
+import type { Answering, Disk, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 
-const { down, goal, given, node, primary, server, silent, slot, standby } = postgresSnapshots;
+const { down, goal, given, node, primary, sender, server, silent, slot, standby } = postgresSnapshots;
 const then = (snapshot: PostgresSnapshot, wanted: PostgresGoal): unknown => nextAct(snapshot, wanted);
 const healthy = given(primary('a', ['b', 'c']), standby('b', 'a'), standby('c', 'a'));
 const cleanStop: Partial<Disk> = { control: { systemIdentifier: '7', state: 'shut-down', checkpointLsn: 1_200, timeline: 1 } };
@@ -38,25 +38,53 @@ describe('drain', () => {
     });
   });
 
-  it('relaxes the synchronous names first where commits would wait', () => {
-    const only = given(primary('a', ['b'], { server: { synchronousNames: 'FIRST 1 (b)' } }), standby('b', 'a'));
-    expect(then(only, goal('drain', 'b'))).toMatchObject({
-      act: { act: 'relax-synchronous', host: 'host-a', names: '', drained: 'b' },
+  describe('of a node that commits wait for', () => {
+    const drainB = (lsn?: number, askedAgoMs = 100): PostgresGoal =>
+      goal('drain', 'b', lsn === undefined ? {} : { firstSeen: new Map([['a', { lsn, askedAgoMs }]]) });
+    const three = (synchronousNames: string, senders = primary('a', ['b', 'c']).server): PostgresSnapshot =>
+      given(
+        primary('a', ['b', 'c'], { server: { ...(senders as Answering), synchronousNames } }),
+        standby('b', 'a'),
+        standby('c', 'a'),
+      );
+    const hangs = { ...server, senders: [sender('b', 1), { ...sender('c', 2), confirmedLsn: 900 }] };
+
+    it('relaxes the names first where nobody else counts', () => {
+      const only = given(primary('a', ['b'], { server: { synchronousNames: 'FIRST 1 (b)' } }), standby('b', 'a'));
+      expect(then(only, drainB())).toMatchObject({
+        act: { act: 'relax-synchronous', host: 'host-a', names: '', drained: 'b' },
+      });
+      expect(then(three('FIRST 1 (c)'), drainB())).toMatchObject({ act: { act: 'mark-drained' } });
     });
-    const two = given(
-      primary('a', ['b', 'c'], { server: { synchronousNames: 'ANY 2 (b, c)' } }),
-      standby('b', 'a'),
-      standby('c', 'a'),
-    );
-    expect(then(two, goal('drain', 'b'))).toMatchObject({ act: { act: 'relax-synchronous', names: 'ANY 1 ("c")' } });
-    const enough = given(
-      primary('a', ['b', 'c'], { server: { synchronousNames: 'b, c' } }),
-      standby('b', 'a'),
-      standby('c', 'a'),
-    );
-    expect(then(enough, goal('drain', 'b'))).toMatchObject({ act: { act: 'mark-drained' } });
-    const anyone = given(primary('a', ['b', 'c'], { server: { synchronousNames: '*' } }), standby('b', 'a'), standby('c', 'a'));
-    expect(then(anyone, goal('drain', 'b'))).toMatchObject({ act: { act: 'mark-drained' } });
+
+    it('asks the others for a confirmation that is newer than its first look', () => {
+      for (const asked of [drainB(), drainB(950)])
+        expect(then(three('b, c'), asked)).toMatchObject({ act: { act: 'checkpoint', host: 'host-a' } });
+      expect(then(three('b, c', hangs), drainB(800))).toMatchObject({ next: 'wait', why: expect.stringContaining('c (pid 2)') });
+      expect(then(three('b, c', hangs), drainB(800, 2_001))).toMatchObject({ act: { act: 'relax-synchronous', names: '' } });
+      for (const names of ['b, c', '*', 'FIRST 1 ("B", "C")'])
+        expect(then(three(names), drainB(800))).toMatchObject({ act: { act: 'mark-drained' } });
+      expect(then(three('ANY 2 (b, c)'), drainB(800))).toMatchObject({ act: { names: 'ANY 1 ("c")' } });
+      expect(then(three('FIRST 2 (*)'), drainB(800))).toMatchObject({ act: { names: 'FIRST 1 ("c")' } });
+    });
+
+    it('waits for the active node’s host, whose checkpoint tells what is new', () => {
+      const [active, ...others] = three('b, c').nodes as [PostgresNode, ...PostgresNode[]];
+      const unseen = { ...active, disk: { seen: false as const, reason: 'link down' } };
+      expect(then(given(unseen, ...others), drainB(800))).toMatchObject({ next: 'wait' });
+    });
+
+    it('counts the time to confirm from the end of the checkpoint', async () => {
+      let nowMs = 0;
+      const memory = new CallMemory(() => nowMs);
+      const look = (): Promise<void> => memory.seen(three('b, c', hangs), () => Promise.resolve(''));
+      await look();
+      memory.performed({ act: 'checkpoint', host: 'host-a', node: 'a' });
+      nowMs = 5_000;
+      expect(memory.known.firstSeen.get('a')).toEqual({ lsn: 1_000, askedAgoMs: 5_000 });
+      await look();
+      expect(memory.known.firstSeen.get('a')).toEqual({ lsn: 1_000, askedAgoMs: 0 });
+    });
   });
 
   it('waits for a host that cannot be looked at, and for a stop under way', () => {
@@ -154,12 +182,12 @@ describe('a server that ends after each start', () => {
   });
 
   it('counts only starts after which nobody answered, and reads the log once they are given up', async () => {
-    const count = new StartCount();
+    const count = new CallMemory(() => 0);
     const seen = async (snapshot: PostgresSnapshot, times: number): Promise<unknown> => {
       for (let n = 0; n < times; n++) count.performed({ act: 'start', host: 'host-b', node: 'b' });
       count.performed({ act: 'stop', host: 'host-b', node: 'b' });
       await count.seen(snapshot, (name) => Promise.resolve(`words of ${name}`));
-      return count.inVain.get('b');
+      return count.known.startsInVain.get('b');
     };
     expect(await seen(broken, 2)).toEqual({ times: 2, said: '' });
     expect(await seen(broken, 1)).toEqual({ times: 3, said: 'words of b' });

@@ -1,21 +1,10 @@
 import type { Next } from '../verb-loop.js';
+import { nextDrain } from './next-drain.js';
 import { nextJoin } from './next-join.js';
 import { nextSwitchover } from './next-switchover.js';
-import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { startOrGiveUp } from './starts.js';
-import {
-  answering,
-  diskOf,
-  isDown,
-  isWritable,
-  nodeNamed,
-  relaxedNames,
-  streamsFrom,
-  unknownOnes,
-  upstreamOf,
-  pointsAt,
-  writableOnes,
-} from './topology.js';
+import { answering, diskOf, isDown, nodeNamed, streamsFrom, unknownOnes, writableOnes } from './topology.js';
 
 export type PostgresNext = Next<PostgresAct>;
 
@@ -28,7 +17,7 @@ export function nextAct(snapshot: PostgresSnapshot, goal: PostgresGoal): Postgre
   if (node === undefined) return stuck(`there is no node ${goal.node} in cluster ${snapshot.cluster}`);
   switch (goal.verb) {
     case 'drain':
-      return nextDrain(snapshot, node);
+      return nextDrain(snapshot, goal, node);
     case 'join':
       return nextJoin(snapshot, goal, node);
     case 'release':
@@ -40,34 +29,6 @@ export function nextAct(snapshot: PostgresSnapshot, goal: PostgresGoal): Postgre
     case 'start':
       return nextStart(snapshot, goal, node);
   }
-}
-
-/** Out of service and not electable, on disk. Commits on the active node never wait for a node that we take away. */
-function nextDrain(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNext {
-  const disk = diskOf(node);
-  if (disk === undefined) return wait(`host ${node.host} cannot be looked at`);
-  if (isWritable(node)) return stuck(`node ${node.node} serves: a drain never moves the workload, switch over first`);
-  const active = writableOnes(snapshot)[0];
-  if (disk.drained && !disk.autostart && isDown(node)) return { next: 'done' };
-  if (active === undefined) return wait('no node is seen to serve, so it cannot be told what the drain would do to the workload');
-  const fed = fedBy(snapshot, node);
-  if (fed !== undefined) return stuck(`node ${fed.node} replicates from ${node.node}: point it at the active node first`);
-  const names = relaxedNames(active, node);
-  if (names !== null) return act({ act: 'relax-synchronous', host: active.host, node: active.node, names, drained: node.node });
-  return takeOut(node, disk);
-}
-
-/** The mark first, then the stop: a start in between finds it marked. */
-function takeOut(node: PostgresNode, disk: Disk): PostgresNext {
-  if (!disk.drained || disk.autostart) return act({ act: 'mark-drained', host: node.host, node: node.node });
-  if (disk.process) return act({ act: 'stop', host: node.host, node: node.node });
-  return wait(`node ${node.node} is stopping`);
-}
-
-function fedBy(snapshot: PostgresSnapshot, node: PostgresNode): PostgresNode | undefined {
-  return snapshot.nodes.find(
-    (other) => other !== node && answering(other)?.inRecovery === true && pointsAt(upstreamOf(other), node),
-  );
 }
 
 /** Electable again. Only a streaming standby may count for commits, or they would hang. */

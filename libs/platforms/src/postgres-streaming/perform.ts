@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterTarget, VerbRequest, VerbResult } from '../platform.js';
 import { runVerb, type VerbEngine } from '../verb-loop.js';
 import { performAct } from './acts.js';
+import { CallMemory } from './call-memory.js';
 import { nextAct } from './next-act.js';
 import { observeAfterStop, observePostgres, sessionNode, withSession, type Session } from './observe.js';
 import { readLastWords } from './server-log.js';
 import type { Disk, PostgresAct, PostgresGoal, PostgresSnapshot } from './snapshot.js';
-import { StartCount } from './starts.js';
 import { summarise } from './summary.js';
 
 const DEFAULT_STOP_DEADLINE_MS = 3_000;
@@ -22,13 +22,13 @@ export function performPostgres(target: ClusterTarget, request: VerbRequest): Pr
 
 function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
   const goal = goalOf(session.target, request);
-  const starts = new StartCount();
+  const memory = new CallMemory(session.target.now);
   let last: PostgresSnapshot | undefined;
   let stopped: StoppedNode | undefined;
   const wanted = (): PostgresGoal => ({
     ...goal,
     remainingMs: request.deadlineAt - session.target.now(),
-    startsInVain: starts.inVain,
+    ...memory.known,
   });
   return {
     hosts: [...new Map(session.nodes.map(({ host }) => [host.definition.slug, host])).values()],
@@ -40,7 +40,7 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
       const swift = last && justStopped && (await promotable(session, last, justStopped, wanted()));
       if (swift) return (last = swift);
       last = await observePostgres(session, deadlineMs);
-      await starts.seen(last, (name) => {
+      await memory.seen(last, (name) => {
         const { settings, host } = sessionNode(session, name);
         return readLastWords(settings, host, deadlineMs);
       });
@@ -48,7 +48,7 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
     },
     nextAct: (snapshot) => nextAct(snapshot, wanted()),
     perform: (act, key, deadlineMs) => {
-      starts.performed(act);
+      memory.performed(act);
       // One that runs (started by hand, as a standby) has to be asked: only a whole look does that.
       const onDisk = (node: string, disk: Disk): void => void (stopped = disk.process ? undefined : { node, disk });
       return performAct(act, { session, request, snapshot: last as PostgresSnapshot, key, deadlineMs, onDisk });

@@ -158,8 +158,17 @@ export interface PostgresGoal {
   readonly remainingMs?: number;
   /** A login for standbys is known, so any node can be pointed at any other. */
   readonly canRepoint: boolean;
+  /** What this call saw first, by node that took writes then. Left out: this is the first look. */
+  readonly firstSeen?: ReadonlyMap<string, FirstSeen>;
   /** Starts of this call after which the server was never seen to answer, by node. Left out: none. */
   readonly startsInVain?: ReadonlyMap<string, StartsInVain>;
+}
+
+export interface FirstSeen {
+  /** Where its WAL was. */
+  readonly lsn: number;
+  /** How long ago that was, or the end of the last checkpoint that this call asked it for, by the caller's clock. */
+  readonly askedAgoMs: number;
 }
 
 export interface StartsInVain {

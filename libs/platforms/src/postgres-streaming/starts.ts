@@ -1,6 +1,5 @@
 import type { Next } from '../verb-loop.js';
-import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot, StartsInVain } from './snapshot.js';
-import { answering, isDown } from './topology.js';
+import type { PostgresAct, PostgresGoal, PostgresNode, StartsInVain } from './snapshot.js';
 
 /** A server that ended this often right after its start is not started again in the same call: somebody has to look. */
 export const START_LIMIT = 3;
@@ -13,30 +12,4 @@ export function startOrGiveUp(goal: Pick<PostgresGoal, 'startsInVain'>, node: Po
   return { next: 'stuck', reason: `node ${node.node} was started ${times} times and ended each time. ${words}` };
 }
 
-const NEVER: StartsInVain = { times: 0, said: '' };
-
-/** Counts the starts of one call into the driver. One that was seen to answer was not in vain. */
-export class StartCount {
-  private readonly counted = new Map<string, StartsInVain>();
-
-  get inVain(): ReadonlyMap<string, StartsInVain> {
-    return this.counted;
-  }
-
-  performed(act: PostgresAct): void {
-    if (act.act !== 'start') return;
-    const { times } = this.counted.get(act.node) ?? NEVER;
-    this.counted.set(act.node, { times: times + 1, said: '' });
-  }
-
-  /** @param lastWords reads the end of a node's server log; asked once, when its starts are given up. */
-  async seen(snapshot: PostgresSnapshot, lastWords: (node: string) => Promise<string>): Promise<void> {
-    for (const node of snapshot.nodes) {
-      const count = this.counted.get(node.node);
-      if (count === undefined) continue;
-      if (answering(node) !== undefined) this.counted.delete(node.node);
-      else if (count.times >= START_LIMIT && count.said === '' && isDown(node))
-        this.counted.set(node.node, { ...count, said: await lastWords(node.node) });
-    }
-  }
-}
+export const NEVER: StartsInVain = { times: 0, said: '' };

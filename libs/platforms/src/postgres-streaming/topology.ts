@@ -119,21 +119,3 @@ export function formatSynchronousNames({ method, needed, names }: SynchronousNam
   if (needed === 0 || names.length === 0) return '';
   return `${method} ${needed} (${names.map((name) => (name === '*' ? '*' : `"${name.replaceAll('"', '""')}"`)).join(', ')})`;
 }
-
-/**
- * What `synchronous_standby_names` on the active node must be, so that commits do not wait for `without`; null when it
- * may stay: another streaming standby counts for each that is needed.
- */
-export function relaxedNames(active: PostgresNode, without: PostgresNode): string | null {
-  const server = answering(active);
-  if (server === undefined) return null;
-  const current = parseSynchronousNames(server.synchronousNames);
-  if (current.needed === 0) return null;
-  const leaving = senderFor(active, without);
-  const remaining = server.senders.filter((sender) => sender.pid !== leaving?.pid && sender.state === 'streaming');
-  const names = remaining.map((sender) => sender.applicationName.toLowerCase());
-  const counted = current.names.includes('*') ? names : current.names.filter((name) => names.includes(name.toLowerCase()));
-  const available = new Set(counted).size;
-  if (available >= current.needed) return null;
-  return formatSynchronousNames({ method: current.method, needed: available, names: [...new Set(counted)] });
-}

@@ -1,11 +1,11 @@
 import type { CheckResult } from '@understudy/cluster';
 import type { World } from '@understudy/simulated-cluster';
 import type { ClusterTarget, Fact, NodeFacts, PlatformDriver, VerbRequest } from '../platform.js';
+import { CallMemory } from '../postgres-streaming/call-memory.js';
 import { replicationEvidence } from '../postgres-streaming/evidence.js';
 import { nextAct } from '../postgres-streaming/next-act.js';
 import { forPurpose, topologyChecks } from '../postgres-streaming/preflight.js';
 import type { PostgresAct, PostgresGoal, PostgresSnapshot } from '../postgres-streaming/snapshot.js';
-import { StartCount } from '../postgres-streaming/starts.js';
 import { summarise } from '../postgres-streaming/summary.js';
 import { nodeNamed } from '../postgres-streaming/topology.js';
 import { stateChecks } from '../postgres-streaming/validate.js';
@@ -77,20 +77,19 @@ function engineFor(
     stopDeadlineMs: Number(request.parameters['stopDeadlineMs'] ?? 3_000),
     canRepoint: true,
   };
-  const starts = new StartCount();
+  const memory = new CallMemory(target.now);
   return {
     hosts: Object.values(target.hosts),
     now: target.now,
     pause: (ms) => Promise.resolve(void worlds.pass(definition, ms)),
     observe: async () => {
       const seen = look(target);
-      await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
+      await memory.seen(seen, () => Promise.resolve('the release on disk does not start'));
       return seen;
     },
-    nextAct: (snapshot) =>
-      nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - target.now(), startsInVain: starts.inVain }),
+    nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - target.now(), ...memory.known }),
     perform: (act, key, deadlineMs) => {
-      starts.performed(act);
+      memory.performed(act);
       return perform(worlds, target, request, { act, key, deadlineMs });
     },
     summary: summarise,

@@ -82,7 +82,7 @@ function simulatedCluster(): ClusterUnderTest {
     requireSynchronous: (names) => {
       worlds.change(definition, (world) => {
         const active = writableNodes(world)[0] as string;
-        return setSynchronous(world, active, names === undefined ? { needed: 0, names: [] } : { needed: names.length, names });
+        return setSynchronous(world, active, names === undefined ? { needed: 0, names: [] } : { needed: 1, names });
       });
       return Promise.resolve();
     },

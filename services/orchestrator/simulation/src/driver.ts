@@ -1,9 +1,9 @@
 import type { CheckResult, ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
 import type { Fence, Host, HostJournal } from '@understudy/hosts';
 import {
+  CallMemory,
   nextAct,
   runVerb,
-  StartCount,
   stateChecks,
   summarise,
   topologyChecks,
@@ -137,7 +137,7 @@ export class Driver {
       stopDeadlineMs: Number(request.parameters['stopDeadlineMs'] ?? 3_000),
       canRepoint: true,
     };
-    const starts = new StartCount();
+    const memory = new CallMemory(this.now);
     let lookedAtMs = 0;
     return {
       hosts: this.carriers(definition),
@@ -146,13 +146,12 @@ export class Driver {
       observe: async () => {
         lookedAtMs = this.reach.ground.scheduler.nowMs;
         const seen = await this.look(definition);
-        await starts.seen(seen, () => Promise.resolve('the release on disk does not start'));
+        await memory.seen(seen, () => Promise.resolve('the release on disk does not start'));
         return seen;
       },
-      nextAct: (snapshot) =>
-        nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), startsInVain: starts.inVain }),
+      nextAct: (snapshot) => nextAct(snapshot, { ...goal, remainingMs: request.deadlineAt - this.now(), ...memory.known }),
       perform: (act, key, deadlineMs) => {
-        starts.performed(act);
+        memory.performed(act);
         sent(act.act);
         const call: ActCall = {
           cluster: definition.slug,

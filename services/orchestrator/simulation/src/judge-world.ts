@@ -85,15 +85,14 @@ function atOnce(judge: Judge, site: Site, call: SeenAct): void {
   }
 }
 
-/**
- * Draining a node never stops the active from accepting writes. A receiver that hangs counts as there, as it does for the driver:
- * told apart by a round of confirmations it would not (seed 312, docs/reliability.md).
- */
+/** Draining a node never stops the active from accepting writes: others count in its place, and a receiver that hangs does not. */
 function commits(judge: Judge, site: Site, { act, key }: SeenAct): void {
   const active = Object.values(site.world.nodes).find(takesWrites);
   if (active === undefined) return;
   const { needed, names } = active.synchronous;
-  const others = attachedTo(site.world, active.node).filter((node) => names.includes(node.node) && node.node !== act.node);
+  const others = attachedTo(site.world, active.node).filter(
+    (node) => names.includes(node.node) && node.node !== act.node && !node.frozen,
+  );
   judge.when(
     names.includes(act.node) && others.length < needed,
     '2',

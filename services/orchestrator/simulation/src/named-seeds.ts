@@ -11,5 +11,6 @@ export interface NamedSeed {
 export const NAMED_SEEDS: readonly NamedSeed[] = [
   { seed: 59, found: 'on the way back a step of the way there was tried again' },
   { seed: 193, found: 'a join counted as done where the node was a second writer' },
+  { seed: 312, found: 'a drain counted a receiver that hung in place of the synchronous standby that it took away' },
   { seed: 671, found: 'a drained node that somebody had started again had its patch taken back under it' },
 ];
