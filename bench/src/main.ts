@@ -8,9 +8,10 @@ import { grpc } from './grpc.js';
 import { kafka } from './kafka.js';
 import { replay } from './replay.js';
 import { rest } from './rest.js';
+import { saga } from './saga.js';
 
 /** Every benchmark there is. Add yours here. */
-const BENCHMARKS: readonly Benchmark[] = [append, replay, rest, kafka, grpc];
+const BENCHMARKS: readonly Benchmark[] = [append, replay, rest, kafka, grpc, saga];
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

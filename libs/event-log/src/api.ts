@@ -101,8 +101,11 @@ export interface EventLog {
    * `evidence` stands for this process's own keys and exported file, as an auditor brings them.
    */
   verify(stream?: string, evidence?: SignedEvidence): Promise<Verification>;
-  /** Called after each local append with the new head; returns the way to stop. For waking relays and projections. */
-  onAppend(listener: (headPosition: number) => void): () => void;
+  /**
+   * Called after each local append with the new head and what was appended, in the order of positions and without a gap among
+   * them; returns the way to stop. For waking relays and projections, and for who follows the log in this process.
+   */
+  onAppend(listener: (headPosition: number, appended: readonly StoredEvent[]) => void): () => void;
 }
 
 /** A service's schema in PostgreSQL, opened: the log and the pool beside it. Made by `openStore`. */

@@ -42,7 +42,7 @@ function reader(): (row: Buffer) => StoredEvent {
 export class PgEventLog implements EventLog {
   readonly logId: string;
   private readonly writer: Writer;
-  private readonly listeners = new Set<(headPosition: number) => void>();
+  private readonly listeners = new Set<(headPosition: number, appended: readonly StoredEvent[]) => void>();
 
   constructor(private readonly options: LogOptions) {
     this.logId = options.logId;
@@ -51,8 +51,8 @@ export class PgEventLog implements EventLog {
       schema: options.schema,
       ...(options.appendDeadlineMs === undefined ? {} : { deadlineMs: options.appendDeadlineMs }),
       readStream: (stream, fromVersion) => this.readStream(stream, fromVersion),
-      onAppend: (head) => {
-        for (const listener of this.listeners) listener(head);
+      onAppend: (head, appended) => {
+        for (const listener of this.listeners) listener(head, appended);
       },
     });
   }
@@ -106,7 +106,7 @@ export class PgEventLog implements EventLog {
     return this.withClient((client) => verifyLog(client, this.options.schema, { stream, evidence }));
   }
 
-  onAppend(listener: (headPosition: number) => void): () => void {
+  onAppend(listener: (headPosition: number, appended: readonly StoredEvent[]) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }

@@ -43,7 +43,7 @@ export interface WriterOptions {
   /** How long an append may wait for a store that is away. Default 30 s. */
   readonly deadlineMs?: number;
   readonly readStream: (stream: string, fromVersion: number) => Promise<readonly StoredEvent[]>;
-  readonly onAppend: (headPosition: number) => void;
+  readonly onAppend: (headPosition: number, appended: readonly StoredEvent[]) => void;
 }
 
 export class Writer {
@@ -173,14 +173,14 @@ export class Writer {
     if (!answer) throw new TypeError('The append function answered no row.');
     const landed = await this.landedBefore(batch, answer);
     return () => {
-      let head = Number(answer.base);
+      const appended: StoredEvent[] = [];
       for (const [index, result] of decodeAnswer(appends, answer).entries()) {
         const item = batch[index];
         item?.resolve(landed.get(item) ?? result);
-        if (result.appended) head += result.events.length;
+        if (result.appended) appended.push(...result.events);
       }
-      if (head > Number(answer.base)) this.options.onAppend(head);
-      if (flushes.hasSubscribers) this.measure(batch, head - Number(answer.base));
+      if (appended.length > 0) this.options.onAppend(Number(answer.base) + appended.length, appended);
+      if (flushes.hasSubscribers) this.measure(batch, appended.length);
     };
   }
 

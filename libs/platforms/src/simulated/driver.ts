@@ -28,7 +28,9 @@ export function simulatedDriver(worlds: SimulatedWorlds): PlatformDriver {
     const { definition } = target;
     const view = viewOf(worlds.pass(definition, LOOK_MS));
     const reasons = new Map(definition.nodes.map((node) => [node.slug, node.notPromotable]));
-    return { ...view, nodes: view.nodes.map((node) => withReason(node, reasons.get(node.node))) };
+    // How old a look is, is judged by the caller's clock, not by the world's.
+    const observedAt = new Date(target.now()).toISOString();
+    return { ...view, observedAt, nodes: view.nodes.map((node) => withReason(node, reasons.get(node.node))) };
   };
   const picture = (target: ClusterTarget): ReturnType<typeof summarise> => ({ ...summarise(look(target)), platform: PLATFORM });
   return {

@@ -48,6 +48,8 @@ export interface TargetSources {
  */
 export class Targets {
   private readonly open = new Map<string, Readonly<Record<string, Host>>>();
+  /** The same, without a look into the definition: a rollout asks with one and the same again and again. */
+  private readonly known = new WeakMap<ClusterDefinition, Readonly<Record<string, Host>>>();
 
   constructor(private readonly sources: TargetSources) {}
 
@@ -113,11 +115,12 @@ export class Targets {
 
   /** A changed definition opens anew and closes nothing: a rollout under way goes on with what it was admitted for. */
   private hostsOf(definition: ClusterDefinition): Readonly<Record<string, Host>> {
-    const key = JSON.stringify(definition.hosts);
-    const known = this.open.get(key);
+    const known = this.known.get(definition);
     if (known) return known;
-    const hosts = this.sources.openHosts(definition);
+    const key = JSON.stringify(definition.hosts);
+    const hosts = this.open.get(key) ?? this.sources.openHosts(definition);
     this.open.set(key, hosts);
+    this.known.set(definition, hosts);
     return hosts;
   }
 }

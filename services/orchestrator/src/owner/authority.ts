@@ -117,7 +117,7 @@ export class Authority {
     }
     // Who does not answer is not waited for three times; it is asked what it has seen before anything is raised on it.
     const answered = new Set(seen.filter((one) => one.answered).map(({ host }) => host));
-    this.tools.given.set(epoch, new Set([...(this.tools.given.get(epoch) ?? []), ...answered]));
+    this.give(epoch, answered);
     const { by, unreachable, raised } = await hosts.raise(cluster, { logId: log.logId, epoch }, answered);
     if (by !== null) {
       const what = `Host ${by.host} obeys epoch ${by.epoch} of log ${by.logId}.`;
@@ -126,6 +126,16 @@ export class Authority {
     // Who has raised and then looks sees every act that an earlier owner can still be running.
     const doubt = await this.unknownActs(claimant, await hosts.keys(cluster, `${rolloutId}/`, answered));
     return doubt === null ? { by: 'us', everywhere: raised, unreachable } : { by: 'nobody', doubt };
+  }
+
+  /** The oldest is forgotten when there are too many: what it says is then read in the log. */
+  private give(epoch: number, answered: ReadonlySet<string>): void {
+    const { given } = this.tools;
+    given.set(epoch, new Set([...(given.get(epoch) ?? []), ...answered]));
+    for (const [oldest] of given) {
+      if (given.size <= MOST_GIVEN) break;
+      given.delete(oldest);
+    }
   }
 
   /** A copy of what was signed lies outside the database: it may say more than the log. */
@@ -169,6 +179,9 @@ export class Authority {
     };
   }
 }
+
+/** Epochs kept in memory. */
+const MOST_GIVEN = 50_000;
 
 /** Keys that a recorded doubt names at most. */
 const MOST_KEYS_TOLD = 20;

@@ -28,10 +28,10 @@ const LONGEST_SLEEP_MS = 30_000;
 
 export interface DriveTools {
   readonly rollouts: RolloutStore;
-  readonly looker: Looker;
-  readonly performer: Performer;
-  readonly gateInputs: GateInputCollector;
-  readonly planner: Planner;
+  readonly looker: Pick<Looker, 'look'>;
+  readonly performer: Pick<Performer, 'perform'>;
+  readonly gateInputs: Pick<GateInputCollector, 'collect'>;
+  readonly planner: Pick<Planner, 'plan'>;
   readonly hosts: HostAuthority;
   readonly incarnation: string;
   readonly eventLog: EventLog;
@@ -178,7 +178,8 @@ export class Drive {
     atPlace(`after-${moment}`, what);
     if (handled.accepted) {
       this.tools.metrics.note(before, handled.stored);
-      this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
+      if (command.type === 'RequestDriftAssessment')
+        this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
       return;
     }
     const detail = handled.refusals.map((refusal) => refusal.detail).join(' ');
@@ -286,7 +287,8 @@ export class Drive {
     if (!this.wakePending) {
       await new Promise<void>((resolve) => {
         this.woken = resolve;
-        timer = setTimeout(resolve, Math.min(ms, LONGEST_SLEEP_MS));
+        // A timer cuts fractions off: one that fires too early would only be set again.
+        timer = setTimeout(resolve, Math.min(Math.ceil(ms), LONGEST_SLEEP_MS));
       });
     }
     clearTimeout(timer);

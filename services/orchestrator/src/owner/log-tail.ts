@@ -22,12 +22,20 @@ export interface TailTools {
   readonly then: () => Promise<void>;
 }
 
-/** Follows the log in this process: woken by its own appends, polling for those of others. It keeps no checkpoint. */
+/** Own appends that wait to be heard; when there are more, all of them are read again. */
+const MOST_OWN_EVENTS = 10_000;
+
+/**
+ * Follows the log in this process: own appends are handed over, those of others are read, when they leave a gap before one of ours or
+ * at the next poll. It keeps no checkpoint.
+ */
 export class LogTail {
   private stopping = false;
   private position = 0;
   private loop: Promise<void> = Promise.resolve();
   private pending = false;
+  /** Appended by this process and not heard yet, in order. */
+  private own: StoredEvent[] = [];
   private wakeUp: (() => void) | undefined;
 
   constructor(private readonly tools: TailTools) {}
@@ -48,7 +56,11 @@ export class LogTail {
 
   private async run(): Promise<void> {
     const { name, eventLog, log, then } = this.tools;
-    const forget = eventLog.onAppend(() => this.wake());
+    const forget = eventLog.onAppend((_head, appended) => {
+      if (this.own.length + appended.length <= MOST_OWN_EVENTS) this.own.push(...appended);
+      else this.own = [];
+      this.wake();
+    });
     while (!this.stopping) {
       this.pending = false;
       try {
@@ -63,13 +75,24 @@ export class LogTail {
     forget();
   }
 
+  /** What is next by position is heard as it was appended; only what is missing before it, or polled for, is read. */
   private async hearNew(): Promise<void> {
+    const handed = this.own;
+    this.own = [];
+    if (handed[0]?.position === this.position + 1 && handed.at(-1)?.position === this.position + handed.length) {
+      for (const event of handed) this.hear(event);
+      return;
+    }
     for (;;) {
       const events = await this.tools.eventLog.readAll(this.position, PAGE_EVENTS);
-      for (const event of events) this.tools.hear(event);
-      this.position = events.at(-1)?.position ?? this.position;
+      for (const event of events) this.hear(event);
       if (events.length < PAGE_EVENTS) return;
     }
+  }
+
+  private hear(event: StoredEvent): void {
+    this.tools.hear(event);
+    this.position = event.position;
   }
 
   private wake(): void {

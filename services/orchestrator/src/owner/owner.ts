@@ -11,7 +11,9 @@ import { RolloutMetrics } from './rollout-metrics.js';
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
 /** Rollouts driven at once by one process; more wait until one ends. */
-const MOST_DRIVEN = 2_000;
+const MOST_DRIVEN = 20_000;
+/** So many are adopted side by side: each reads its stream and appends. */
+const ADOPTIONS_AT_ONCE = 32;
 
 export interface OwnerTools {
   readonly store: Store;
@@ -87,8 +89,10 @@ export class Owner {
     const rolloutId = event.stream.slice('rollout/'.length);
     const driven = this.driven.get(rolloutId);
     if (driven) {
+      const before = driven.live.version;
       absorb(driven.live, [event]);
-      driven.drive.wake();
+      // What its own drive appended it knows.
+      if (driven.live.version > before) driven.drive.wake();
       return;
     }
     if (event.type === 'RolloutPlanned') {
@@ -104,14 +108,16 @@ export class Owner {
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
     const leases = await store.leases();
     const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
-    for (const rolloutId of [...this.waiting]) {
-      if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
-      try {
-        await this.adopt(rolloutId, look);
-      } catch (error) {
-        log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again');
+    const due = [...this.waiting].values();
+    const adopter = async (): Promise<void> => {
+      for (const rolloutId of due) {
+        if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
+        await this.adopt(rolloutId, look).catch((error: unknown) =>
+          log.warn({ rolloutId, error: messageOf(error) }, 'a rollout could not be adopted; trying again'),
+        );
       }
-    }
+    };
+    await Promise.all(Array.from({ length: ADOPTIONS_AT_ONCE }, adopter));
   }
 
   private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
