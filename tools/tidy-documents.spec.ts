@@ -64,8 +64,9 @@ describe('documents', () => {
   });
 });
 
-describe('docs/refusals.md', () => {
-  const rows = read('docs/refusals.md')
+/** Every row of the tables of a document, cell by cell. `head`: what stands above the first column. */
+function rowsOf(document: string, head: string): string[][] {
+  return read(document)
     .split('\n')
     .filter((line) => line.startsWith('|') && !/^\|[\s:|-]+\|$/.test(line))
     .map((line) =>
@@ -74,7 +75,21 @@ describe('docs/refusals.md', () => {
         .slice(1, -1)
         .map((cell) => cell.trim()),
     )
-    .filter(([clause]) => clause !== 'clause');
+    .filter(([first]) => first !== head);
+}
+
+/** Tests as a cell names them: `file` "name", one or several; each file has to hold its name. */
+function expectTests(cell: string): void {
+  expect(cell, 'a test, as `file` "name"').toMatch(/^`[^`]+` "[^"]+"(, `[^`]+` "[^"]+")*$/);
+  const named = [...cell.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
+  for (const { file, name } of named) {
+    expect(files, `${file} of this row`).toContain(file);
+    expect(read(file), `${file} holds the test "${name}"`).toContain(name);
+  }
+}
+
+describe('docs/refusals.md', () => {
+  const rows = rowsOf('docs/refusals.md', 'clause');
 
   it('has rows of clause, test and message', () => {
     expect(rows.length).toBeGreaterThan(40);
@@ -87,16 +102,45 @@ describe('docs/refusals.md', () => {
     .join('\n');
 
   it.each(rows)('%s: the quoted message is one of ours', (_clause, _test, message) => {
-    const quoted = [...message.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
+    const quoted = [...message!.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
     expect(quoted.map((words) => words.trim()).filter((words) => words.length > 3 && !code.includes(words))).toEqual([]);
   });
 
-  it.each(rows)('%s: the test exists', (_clause, test) => {
-    expect(test, 'a test, as `file` "name"').toMatch(/^`[^`]+` ".+"/);
-    const named = [...test.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file, name]) => ({ file: file!, name: name! }));
-    for (const { file, name } of named) {
-      expect(files, `${file} of this row`).toContain(file);
-      expect(read(file), `${file} holds the test "${name}"`).toContain(name);
-    }
+  it.each(rows)('%s: the test exists', (_clause, test) => expectTests(test!));
+});
+
+describe('docs/faults.md', () => {
+  const rows = rowsOf('docs/faults.md', 'fault');
+  const simulation = 'services/orchestrator/simulation/src';
+
+  /** As they stand in the source: the list of the armed ones, and the keys of those that strike at once. */
+  function faultClasses(): string[] {
+    const source = read(`${simulation}/faults.ts`);
+    const armed = /const ARMS: readonly Arm\[\] = \[([^\]]*)\]/.exec(source)?.[1] ?? '';
+    const blows = /const BLOWS: [^=]*= \{\n([\s\S]*?)\n\};/.exec(source)?.[1] ?? '';
+    return [
+      ...[...armed.matchAll(/'([^']+)'/g)].map(([, name]) => name!),
+      ...[...blows.matchAll(/^ {2}'?([a-z-]+)'?: \(/gm)].map(([, name]) => name!),
+    ];
+  }
+  const goals = [...read(`${simulation}/goals.ts`).matchAll(/saw: '([^']+)'/g)].map(([, name]) => name!);
+  const simulated = new Set(rows.flatMap((row) => [...(row[5] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name!)));
+
+  it('has rows of fault, observation, record, consequence, test and simulation', () => {
+    expect(rows.length).toBeGreaterThan(40);
+    expect(rows.filter((row) => row.length !== 6 || row.some((cell) => cell === ''))).toEqual([]);
+  });
+
+  it.each(rows)('%s: the test exists', (...row) => expectTests(row[4]!));
+
+  it.each(rows)('%s: the simulation plays it, or it is said why not', (...row) => {
+    expect(row[5]).toMatch(/^(`[^`]+`(, `[^`]+`)*|none: .+)$/);
+  });
+
+  it('names every class of faults of the simulation, and no other', () => {
+    const classes = faultClasses();
+    expect(classes.length).toBeGreaterThan(40);
+    expect(classes.filter((name) => !simulated.has(name))).toEqual([]);
+    expect([...simulated].filter((name) => !classes.includes(name) && !goals.includes(name))).toEqual([]);
   });
 });

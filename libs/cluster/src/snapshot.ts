@@ -32,6 +32,12 @@ export interface Lag {
   readonly ceilingBytes: number;
 }
 
+/** A place in the log of changes: positions compare on one timeline only. */
+export interface LogEnd {
+  readonly timeline: number;
+  readonly bytes: number;
+}
+
 /** What an act of ours has left on a node, and the commands that take it away, in the platform's own terms. */
 export interface Leftover {
   readonly kind: 'drained' | 'relaxed' | 'stopped' | 'switchover';
@@ -68,6 +74,8 @@ export interface NodeSnapshot {
   /** Identity of the data, e.g. PostgreSQL's system identifier. */
   readonly systemIdentifier: string | null;
   readonly timeline: number | null;
+  /** How far the log of changes on this node goes, as far as it can be told; absent where it cannot, or the platform has none. */
+  readonly logEnd?: LogEnd;
   readonly bootId: string | null;
   /** Absent where the platform has no words for it. */
   readonly leftovers?: readonly Leftover[];

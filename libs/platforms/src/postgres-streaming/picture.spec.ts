@@ -145,6 +145,22 @@ describe('the general picture', () => {
     expect(summarise(given(active, other)).nodes[1]).toMatchObject(expected);
   });
 
+  it('tells how far each log goes: what is written, received or replayed; of a stopped one its last checkpoint', () => {
+    const ends = (...nodes: readonly PostgresNode[]): readonly unknown[] =>
+      summarise(given(...nodes)).nodes.map(({ logEnd }) => logEnd ?? null);
+    expect(ends(active, standby('b', 'a', { receivedLsn: 995 }), standby('c', 'a'))).toEqual([
+      { timeline: 1, bytes: 1_000 },
+      { timeline: 1, bytes: 995 },
+      { timeline: 1, bytes: 990 },
+    ]);
+    const fresh = standby('b', 'a', { receivedLsn: null, replayedLsn: null });
+    expect(ends(node('a', refused, { process: false }), fresh)).toEqual([
+      { timeline: 1, bytes: 900 },
+      { timeline: 1, bytes: 0 },
+    ]);
+    expect(ends(node('a', refused, { control: null }), { ...node('b', refused), disk: unseen })).toEqual([null, null]);
+  });
+
   it('is not complete while a node is not known', () => {
     expect(summarise(given(active, node('b', refused)))).toMatchObject({ complete: false });
     expect(summarise(given(active, { ...standby('b', 'a'), disk: unseen }))).toMatchObject({ complete: false });

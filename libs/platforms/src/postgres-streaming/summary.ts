@@ -55,8 +55,23 @@ function summariseNode(snapshot: PostgresSnapshot, node: PostgresNode): NodeSnap
     versions: { postgresql: { installed: disk?.installedVersion ?? null, running: server?.version ?? null } },
     systemIdentifier: server?.systemIdentifier ?? disk?.control?.systemIdentifier ?? null,
     timeline: server?.timeline ?? disk?.control?.timeline ?? null,
+    ...logEndOf(node),
     bootId: disk?.bootId ?? null,
   };
+}
+
+/**
+ * Where its WAL ends: what it has written, or received (a promotion replays that first). Of one that is stopped the control
+ * file tells the last checkpoint: it has that and, unless it was shut down cleanly, perhaps more.
+ */
+function logEndOf(node: PostgresNode): Pick<NodeSnapshot, 'logEnd'> {
+  const server = answering(node);
+  const control = diskOf(node)?.control;
+  if (server !== undefined) {
+    const bytes = server.currentLsn ?? Math.max(server.receivedLsn ?? 0, server.replayedLsn ?? 0);
+    return { logEnd: { timeline: server.timeline, bytes } };
+  }
+  return control ? { logEnd: { timeline: control.timeline, bytes: control.checkpointLsn } } : {};
 }
 
 /** Not drained, and commits do not go past it any more: a relaxed setting that names it is an unfinished release. */

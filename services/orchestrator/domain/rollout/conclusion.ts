@@ -1,6 +1,7 @@
-import type { ClusterSnapshot } from '@understudy/cluster';
+import { writableNodes, type ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
 import { remains } from './left-behind.js';
+import { lossWords } from './loss.js';
 import { awayByUs } from './outage.js';
 import { afterFailure, givingUp, takingBack, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
@@ -33,6 +34,16 @@ export function dueNow(state: Going, nowMs: number): Conclusion {
 
 /** What is due with this look: also that the next step would break a rule. */
 export function dueWithLook(state: Going, order: StepOrder): Conclusion {
+  return withLoss(state, order.snapshot, dueOnLook(state, order));
+}
+
+/** Where nobody is seen to serve, a person is told what bringing up another node would lose; nobody else does it. */
+function withLoss(state: Going, snapshot: ClusterSnapshot | null, due: Conclusion): Conclusion {
+  if (due.due !== 'hold' || snapshot === null || awayByUs(state) || writableNodes(snapshot).length > 0) return due;
+  return { ...due, reason: `${due.reason} No node was seen to serve in the last look. ${lossWords(state, snapshot)}` };
+}
+
+function dueOnLook(state: Going, order: StepOrder): Conclusion {
   const due = dueNow(state, msOf(order.at));
   const next = nextPlanned(state);
   const busy = inFlight(state) ?? unknownStep(state);

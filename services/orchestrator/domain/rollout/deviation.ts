@@ -1,4 +1,5 @@
 import { activeNode, type ClusterSnapshot } from '@understudy/cluster';
+import { lossEvidence, lossWords } from './loss.js';
 import type { Evidence, Observation } from './observation.js';
 import type { Going } from './state.js';
 import { writers } from './steps/step.js';
@@ -16,7 +17,9 @@ export interface Deviation {
 export function deviationOf(state: Going, seen: Observation): Deviation | null {
   const { snapshot } = seen;
   if (snapshot === undefined || !snapshot.complete) return null;
-  return twoWriters(snapshot) ?? anotherServes(state, snapshot) ?? nobodyServes(state, snapshot);
+  return (
+    twoWriters(snapshot) ?? anotherServes(state, snapshot) ?? nobodyServes(state, snapshot) ?? anotherVersion(state, snapshot)
+  );
 }
 
 function twoWriters(snapshot: ClusterSnapshot): Deviation | null {
@@ -44,12 +47,31 @@ function startedByPackage(state: Going, active: string): boolean {
   return state.planned.kind === 'downtime' && state.out.some((entry) => entry.node === active);
 }
 
-/** Our own switchover may be half way; then its next attempt is the repair and no deviation. */
+/**
+ * Our own switchover may be half way; then its next attempt is the repair and no deviation. What bringing up another node
+ * would lose is measured and told: that is a person's to decide.
+ */
 function nobodyServes(state: Going, snapshot: ClusterSnapshot): Deviation | null {
   if (state.serving === null || writers(snapshot).length > 0) return null;
   return {
-    what: `${state.serving} does not serve any more, and nobody else does.`,
-    evidence: { at: snapshot.observedAt, expected: state.serving },
+    what: `${state.serving} does not serve any more, and nobody else does. ${lossWords(state, snapshot)}`,
+    evidence: { at: snapshot.observedAt, expected: state.serving, ...lossEvidence(state, snapshot) },
     serving: null,
   };
+}
+
+/** A node in service runs something else than it did when it was last seen; what is out by our hand is being changed. */
+function anotherVersion(state: Going, snapshot: ClusterSnapshot): Deviation | null {
+  const out = state.out.map((entry) => entry.node);
+  const changed = snapshot.nodes
+    .filter(({ node }) => !out.includes(node))
+    .flatMap(({ node, versions }) =>
+      Object.entries(state.running[node] ?? {}).map(([item, was]) => ({ node, item, was, is: versions[item]?.running ?? was })),
+    )
+    .filter(({ was, is }) => was !== is);
+  if (changed.length === 0) return null;
+  const words = changed.map(({ node, item, was, is }) => `${node} runs ${item} ${is}, not ${was}`).join('; ');
+  const running: Record<string, Record<string, string>> = {};
+  for (const { node, item, is } of changed) running[node] = { ...running[node], [item]: is };
+  return { what: `${words}: somebody else changed it.`, evidence: { at: snapshot.observedAt, running } };
 }

@@ -1,3 +1,4 @@
+import { withWritten } from './loss.js';
 import { escalated, withMixedClock } from './mixed-versions.js';
 import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import { withOutage } from './outage.js';
@@ -11,7 +12,7 @@ type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, da
 /** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
 export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
   const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
-  return withOutage(withMixedClock(handler(state, event.data), event), event);
+  return withWritten(withOutage(withMixedClock(handler(state, event.data), event), event), event);
 }
 
 const HANDLERS: Handlers = {

@@ -12,6 +12,7 @@ export * from './invariants.js';
 export * from './jobs.js';
 export * from './learnt.js';
 export * from './left-behind.js';
+export { failoverProposals, type FailoverProposal, type Written } from './loss.js';
 export * from './mixed-versions.js';
 export * from './move.js';
 export { neighboursOn } from './neighbours.js';

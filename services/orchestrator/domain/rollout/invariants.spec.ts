@@ -164,9 +164,18 @@ describe('an order to begin a step', () => {
     expect(to(tested(), [activeSeen('a'), nodeSeen('b', { lag: null })])).toEqual(['3: b is not fit to serve: streaming.']);
     expect(to(tested(), [activeSeen('a')])).toEqual(['3: b is not fit to serve: not seen.']);
     expect(to(tested(), [nodeSeen('a'), activeSeen('b')])).toEqual([]);
-    expect(to(tested({ patched: ['b'] }))).toEqual(['3: b was patched and has not been validated since.']);
+    const runs = (version: string | null): Parameters<typeof seen>[0] => [
+      activeSeen('a'),
+      nodeSeen('b', { versions: { postgresql: { installed: version, running: version } } }),
+    ];
+    expect(to(tested({ patched: ['b'] }), runs('17.10'))).toEqual(['3: b was patched and has not been validated since.']);
     expect(to(tested({ unpatched: ['b'] }))).toEqual(['3: b was patched and has not been validated since.']);
-    expect(to(tested({ patched: ['b'], validated: ['b'] }))).toEqual([]);
+    const done = tested({ patched: ['b'], validated: ['b'] });
+    expect(to(done, runs('17.10'))).toEqual([]);
+    expect(to(done, runs('17.8'))).toEqual(['3: b runs postgresql 17.8, and was validated with 17.10.']);
+    expect(to(done, runs(null))).toEqual(['3: b runs postgresql nothing, and was validated with 17.10.']);
+    expect(to(done, [nodeSeen('a'), activeSeen('b')]), 'it serves: nothing moves').toEqual([]);
+    expect(to(done, [activeSeen('a')])).toEqual(['3: b is not fit to serve: not seen.']);
     expect(to(tested({ out: [{ node: 'b', stage: 'joined' }] }))).toEqual([
       '3: b has been taken out of service and not been released.',
     ]);

@@ -17,7 +17,7 @@ import type { RolloutClosed, RolloutEvent, StepRequested, StepState } from './ro
 import { endsOwnSwitchover, lookAfterMs, nodeOf, standbyBegun, stepNamed, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
-import { atTarget } from './versions.js';
+import { atTarget, behind } from './versions.js';
 
 /** A rule that an order would break. Numbers are those of ARCHITECTURE.md, "Invariants". */
 export interface Violation {
@@ -156,8 +156,19 @@ function hostStep(state: Going, step: PlannedStep, order: StepRequested, look: O
     ...when(seen === undefined, 1, `${node} was not seen.`),
     ...neighbours(state, node, look),
     ...when(others.length > 0, 2, `${others.join(', ')} is out of service already.`),
+    ...somebodyServes(state, step, snapshot),
     ...(TAKES_OUT[step.kind]?.(state, step, snapshot) ?? staysOut(state, step, seen)),
   ];
+}
+
+/** What is out of service is taken no further while nobody serves: it may hold what has to come back. A drain has its own rule. */
+function somebodyServes(state: Going, step: PlannedStep, snapshot: ClusterSnapshot): readonly Violation[] {
+  const gone = activeNodes(snapshot, state.planned.workload).length === 0;
+  return when(
+    gone && step.kind !== 'drain' && !isDowntime(state),
+    2,
+    `No node serves: ${nodeOf(step)} is left as it is until one does.`,
+  );
 }
 
 type OutRule = (state: Going, step: PlannedStep, snapshot: ClusterSnapshot) => readonly Violation[];
@@ -237,12 +248,24 @@ function switchover(state: Going, step: PlannedStep, order: StepRequested, look:
       `${node} is not fit to serve: ${seen?.native ?? 'not seen'}.`,
     ),
     ...when(touched && !state.validated.includes(node), 3, `${node} was patched and has not been validated since.`),
+    ...(serves || restoring(state, step, snapshot) ? [] : stillRuns(state, seen)),
     ...when(
       state.out.some((entry) => entry.node === node),
       3,
       `${node} has been taken out of service and not been released.`,
     ),
   ];
+}
+
+/** What was validated ran the target versions: somebody may have put the node back since. */
+function stillRuns(state: Going, seen: NodeSnapshot | undefined): readonly Violation[] {
+  if (seen?.availability !== 'serving' || !state.patched.includes(seen.node)) return [];
+  return state.planned.patchSet.items
+    .filter((item) => behind(seen.versions[item.name], item))
+    .map(({ name, targetVersion }) => ({
+      number: 3,
+      detail: `${seen.node} runs ${name} ${seen.versions[name]?.running ?? 'nothing'}, and was validated with ${targetVersion}.`,
+    }));
 }
 
 /** Nobody serves and an attempt at this very step is why: bringing it to an end is the repair, and its driver judges lag. */

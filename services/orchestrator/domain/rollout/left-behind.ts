@@ -1,5 +1,6 @@
 import { nodeNamed, type ClusterSnapshot, type Leftover, type NodeSnapshot } from '@understudy/cluster';
 import { jobIdOf, probeJobId } from './jobs.js';
+import { failoverProposals } from './loss.js';
 import type { Evidence } from './observation.js';
 import type { RolloutState, StepState } from './rollout.js';
 import { reasonOf } from './state.js';
@@ -56,7 +57,7 @@ function notAMember(seen: NodeSnapshot): LeftBehind {
 /** What is left behind now, each with what mends it; empty = nothing. `snapshot`: the look that the rollout ends with. */
 export function remains(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
   return [
-    ...nobodyServes(state),
+    ...nobodyServes(state, snapshot),
     ...stillOut(state, snapshot),
     ...leftBySwitchovers(state, snapshot),
     ...marks(state, snapshot),
@@ -133,12 +134,14 @@ function byHand(state: RolloutState, host: string): { readonly stopJob: string; 
   return state.planned?.byHand?.[host];
 }
 
-function nobodyServes(state: RolloutState): readonly LeftBehind[] {
+function nobodyServes(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
   if (state.admitted === null || state.serving !== null) return [];
+  const measured = snapshot === null ? [] : failoverProposals(state, snapshot).map((each) => each.detail);
+  const compare = measured.length === 0 ? 'Compare the last write positions of the nodes.' : measured.join(' ');
   return [
     {
       what: 'No node serves.',
-      mend: 'Compare the last write positions of the nodes; start the one that served last, or promote one that has all of them.',
+      mend: `${compare} Start the one that served last, or promote one that has all of what it wrote.`,
     },
   ];
 }

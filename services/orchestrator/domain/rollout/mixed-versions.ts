@@ -88,7 +88,7 @@ interface VersionsSeen {
   readonly at: string;
 }
 
-/** The facts that tell what runs: the admission (of every node), the outcome of a step on one node, and the close. */
+/** The facts that tell what runs: the admission (of every node), the outcome of a step on one node, what others did, the close. */
 function versionsIn(event: RolloutEvent, state: RolloutState): VersionsSeen | null {
   switch (event.type) {
     case 'RolloutAdmitted':
@@ -99,6 +99,8 @@ function versionsIn(event: RolloutEvent, state: RolloutState): VersionsSeen | nu
       const { node, running } = event.data.evidence;
       return typeof node === 'string' && running !== undefined ? { running: { [node]: running }, at: event.data.at } : null;
     }
+    case 'DeviationRecorded':
+      return { running: fields(event.data.evidence['running']), at: event.data.at };
     case 'RolloutClosed':
       return { running: event.data.versions, at: event.data.at };
     default:

@@ -3,6 +3,7 @@ import { lastSafeStepMs } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
 import { paceOf } from './learnt.js';
+import { writtenIn } from './loss.js';
 import { awayByUs } from './outage.js';
 import type { StepRequested, StepState } from './rollout.js';
 import { atSafePoint, endsOwnSwitchover, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
@@ -34,6 +35,7 @@ export function stepRequest(state: Going, next: StepState, order: StepOrder): St
         ? {}
         : {
             observedAt: order.snapshot.observedAt,
+            ...writtenIn(order.snapshot),
             ...rules.remember?.(order.snapshot, step, next.requested?.evidence ?? null),
           },
   };

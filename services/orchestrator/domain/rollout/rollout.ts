@@ -5,6 +5,7 @@
 import type { ClusterDefinition, ClusterSnapshot, PatchSet } from '@understudy/cluster';
 import type { DriftSeen, GateInputs, TicketSeen } from './gate-inputs.js';
 import type { Evidence, MeasuredInterruption, Neighbour } from './observation.js';
+import type { Written } from './loss.js';
 import type { MixedVersions, MixedVersionsEscalated, Running } from './mixed-versions.js';
 import type { Outage, OutageBudgetExceeded } from './outage.js';
 import type { Override, OverrideCommand, OverrideEvent } from './override.js';
@@ -363,6 +364,7 @@ export interface RolloutState {
   readonly rebootNeeded: Readonly<Record<string, boolean | null>>;
   /** The node that serves as far as our own acts and observations tell. */
   readonly serving: string | null;
+  /** How far it had written when it was last seen to serve; null = no look told. */ readonly written: Written | null;
   /** The node that served when phase `original` began (or will). */
   readonly originalActive: string | null;
   readonly probeRunning: boolean;

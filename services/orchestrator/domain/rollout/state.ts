@@ -30,6 +30,7 @@ export const INITIAL: RolloutState = {
   outage: { since: null, totalMs: 0, exceededAt: null, told: false },
   rebootNeeded: {},
   serving: null,
+  written: null,
   originalActive: null,
   probeRunning: false,
   pointOfNoReturnPassed: false,

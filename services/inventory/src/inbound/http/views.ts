@@ -36,7 +36,7 @@ export function topologyView(
 }
 
 function nodeView(node: NodeSnapshot): object {
-  const { promotion, systemIdentifier: _identity, timeline: _timeline, bootId: _bootId, ...shown } = node;
+  const { promotion, systemIdentifier: _identity, timeline: _timeline, logEnd: _end, bootId: _bootId, ...shown } = node;
   return {
     ...shown,
     promotable: promotion.promotable,

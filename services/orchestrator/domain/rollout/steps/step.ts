@@ -1,5 +1,6 @@
 import { nodeNamed, writableNodes, type CheckResult, type ClusterSnapshot, type NodeSnapshot } from '@understudy/cluster';
 import type { Goal, Observation } from '../observation.js';
+import { writtenIn } from '../loss.js';
 import type { Ask, PlannedStep, StepKind } from '../plan.js';
 import type { Evidence } from '../observation.js';
 import { nodeOf, type Going } from '../state.js';
@@ -68,6 +69,7 @@ export function nodeEvidence(node: NodeSnapshot, snapshot: ClusterSnapshot): Evi
     writable: node.writable,
     lagBytes: node.lag?.bytes ?? null,
     running: Object.fromEntries(Object.entries(node.versions).map(([name, version]) => [name, version.running])),
+    ...writtenIn(snapshot),
   };
 }
 

@@ -1,5 +1,6 @@
 import { activeNode, type ClusterSnapshot } from '@understudy/cluster';
 import { awayBefore, strayed } from '../left-behind.js';
+import { writtenIn } from '../loss.js';
 import type { Goal } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
 import { met, unclear, unmet, writers, type StepRules } from './step.js';
@@ -34,7 +35,8 @@ function whoServes(snapshot: ClusterSnapshot, state: Going, step: PlannedStep): 
   const writing = writers(snapshot);
   const active = activeNode(snapshot, state.planned.workload)?.node ?? null;
   const behind = strayed(state, stepNamed(state, step.stepId), snapshot).map((node) => node.node);
-  const evidence = { at: snapshot.observedAt, active, writers: writing, behind, disagreements: snapshot.disagreements };
+  const { observedAt, disagreements } = snapshot;
+  const evidence = { at: observedAt, active, writers: writing, behind, disagreements, ...writtenIn(snapshot) };
   if (writing.length > 1) return unclear(`Several nodes accept writes: ${writing.join(', ')}.`, evidence);
   if (!snapshot.complete) return unclear('Not every node could be told apart.', evidence);
   if (writing.length === 0) return unmet('Nobody serves, and nothing was promoted.', evidence);
