@@ -2,7 +2,7 @@ import { totalMs } from './budget.js';
 import { paceOf } from './learnt.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
-import type { Plan, PlannedStep } from './plan.js';
+import type { Plan, PlannedStep, StepKind } from './plan.js';
 import type { Recovery, RollbackRequested, RolloutResult, StepState } from './rollout.js';
 import { reasonOf, type Going } from './state.js';
 import { changedNodes, failedPatch, losesWrites, nodesOfWish, unprovenAmong } from './way-back.js';
@@ -96,8 +96,14 @@ function homeOf(state: Going, rollBack: readonly string[]): string | null {
   return rollBack.includes(serving) || !validatedAsActive(state, serving) ? originalActive : null;
 }
 
+/** What a validation says of a node holds until the workload moves to it again, or its software changes. */
+const ENDS_VALIDATION: readonly StepKind[] = ['switchover', 'patch', 'unpatch'];
+
+/** Validated as the one that serves since it last came to serve: what the switchover test saw before the patch says nothing. */
 function validatedAsActive(state: Going, node: string): boolean {
-  return state.steps.some((step) => step.step.asActive === true && step.step.node === node && step.status === 'succeeded');
+  const begun = state.steps.filter((step) => step.step.node === node && step.attempt > 0);
+  const validated = begun.findLastIndex((step) => step.step.asActive === true && step.status === 'succeeded');
+  return validated > begun.findLastIndex((step) => ENDS_VALIDATION.includes(step.step.kind));
 }
 
 function moved(home: string): StepDraft[] {
