@@ -208,14 +208,17 @@ describe('when a step fails', () => {
   });
 
   it('an abort after the workload was validated there leaves it there', () => {
-    const owner = drive({
-      before: once(
-        (stepId, move) => stepId === '18-drain-a' && move === 'RequestStep',
-        (self) => self.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(self.world.nowMs) }),
-      ),
-    });
-    expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
-    expect(owner.world.node('b').active).toBe(true);
+    const versionPairs = { postgresql: { allowed: true, wayBack: 'lossy', reason: 'new pages' } } as const;
+    for (const planned of [plannedOf(), plannedOf({ plan: planOf({ versionPairs }) })])
+      for (const step of ['18-drain-a', '24-postflight']) {
+        const before = once(
+          (stepId, move) => stepId === step && move === 'RequestStep',
+          (self) => self.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(self.world.nowMs) }),
+        );
+        const owner = drive({ planned, before });
+        expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
+        expect(owner.world.node('b').active).toBe(true);
+      }
   });
 
   it('a switchover that did not happen is tried again; one that is stuck is given up, the workload where it was', () => {

@@ -2,9 +2,9 @@ import { totalMs } from './budget.js';
 import { paceOf } from './learnt.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
-import type { Plan, PlannedStep, StepKind } from './plan.js';
+import type { Plan, PlannedStep } from './plan.js';
 import type { Recovery, RollbackRequested, RolloutResult, StepState } from './rollout.js';
-import { reasonOf, type Going } from './state.js';
+import { reasonOf, validatedAsActive, type Going } from './state.js';
 import { changedNodes, failedPatch, losesWrites, nodesOfWish, unprovenAmong } from './way-back.js';
 
 /**
@@ -93,17 +93,9 @@ function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep 
 function homeOf(state: Going, rollBack: readonly string[]): string | null {
   const { serving, originalActive } = state;
   if (serving === null || serving === originalActive) return null;
+  // Past the point of no return a node of the version before may lose what was written since: that is a person's to decide.
+  if (state.pointOfNoReturnPassed && !state.patched.some((node) => node === originalActive)) return null;
   return rollBack.includes(serving) || !validatedAsActive(state, serving) ? originalActive : null;
-}
-
-/** What a validation says of a node holds until the workload moves to it again, or its software changes. */
-const ENDS_VALIDATION: readonly StepKind[] = ['switchover', 'patch', 'unpatch'];
-
-/** Validated as the one that serves since it last came to serve: what the switchover test saw before the patch says nothing. */
-function validatedAsActive(state: Going, node: string): boolean {
-  const begun = state.steps.filter((step) => step.step.node === node && step.attempt > 0);
-  const validated = begun.findLastIndex((step) => step.step.asActive === true && step.status === 'succeeded');
-  return validated > begun.findLastIndex((step) => ENDS_VALIDATION.includes(step.step.kind));
 }
 
 function moved(home: string): StepDraft[] {

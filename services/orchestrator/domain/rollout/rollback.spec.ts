@@ -135,6 +135,11 @@ describe('what a wish to turn back means is worked out when it is carried out', 
     owner.give({ ...ABORT, at: isoOf(owner.world.nowMs) });
     owner.run();
     expect(takenBack(owner)).toEqual([]);
+    expect(owner.outcomes()).not.toContainEqual(expect.stringMatching(/^2\d-switchover-a/));
+    expect(owner.state.closed).toMatchObject({
+      result: 'needs-attention',
+      remains: [{ what: 'b serves, and has not been validated since the workload was moved to it.' }],
+    });
   });
 
   it('an abort that came after it is carried out all the same', () => {
