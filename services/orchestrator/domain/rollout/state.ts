@@ -104,6 +104,9 @@ export function openFailure(state: RolloutState): StepState | undefined {
 export function atSafePoint(state: RolloutState): boolean {
   const done = state.steps.filter((candidate) => candidate.status === 'succeeded' || candidate.status === 'skipped');
   const last = done.at(-1);
+  const next = nextPlanned(state);
+  // Promoted, and the rest of the switchover is still to come: nobody has validated that node, and others are down.
+  if (next !== undefined && endsOwnSwitchover(state, next)) return false;
   return state.serving !== null && (last === undefined || last.step.safePointAfter);
 }
 
