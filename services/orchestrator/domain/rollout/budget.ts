@@ -32,15 +32,21 @@ export const DEADLINE_FACTOR = 4;
  */
 export const DEADLINE_FLOOR_MS = 60_000;
 
+/** What steps are expected to take, and what the playbook declares where something else is expected. */
+export interface Pace extends Playbook {
+  readonly declared?: Playbook['durations'];
+}
+
 /** Expected duration in milliseconds. */
 export function expectedMs(kind: StepKind, playbook: Playbook): number {
   if (kind === 'soak') return playbook.phases.soakMs;
   return playbook.durations[kind] ?? DEFAULT_DURATIONS_MS[kind];
 }
 
-/** From the request of the step to its deadline, in milliseconds. */
-export function deadlineMsOf(kind: StepKind, playbook: Playbook): number {
-  const expected = expectedMs(kind, playbook);
+/** From the request of the step to its deadline, in milliseconds: by what is declared or by what is expected, whichever is longer. */
+export function deadlineMsOf(kind: StepKind, pace: Pace): number {
+  const declared = { ...pace, durations: pace.declared ?? pace.durations };
+  const expected = Math.max(expectedMs(kind, pace), expectedMs(kind, declared));
   return kind === 'soak' ? expected + DEADLINE_FLOOR_MS : Math.max(expected * DEADLINE_FACTOR, DEADLINE_FLOOR_MS);
 }
 

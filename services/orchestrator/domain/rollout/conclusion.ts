@@ -5,15 +5,21 @@ import { lossWords } from './loss.js';
 import { awayByUs } from './outage.js';
 import { afterFailure, givingUp, takingBack, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
-import type { RolloutResult, RolloutState, StepState } from './rollout.js';
+import type { RollbackRequested, RolloutResult, RolloutState, StepState } from './rollout.js';
 import { atSafePoint, inFlight, nextPlanned, openFailure, reasonOf, unknownStep, type Going } from './state.js';
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
+import { nodesOfWish, rollbackRefusal } from './way-back.js';
 
 /** What is due where a rollout stands. Decide acts on it, the runner asks for it: one function, so that they agree. */
 export type Conclusion =
   | { readonly due: 'nothing' }
-  | { readonly due: 'hold'; readonly reason: string; readonly whoCanChangeIt: string }
+  | {
+      readonly due: 'hold';
+      readonly reason: string;
+      readonly whoCanChangeIt: string;
+      /** A person's wish to roll back cannot be carried out any more: it ends here. */ readonly dropsRollback?: true;
+    }
   | { readonly due: 'recover'; readonly way: Way }
   | { readonly due: 'close'; readonly result: RolloutResult; readonly reason: string };
 
@@ -69,10 +75,17 @@ function afterFailed(state: Going): Conclusion | null {
   const failed = openFailure(state);
   if (failed === undefined) return null;
   if (state.abortRequested !== null) return abortAfter(state, failed);
-  if (state.rollbackRequested !== null && state.recovery === null)
-    return { due: 'recover', way: takingBack(state, state.rollbackRequested) };
+  if (state.rollbackRequested !== null && state.recovery === null) return turningBack(state, state.rollbackRequested);
   const way = afterFailure(state, failed);
   return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt: OPERATOR };
+}
+
+/** What has happened since it was asked for may stand against it now: the point of no return, a node that serves. */
+function turningBack(state: Going, wish: RollbackRequested): Conclusion {
+  const refusal = rollbackRefusal(state, nodesOfWish(state, wish));
+  if (refusal === null) return { due: 'recover', way: takingBack(state, wish) };
+  const reason = `${wish.by} asked to roll back (${wish.reason}), and that cannot be done any more: ${refusal.detail}`;
+  return { due: 'hold', reason, whoCanChangeIt: OPERATOR, dropsRollback: true };
 }
 
 function abortAfter(state: Going, failed: StepState): Conclusion {
@@ -104,7 +117,10 @@ function afterWish(state: Going): Conclusion | null {
   const verdict = testVerdict(state);
   if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
   const { abortRequested, rollbackRequested } = state;
-  if (rollbackRequested !== null && atSafePoint(state)) return { due: 'recover', way: takingBack(state, rollbackRequested) };
+  if (rollbackRequested !== null && atSafePoint(state)) {
+    const turn = turningBack(state, rollbackRequested);
+    if (turn.due === 'recover' || abortRequested === null) return turn;
+  }
   if (abortRequested !== null && atSafePoint(state)) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
     return { due: 'recover', way: givingUp(state, because, null, 'aborted') };

@@ -1,5 +1,5 @@
 import { accept, fold, refuse, type Decision } from '@understudy/decider';
-import { dueWithLook, honestResult, measurementOf } from './conclusion.js';
+import { dueWithLook, honestResult, measurementOf, type Conclusion } from './conclusion.js';
 import { evolve } from './evolve.js';
 import { evaluateNotRequired } from './not-required.js';
 import { invariantRefusal, orderRefusal, stepRequest } from './request.js';
@@ -152,7 +152,7 @@ export function conclude(command: Command<'Conclude'>, state: Going): Decided {
     case 'nothing':
       return refuse('conflict', { pointer: '', code: 'NOTHING_DUE', detail: 'The rollout goes on with its next step.' });
     case 'hold':
-      return accept(heldEvent(due.reason, due.whoCanChangeIt, lastEnded(state), at));
+      return accept(held(state, due, at));
     case 'recover':
       return accept<RolloutEvent>({ type: 'PlanRevised', data: revision(state, due.way, at) });
     case 'close':
@@ -202,6 +202,12 @@ export function closedEvent(
       hosts: state.admitted?.hosts ?? [],
     },
   };
+}
+
+function held(state: Going, due: Extract<Conclusion, { due: 'hold' }>, at: string): RolloutEvent {
+  const { reason, whoCanChangeIt } = due;
+  const dropped = due.dropsRollback === true ? { dropsRollback: due.dropsRollback } : {};
+  return { type: 'RolloutHeld', data: { reason, whoCanChangeIt, afterStep: lastEnded(state), ...dropped, at } };
 }
 
 function heldEvent(reason: string, whoCanChangeIt: string, afterStep: string | null, at: string): RolloutEvent {

@@ -1,5 +1,5 @@
 import type { PatchItem } from '@understudy/cluster';
-import { deadlineMsOf } from './budget.js';
+import { deadlineMsOf, type Pace } from './budget.js';
 import type { Phase, PlannedStep, Playbook, StepKind } from './plan.js';
 
 /** Steps as a plan is drafted, and what makes planned ones of them. */
@@ -33,12 +33,12 @@ function withPauses(drafts: readonly StepDraft[], playbook: Playbook): readonly 
 }
 
 /** Drafted steps in order, with the pauses that the playbook wants. */
-export function numbered(drafts: readonly StepDraft[], workload: string, playbook: Playbook): readonly PlannedStep[] {
+export function numbered(drafts: readonly StepDraft[], workload: string, playbook: Pace): readonly PlannedStep[] {
   return withPauses(drafts, playbook).map((step, index) => plannedStep(step, index + 1, workload, playbook));
 }
 
 /** Gives a drafted step its deterministic id, deadline and safe point. `ordinal` counts from 1. */
-export function plannedStep(step: StepDraft, ordinal: number, workload: string, playbook: Playbook): PlannedStep {
+export function plannedStep(step: StepDraft, ordinal: number, workload: string, playbook: Pace): PlannedStep {
   const suffix = step.check ?? step.node;
   const { fromVersion, item } = step;
   return {

@@ -60,6 +60,7 @@ const HANDLERS: Handlers = {
     status: state.status === 'frozen' || state.status === 'closed' ? state.status : 'held',
     held: { reason: data.reason, since: data.at, whoCanChangeIt: data.whoCanChangeIt },
     holdRequested: null,
+    rollbackRequested: data.dropsRollback === true ? null : state.rollbackRequested,
   }),
   RolloutResumed: (state, data) => ({
     ...state,

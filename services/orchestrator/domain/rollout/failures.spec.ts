@@ -191,6 +191,36 @@ describe('when a step fails', () => {
     expect(owner.state.serving).toBe('a');
   });
 
+  it('an abort after it does not leave the workload there, whatever the switchover test saw before the patch', () => {
+    const world = new World(2);
+    world.distort = (observation, seenWorld) => {
+      const bad = seenWorld.node('b').active && seenWorld.node('b').installed === '17.10';
+      return bad ? { ...observation, checks: [{ check: 'archiving', node: 'b', passed: false, detail: 'dead' }] } : observation;
+    };
+    const owner = drive({ world, planned: withPlaybook({ onFailure: 'hold' }) });
+    expect(owner.outcomes()).toContain('04-validate-b');
+    expect(owner.state).toMatchObject({ status: 'held', serving: 'b' });
+    owner.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(world.nowMs) });
+    owner.run();
+    expect(owner.outcomes().slice(-3).map((outcome) => outcome.slice(3))).toEqual(['switchover-a', 'validate-a', 'stop-probe']); // prettier-ignore
+    expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
+    expect(world.node('a').active).toBe(true);
+  });
+
+  it('an abort after the workload was validated there leaves it there', () => {
+    const versionPairs = { postgresql: { allowed: true, wayBack: 'lossy', reason: 'new pages' } } as const;
+    for (const planned of [plannedOf(), plannedOf({ plan: planOf({ versionPairs }) })])
+      for (const step of ['18-drain-a', '24-postflight']) {
+        const before = once(
+          (stepId, move) => stepId === step && move === 'RequestStep',
+          (self) => self.give({ type: 'Abort', by: ADA, reason: 'enough', at: isoOf(self.world.nowMs) }),
+        );
+        const owner = drive({ planned, before });
+        expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
+        expect(owner.world.node('b').active).toBe(true);
+      }
+  });
+
   it('a switchover that did not happen is tried again; one that is stuck is given up, the workload where it was', () => {
     const world = new World(2);
     let tries = 0;

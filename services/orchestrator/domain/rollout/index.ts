@@ -24,7 +24,7 @@ export * from './plan.js';
 export * from './plan-steps.js';
 export * from './outage.js';
 export * from './recovery.js';
-export { rollbackRefusal } from './rollback.js';
+export { rollbackRefusal } from './way-back.js';
 export * from './rollout.js';
 export * from './runner.js';
 export {

@@ -15,7 +15,7 @@ import {
 import { evaluateGates } from './gates.js';
 import { violations, type OrderLook } from './invariants.js';
 import type { PlannedStep } from './plan.js';
-import type { RolloutClosed, RolloutEvent, RolloutPlanned, RolloutState, StepRequested } from './rollout.js';
+import type { RolloutClosed, RolloutEvent, RolloutPlanned, RolloutState, StepRequested, StepState } from './rollout.js';
 import type { Going, Known } from './state.js';
 
 /** A state as it would never come about by our own orders: what is judged is the order on it. */
@@ -92,6 +92,29 @@ describe('an order to begin a step', () => {
 
   it('7: has a deadline ahead of it', () => {
     expect(judged(tested(), '07-drain-b', {}, { deadlineAt: at(1) })).toEqual(['7: The step has no deadline ahead of it.']);
+  });
+
+  it('10, 17: takes nothing back that is not proven, nor what was patched whole once the point of no return is passed', () => {
+    const half = planOf().steps.find((each) => each.kind === 'patch') as PlannedStep;
+    const back: PlannedStep = { ...half, stepId: '29-unpatch-b', kind: 'unpatch', phase: 'recovery' };
+    const state = (more: Partial<RolloutState>, patch: 'succeeded' | 'failed' = 'succeeded'): Going => {
+      const base = tested({ patched: ['b'], out: [{ node: 'b', stage: 'drained' }], ...more });
+      const known = base.steps[0] as StepState;
+      return {
+        ...base,
+        steps: [
+          { ...known, step: half, status: patch },
+          { ...known, status: 'planned', attempt: 0, step: back },
+        ],
+      };
+    };
+    const look = { snapshot: seen([activeSeen('a'), nodeSeen('b', { availability: 'drained' })]) };
+    const judge = (going: Going): readonly string[] => judged(going, back.stepId, look);
+    expect(judge(state({}))).toEqual([]);
+    expect(judge(state({ gates: {} }))).toEqual(['10: The way back of b is not proven.']);
+    expect(judge(state({ pointOfNoReturnPassed: true })).join()).toMatch(/^17: b would lose what was written since/);
+    expect(judge(state({ pointOfNoReturnPassed: true }, 'failed')), 'was never started').toEqual([]);
+    expect(judge(state({ pointOfNoReturnPassed: true, patched: [] }))).toEqual([]);
   });
 
   it('1: needs a look that is complete, young, and from after the last outcome', () => {

@@ -18,6 +18,7 @@ import { endsOwnSwitchover, lookAfterMs, nodeOf, standbyBegun, stepNamed, type G
 import { testVerdict } from './switchover-test.js';
 import { msOf } from './time.js';
 import { atTarget, behind } from './versions.js';
+import { losesWrites, patchedWhole, unprovenAmong } from './way-back.js';
 
 /** A rule that an order would break. Numbers are those of ARCHITECTURE.md, "Invariants". */
 export interface Violation {
@@ -92,6 +93,7 @@ function request(state: Going, order: StepRequested, look: OrderLook): readonly 
     ...afterTest(state, step),
     ...original(state, step),
     ...gates(state, found, order.at),
+    ...(step.kind === 'unpatch' ? takingBack(state, step) : []),
     ...(HOST_STEPS.includes(step.kind) ? hostStep(state, step, order, look) : []),
     ...(step.kind === 'switchover' ? switchover(state, step, order, look) : []),
   ];
@@ -112,6 +114,16 @@ function afterTest(state: Going, step: PlannedStep): readonly Violation[] {
     11,
     'No unexpired switchover result lets the rollout pass the switchover test.',
   );
+}
+
+/** Nothing is taken back that would lose what was written since, or whose version before is not at hand. */
+function takingBack(state: Going, step: PlannedStep): readonly Violation[] {
+  const node = nodeOf(step);
+  const loses = losesWrites(state, patchedWhole(state, node) ? [node] : []);
+  return [
+    ...when(unprovenAmong(state, [node]).length > 0, 10, `The way back of ${node} is not proven.`),
+    ...when(loses, 17, `${node} would lose what was written since: the point of no return has been passed.`),
+  ];
 }
 
 /** The unpatched active node is the way back: hands off until a patched standby serves and is validated. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_DURATIONS_MS, expectedMs } from './budget.js';
-import { drive, PATCHES, planInput, planOf, PLAYBOOK, plannedOf } from './fixtures/contract.js';
+import { drive, PATCHES, planInput, planOf, PLAYBOOK, plannedOf, World } from './fixtures/contract.js';
 import { durationsOf, LEARN_FROM, LEARNT_FLOOR_MS, paced, paceOf, samplesOf, type DurationSample } from './learnt.js';
 import { downtimePlan } from './downtime-plan.js';
 import { INITIAL, type Going } from './state.js';
@@ -33,6 +33,10 @@ describe('what a step is expected to take', () => {
       source: 'learnt from 3 steps of kind patch on this cluster with this patch set',
     });
     expect(of('patch', [...others, ...own.slice(1)]).ms).toBe(90_000);
+    expect(of('patch', samples('patch', [1_000, 1_000, 1_000]))).toEqual({
+      ms: 5_000,
+      source: 'playbook practice version 1, duration of patch',
+    });
     expect(of('join', samples('join', [5_000, 6_000, 7_000], PATCHES.id)).source).not.toContain('patch set');
   });
 
@@ -60,6 +64,25 @@ describe('a plan', () => {
     const deadline = (plan: typeof usual): number | undefined => plan.steps.find((step) => step.kind === 'join')?.deadlineMs;
     expect([deadline(usual), deadline(learnt)]).toEqual([80_000, 360_000]);
     expect(learnt.hash).toBeDefined();
+  });
+
+  it('never gives a step less time than the playbook declares, on the way there and on the way back', () => {
+    const playbook = { ...PLAYBOOK, durations: { patch: 600_000, unpatch: 600_000 } };
+    const quick = (['patch', 'unpatch', 'join', 'drain'] as const).flatMap((kind) =>
+      samples(kind, [5_000, 5_000, 5_000], PATCHES.id),
+    );
+    const plan = planOf({ playbook, samples: quick });
+    expect(plan.durations?.patch?.ms).toBe(5_000);
+    const deadline = (kind: StepKind): number | undefined => plan.steps.find((step) => step.kind === kind)?.deadlineMs;
+    expect([deadline('patch'), deadline('join')]).toEqual([2_400_000, 80_000]);
+    const badReleases = ['b:17.10'];
+    const owner = drive({ world: Object.assign(new World(2), { badReleases }), planned: plannedOf({ playbook, plan }) });
+    expect(owner.state.closed?.result).toBe('rolled-back');
+    const back = owner.state.steps
+      .filter((step) => step.step.phase === 'recovery')
+      .map(({ step }) => [step.kind, step.deadlineMs]);
+    expect(back).toContainEqual(['unpatch', 2_400_000]);
+    expect(back).toContainEqual(['join', 80_000]);
   });
 
   it('of before durations were learnt keeps the pace of its playbook', () => {

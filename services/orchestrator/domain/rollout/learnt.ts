@@ -1,4 +1,4 @@
-import { DEFAULT_DURATIONS_MS } from './budget.js';
+import { DEFAULT_DURATIONS_MS, type Pace } from './budget.js';
 import type { Plan, Playbook, StepKind } from './plan.js';
 import type { RolloutState } from './rollout.js';
 import type { Going } from './state.js';
@@ -6,7 +6,9 @@ import { msOf } from './time.js';
 
 /**
  * What steps are expected to take: learnt from this cluster's earlier rollouts, else as the playbook says, else a default.
- * Each figure keeps its source, and a plan keeps its figures: what is learnt later changes later plans.
+ * Each figure keeps its source, and a plan keeps its figures: what is learnt later changes later plans. What is learnt makes
+ * estimates better and deadlines longer, never shorter: at its deadline a job is ended, and quick steps so far are no reason
+ * to end a slow one.
  */
 
 /** One step that succeeded in an earlier rollout of the cluster. */
@@ -49,7 +51,13 @@ export function durationsOf(
 }
 
 function durationOf(kind: StepKind, playbook: Playbook, patchSetId: string, samples: readonly DurationSample[]): Duration {
-  return learnt(kind, patchSetId, samples) ?? declared(kind, playbook);
+  const said = declared(kind, playbook);
+  const same = samples.filter((sample) => sample.kind === kind);
+  const own = same.filter((sample) => sample.patchSetId === patchSetId);
+  if (!BY_PATCH_SET.includes(kind)) return learnt(kind, same, '') ?? said;
+  // That others were quick does not make this one small.
+  const others = learnt(kind, same, '');
+  return learnt(kind, own, ' with this patch set') ?? (others !== null && others.ms > said.ms ? others : said);
 }
 
 /** As the playbook says, or a default. */
@@ -61,16 +69,11 @@ export function declared(kind: StepKind, playbook: Playbook): Duration {
   return { ms: DEFAULT_DURATIONS_MS[kind], source: `default duration of ${kind}` };
 }
 
-function learnt(kind: StepKind, patchSetId: string, samples: readonly DurationSample[]): Duration | null {
-  if (NOT_LEARNT.includes(kind)) return null;
-  const same = samples.filter((sample) => sample.kind === kind);
-  const ofSet = BY_PATCH_SET.includes(kind) ? same.filter((sample) => sample.patchSetId === patchSetId) : [];
-  const own = ofSet.length >= LEARN_AT_LEAST;
-  const counted = (own ? ofSet : same).slice(0, LEARN_FROM);
-  if (counted.length < LEARN_AT_LEAST) return null;
+function learnt(kind: StepKind, samples: readonly DurationSample[], which: string): Duration | null {
+  const counted = samples.slice(0, LEARN_FROM);
+  if (NOT_LEARNT.includes(kind) || counted.length < LEARN_AT_LEAST) return null;
   const ms = Math.max(nearestRank(counted.map((sample) => sample.tookMs)), LEARNT_FLOOR_MS);
-  const what = `learnt from ${counted.length} steps of kind ${kind} on this cluster`;
-  return { ms, source: own ? `${what} with this patch set` : what };
+  return { ms, source: `learnt from ${counted.length} steps of kind ${kind} on this cluster${which}` };
 }
 
 /** The nearest-rank percentile: the smallest value that this share of all does not exceed. */
@@ -88,14 +91,14 @@ export function samplesOf(state: RolloutState): readonly DurationSample[] {
   });
 }
 
-/** The playbook with these durations in the place of its own: what every budget is counted with. */
-export function paced(playbook: Playbook, durations: Plan['durations']): Playbook {
+/** The playbook with these durations in the place of its own: what every budget is counted with. Its own bound the deadlines. */
+export function paced(playbook: Playbook, durations: Plan['durations']): Pace {
   if (durations === undefined) return playbook;
   const ms = Object.entries(durations).map(([kind, duration]) => [kind, duration.ms] as const);
-  return { ...playbook, durations: Object.fromEntries(ms) };
+  return { ...playbook, durations: Object.fromEntries(ms), declared: playbook.durations };
 }
 
 /** The pace of the plan in force; a plan from before durations were learnt has its playbook's. */
-export function paceOf(state: Going): Playbook {
+export function paceOf(state: Going): Pace {
   return paced(state.planned.playbook, state.plan.durations);
 }

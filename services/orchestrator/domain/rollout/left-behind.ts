@@ -3,7 +3,7 @@ import { jobIdOf, probeJobId } from './jobs.js';
 import { failoverProposals } from './loss.js';
 import type { Evidence } from './observation.js';
 import type { RolloutState, StepState } from './rollout.js';
-import { reasonOf } from './state.js';
+import { reasonOf, validatedAsActive } from './state.js';
 
 /** What a rollout has left behind, in words: from its own record, and from the look it ends with. */
 export interface LeftBehind {
@@ -58,6 +58,7 @@ function notAMember(seen: NodeSnapshot): LeftBehind {
 export function remains(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {
   return [
     ...nobodyServes(state, snapshot),
+    ...notValidated(state),
     ...stillOut(state, snapshot),
     ...leftBySwitchovers(state, snapshot),
     ...marks(state, snapshot),
@@ -132,6 +133,19 @@ function probe(state: RolloutState): readonly LeftBehind[] {
 
 function byHand(state: RolloutState, host: string): { readonly stopJob: string; readonly jobLog: string } | undefined {
   return state.planned?.byHand?.[host];
+}
+
+/** We moved the workload to the node that serves, and what it is like there was not seen, or seen to be bad. */
+function notValidated(state: RolloutState): readonly LeftBehind[] {
+  const { serving } = state;
+  const ours = state.steps.some((step) => step.step.kind === 'switchover' && step.step.node === serving && step.attempt > 0);
+  if (serving === null || !ours || validatedAsActive(state, serving)) return [];
+  return [
+    {
+      what: `${serving} serves, and has not been validated since the workload was moved to it.`,
+      mend: `Look at reads, writes, archiving and clients on ${serving}; mend it, or move the workload to a node that is fit.`,
+    },
+  ];
 }
 
 function nobodyServes(state: RolloutState, snapshot: ClusterSnapshot | null): readonly LeftBehind[] {

@@ -1,11 +1,11 @@
 import { totalMs } from './budget.js';
 import { plannedStep, type StepDraft } from './drafts.js';
-import { provenNodes } from './gates.js';
 import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { Recovery, StepState } from './rollout.js';
-import { changedNodes, returned, undoing, type Way, type WayBack } from './recovery.js';
+import { returned, undoing, type Way, type WayBack } from './recovery.js';
 import { nodeOf, type Going } from './state.js';
+import { changedNodes, losesWrites, unprovenAmong } from './way-back.js';
 
 /**
  * The failure policy of a `downtime` rollout. The workload is away by our own hand, so service comes first and needs nobody's
@@ -26,8 +26,7 @@ export function afterDowntimeFailure(state: Going, because: string, failedStep: 
 /** All that were changed, or none: half of them at the version before would be a third state that nobody planned. */
 function takeable(state: Going): readonly string[] {
   const changed = changedNodes(state);
-  const proven = provenNodes(state);
-  return !state.pointOfNoReturnPassed && changed.every((node) => proven.includes(node)) ? changed : [];
+  return losesWrites(state, changed) || unprovenAmong(state, changed).length > 0 ? [] : changed;
 }
 
 /** The steps that bring service back first, and then every other node that is taken back. */

@@ -1,11 +1,11 @@
 import { totalMs } from './budget.js';
 import { paceOf } from './learnt.js';
-import { provenNodes } from './gates.js';
 import { plannedStep, type StepDraft } from './drafts.js';
 import { afterDowntimeFailure, serviceBack } from './recovery-downtime.js';
 import type { Plan, PlannedStep } from './plan.js';
 import type { Recovery, RollbackRequested, RolloutResult, StepState } from './rollout.js';
-import { nodeOf, reasonOf, type Going } from './state.js';
+import { reasonOf, validatedAsActive, type Going } from './state.js';
+import { changedNodes, failedPatch, losesWrites, nodesOfWish, unprovenAmong } from './way-back.js';
 
 /**
  * The failure policy: stop moving, then restore service, return the drained node, free the locks. Patches are rolled back
@@ -37,11 +37,10 @@ function afterRollingFailure(state: Going, because: string, failedStep: string):
   if (state.planned.playbook.onFailure === 'hold')
     return { possible: false, because: `${because} The playbook holds on failure.` };
   const changed = changedNodes(state);
-  const unproven = changed.filter((node) => !provenNodes(state).includes(node));
+  const unproven = unprovenAmong(state, changed);
   if (unproven.length > 0)
     return { possible: false, because: `${because} The way back is not proven on ${unproven.join(', ')}.` };
-  if (changed.length > 0 && state.pointOfNoReturnPassed)
-    return { possible: false, because: `${because} The point of no return has been passed.` };
+  if (losesWrites(state, changed)) return { possible: false, because: `${because} The point of no return has been passed.` };
   if (changed.includes(state.serving) && state.serving === state.originalActive)
     return { possible: false, because: `${because} The node that serves would have to be taken back.` };
   return wayBack(state, { because, failedStep, result: changed.length > 0 ? 'rolled-back' : 'failed' }, changed);
@@ -50,30 +49,18 @@ function afterRollingFailure(state: Going, because: string, failedStep: string):
 /** Gives up without a failure (abort, time, a failed test): returns what is out and frees the locks; patches stay. */
 export function givingUp(state: Going, because: string, stepId: string | null, result: RolloutResult): Way {
   const failed = failedPatch(state);
-  const proven = provenNodes(state);
+  const unproven = unprovenAmong(state, failed);
   return wayBack(
     state,
     { because, failedStep: stepId, result },
-    failed.filter((node) => proven.includes(node)),
+    failed.filter((node) => !unproven.includes(node)),
   );
 }
 
 /** A person's wish: these nodes are taken back, what is out is returned, the locks are freed. */
 export function takingBack(state: Going, wish: RollbackRequested): Way {
   const because = `Rolled back by ${wish.by}: ${wish.reason}`;
-  return wayBack(state, { because, failedStep: null, result: 'rolled-back' }, wish.nodes);
-}
-
-/** Nodes whose software this rollout changed, or may have. */
-export function changedNodes(state: Going): readonly string[] {
-  return [...new Set([...state.patched, ...failedPatch(state)])];
-}
-
-/** Also one that waits for another attempt: the first may have left half of itself. */
-function failedPatch(state: Going): readonly string[] {
-  return state.steps
-    .filter((step) => step.step.kind === 'patch' && (step.status === 'failed' || (step.status === 'planned' && step.attempt > 0)))
-    .map((step) => nodeOf(step.step));
+  return wayBack(state, { because, failedStep: null, result: 'rolled-back' }, nodesOfWish(state, wish));
 }
 
 function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]): Way {
@@ -106,11 +93,9 @@ function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep 
 function homeOf(state: Going, rollBack: readonly string[]): string | null {
   const { serving, originalActive } = state;
   if (serving === null || serving === originalActive) return null;
+  // Past the point of no return a node of the version before may lose what was written since: that is a person's to decide.
+  if (state.pointOfNoReturnPassed && !state.patched.some((node) => node === originalActive)) return null;
   return rollBack.includes(serving) || !validatedAsActive(state, serving) ? originalActive : null;
-}
-
-function validatedAsActive(state: Going, node: string): boolean {
-  return state.steps.some((step) => step.step.asActive === true && step.step.node === node && step.status === 'succeeded');
 }
 
 function moved(home: string): StepDraft[] {

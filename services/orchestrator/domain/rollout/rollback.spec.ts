@@ -12,6 +12,7 @@ import {
   PLANNED,
   planOf,
   plannedOf,
+  PLAYBOOK,
   RUNNING,
   stateOf,
   typesOf,
@@ -20,8 +21,8 @@ import {
   type DriveOptions,
   type Owner,
 } from './fixtures/contract.js';
-import { rollbackRefusal } from './rollback.js';
-import type { RolloutCommand, RolloutState } from './rollout.js';
+import { nodesOfWish, rollbackRefusal } from './way-back.js';
+import type { RolloutCommand, RolloutPlanned, RolloutState } from './rollout.js';
 import type { Going } from './state.js';
 import { isoOf } from './time.js';
 import { pointOfNoReturn, wayBackOf } from './versions.js';
@@ -87,6 +88,89 @@ describe('a person turns back', () => {
     expect(owner.state.closed?.result).toBe('rolled-back');
     expect(running(owner)).toEqual({ a: '17.9', b: '17.9' });
     expect(of(owner, 'RollbackRequested')).toMatchObject([{ by: 'ada', nodes: ['b'] }]);
+  });
+});
+
+describe('what a wish to turn back means is worked out when it is carried out', () => {
+  const LOSSY = { postgresql: { allowed: true, wayBack: 'lossy', reason: 'new pages' } } as const;
+  const lossy = (playbook: Partial<typeof PLAYBOOK> = {}): RolloutPlanned => {
+    const whole = { ...PLAYBOOK, ...playbook };
+    return plannedOf({ playbook: whole, plan: planOf({ versionPairs: LOSSY, playbook: whole }) });
+  };
+  const during = (step: string, ...commands: readonly RolloutCommand[]): DriveOptions['before'] =>
+    once(
+      (stepId, move) => stepId === step && move === 'perform',
+      (owner) => commands.forEach((command) => owner.give({ ...command, at: isoOf(owner.world.nowMs) } as RolloutCommand)),
+    );
+  const ABORT: RolloutCommand = { type: 'Abort', by: ADA, reason: 'enough', at: at(50) };
+  const takenBack = (owner: Owner): readonly string[] =>
+    of(owner, 'StepRequested')
+      .map(({ stepId }) => stepId)
+      .filter((stepId) => stepId.includes('unpatch'));
+
+  it('the point of no return passed since: it holds, nothing is taken back, and the wish ends', () => {
+    const owner = drive({ planned: lossy(), before: during('14-switchover-b', turnBack()) });
+    expect(of(owner, 'PointOfNoReturnPassed')).toHaveLength(1);
+    expect(owner.state.status).toBe('held');
+    expect(owner.state.held?.reason).toMatch(
+      /^ada asked to roll back .* The point of no return has been passed\. .*lossy: new pages/,
+    );
+    expect(owner.state.rollbackRequested).toBeNull();
+    owner.give({ type: 'Resume', by: ADA, at: isoOf(owner.world.nowMs) });
+    owner.run();
+    expect(owner.state.closed?.result).toBe('succeeded');
+    expect(takenBack(owner)).toEqual([]);
+  });
+
+  it('the same where the step after it fails for good: the failure is still there to be judged', () => {
+    const world = new World(2);
+    world.distort = (observation, { nodes }) =>
+      nodes.get('b')?.active === true && nodes.get('b')?.installed === '17.10'
+        ? { ...observation, checks: [{ check: 'archiving', passed: false, detail: 'dead' }] }
+        : observation;
+    const owner = drive({ world, planned: lossy(), before: during('14-switchover-b', turnBack()) });
+    expect(owner.state.held?.reason).toContain('The point of no return has been passed');
+    expect(owner.state.rollbackRequested).toBeNull();
+    expect(takenBack(owner)).toEqual([]);
+    owner.give({ ...ABORT, at: isoOf(owner.world.nowMs) });
+    owner.run();
+    expect(takenBack(owner)).toEqual([]);
+    expect(owner.outcomes()).not.toContainEqual(expect.stringMatching(/^2\d-switchover-a/));
+    expect(owner.state.closed).toMatchObject({
+      result: 'needs-attention',
+      remains: [{ what: 'b serves, and has not been validated since the workload was moved to it.' }],
+    });
+  });
+
+  it('an abort that came after it is carried out all the same', () => {
+    const owner = drive({ planned: lossy(), before: during('14-switchover-b', turnBack(), ABORT) });
+    expect(owner.state.closed).toMatchObject({ result: 'aborted', reason: 'Aborted by ada: enough' });
+    expect(takenBack(owner)).toEqual([]);
+    const both = drive({ before: during('14-switchover-b', turnBack(), ABORT) });
+    expect(both.state.closed?.result).toBe('rolled-back');
+  });
+
+  it('all means also the node that was being patched when it was said', () => {
+    const planned = plannedOf({
+      cluster: definitionOf(3),
+      plan: planOf({ cluster: definitionOf(3), snapshot: new World(3).snapshot() }),
+    });
+    const patches = planned.plan?.steps.filter((step) => step.kind === 'patch').map((step) => step.stepId) ?? [];
+    const owner = drive({ world: new World(3), planned, before: during(patches[1] as string, turnBack()) });
+    expect(of(owner, 'RollbackRequested')).toMatchObject([{ all: true }]);
+    expect(owner.state.closed?.result).toBe('rolled-back');
+    expect(running(owner)).toEqual({ a: '17.9', b: '17.9', c: '17.9' });
+    const first = planned.plan?.order[0]?.node as string;
+    const one = drive({ world: new World(3), planned, before: during(patches[0] as string, turnBack({ node: first })) });
+    expect(of(one, 'RollbackRequested')[0]).not.toHaveProperty('all');
+    expect(running(one)).toEqual({ a: '17.9', b: '17.9', c: '17.9' });
+  });
+
+  it('a stored wish that does not say all means the nodes that it names', () => {
+    const state = { ...RUNNING, patched: ['b', 'c'] } as unknown as Going;
+    const wish = { by: 'ada', reason: 'r', nodes: ['b'], at: at(50) };
+    expect(nodesOfWish(state, wish)).toEqual(['b']);
+    expect(nodesOfWish(state, { ...wish, all: true })).toEqual(['b', 'c']);
   });
 });
 

@@ -85,6 +85,7 @@ export type RolloutEvent =
         readonly reason: string;
         readonly whoCanChangeIt: string;
         readonly afterStep: string | null;
+        /** The wish to roll back could not be carried out any more, and ends here. */ readonly dropsRollback?: true;
         readonly at: string;
       };
     }
@@ -133,11 +134,14 @@ export interface RolloutPlanned {
   readonly byHand?: Readonly<Record<string, { readonly stopJob: string; readonly jobLog: string }>>;
 }
 
-/** A person wants these nodes back at the version before. */
+/** A person wants nodes back at the version before. */
 export interface RollbackRequested {
   readonly by: string;
   readonly reason: string;
+  /** Those that had been patched, or were being patched, when it was asked for. */
   readonly nodes: readonly string[];
+  /** Every node that is patched by the time it is carried out; absent = `nodes`, and no other. */
+  readonly all?: true;
   readonly at: string;
 }
 

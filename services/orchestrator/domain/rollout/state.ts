@@ -1,4 +1,4 @@
-import type { Plan } from './plan.js';
+import type { Plan, StepKind } from './plan.js';
 import type { RolloutPlanned, RolloutState, StepState } from './rollout.js';
 import { msOf } from './time.js';
 
@@ -105,7 +105,20 @@ export function openFailure(state: RolloutState): StepState | undefined {
 export function atSafePoint(state: RolloutState): boolean {
   const done = state.steps.filter((candidate) => candidate.status === 'succeeded' || candidate.status === 'skipped');
   const last = done.at(-1);
+  const next = nextPlanned(state);
+  // Promoted, and the rest of the switchover is still to come: nobody has validated that node, and others are down.
+  if (next !== undefined && endsOwnSwitchover(state, next)) return false;
   return state.serving !== null && (last === undefined || last.step.safePointAfter);
+}
+
+/** What a validation says of a node holds until the workload moves to it again, or its software changes. */
+const ENDS_VALIDATION: readonly StepKind[] = ['switchover', 'patch', 'unpatch'];
+
+/** Validated as the one that serves since it last came to serve: what the switchover test saw before the patch says nothing. */
+export function validatedAsActive(state: RolloutState, node: string): boolean {
+  const begun = state.steps.filter((step) => step.step.node === node && step.attempt > 0);
+  const validated = begun.findLastIndex((step) => step.step.asActive === true && step.status === 'succeeded');
+  return validated > begun.findLastIndex((step) => ENDS_VALIDATION.includes(step.step.kind));
 }
 
 /** Has the standby phase begun? Its first request fixes who the original active is. */

@@ -13,11 +13,58 @@ import {
   seen,
   stateOf,
   withPlaybook,
+  type Owner,
 } from './fixtures/contract.js';
 import type { RunnerMemory } from './move.js';
+import type { RolloutCommand } from './rollout.js';
 import { nextMove } from './runner.js';
 import { INITIAL } from './state.js';
 import { isoOf } from './time.js';
+
+describe('between two attempts of a switchover', () => {
+  /** The first attempt promotes b and leaves a down; then a person speaks. */
+  const halfDone = (command: RolloutCommand): Owner => {
+    const world = new World(2);
+    let tries = 0;
+    world.interfere = (requested, hurt) => {
+      if (requested.stepId !== '14-switchover-b' || ++tries > 1) return undefined;
+      Object.assign(hurt.node('a'), { active: false, stopped: true, joined: false, availability: 'down' });
+      Object.assign(hurt.node('b'), { active: true });
+      return { status: 'unknown', cause: 'deadline', reason: 'b serves, and a does not follow yet.', acts: ['promote'] };
+    };
+    const before = once(
+      (stepId, move) => stepId === '' && move === 'sleep' && tries === 1,
+      (self) => self.give({ ...command, at: isoOf(world.nowMs) } as RolloutCommand),
+    );
+    return drive({ world, before });
+  };
+
+  it('there is no safe point: a hold waits until the node that serves has been validated and the other one is back', () => {
+    const owner = halfDone({ type: 'Hold', by: ADA, reason: 'wait', at: '' });
+    expect(of(owner, 'StepFailed')).toMatchObject([{ stepId: '14-switchover-b', mayRepeat: true, serving: 'b' }]);
+    expect(of(owner, 'RolloutHeld')).toMatchObject([{ reason: 'wait', afterStep: '15-validate-b' }]);
+    expect(owner.world.node('a')).toMatchObject({ availability: 'serving', joined: true });
+  });
+
+  it('an abort leaves nobody stopped', () => {
+    const owner = halfDone({ type: 'Abort', by: ADA, reason: 'enough', at: '' });
+    expect(owner.state.closed).toMatchObject({ result: 'aborted', remains: [] });
+    expect(owner.world.node('a')).toMatchObject({ availability: 'serving', joined: true });
+  });
+
+  it('where nothing was promoted, there is one', () => {
+    const world = new World(2);
+    world.interfere = (requested) =>
+      requested.stepId === '14-switchover-b' ? { status: 'unknown', cause: 'deadline', reason: 'a has senders.' } : undefined;
+    const before = once(
+      (stepId, move) => stepId === '' && move === 'sleep' && world.journal.some((key) => key.includes('13-release-b')),
+      (self) => self.give({ type: 'Hold', by: ADA, reason: 'wait', at: isoOf(world.nowMs) }),
+    );
+    const owner = drive({ world, before });
+    expect(of(owner, 'StepFailed')).toMatchObject([{ stepId: '14-switchover-b', mayRepeat: true, serving: 'a' }]);
+    expect(of(owner, 'RolloutHeld')).toMatchObject([{ reason: 'wait', afterStep: '14-switchover-b' }]);
+  });
+});
 
 describe('when it cannot be told', () => {
   it('looks until the deadline, records it as missed, and holds with a person; a later look decides', () => {
