@@ -30,10 +30,20 @@ describe('a rollout is adopted', () => {
     expect(mayAdopt(other, 3_600_000, look(self, lease(other)))).toBe(false);
   });
 
-  it('at once by a later start of the same instance, and never back by the one that was replaced', () => {
-    const before = began('one', 7_200_000);
-    expect(mayAdopt(before, 0, look(self, lease(before)))).toBe(true);
-    expect(mayAdopt(self, 3_600_000, { ...look(before), leases: [lease(self)] })).toBe(false);
+  it('at once by the next start of the same instance, whichever of them its clock calls the later one', () => {
+    for (const before of [began('one', 7_200_000), began('one', 1_000), began('one', -3_600_000)]) {
+      expect(mayAdopt(before, 0, look(self))).toBe(true);
+      expect(mayAdopt(before, 0, look(self, lease(before, false)))).toBe(true);
+    }
+  });
+
+  it('never back by the start that was replaced, nor from itself', () => {
+    const successor = began('one', 7_200_000);
+    const replaced = { ...look(self), leases: [lease(successor)] };
+    expect(mayAdopt(successor, 3_600_000, replaced)).toBe(false);
+    expect(mayAdopt(successor, 3_600_000, { ...replaced, leases: [] }), 'its lease is gone for good').toBe(false);
+    expect(mayAdopt(self, 3_600_000, look(self, lease(self, false)))).toBe(false);
+    expect(mayAdopt(self, 0, { ...look(self), leases: [lease(self, false)] })).toBe(false);
   });
 
   it('not from an instance that is back a moment ago, unless it has left it alone for a whole lease', () => {

@@ -1,7 +1,7 @@
 /** Of a process: stable across restarts, and of this start. */
 export interface Incarnation {
   readonly instance: string;
-  /** UUIDv7 of the process's start: later starts are greater. */
+  /** UUIDv7 of the process's start, by the clock of its machine. */
   readonly incarnation: string;
 }
 
@@ -23,16 +23,17 @@ export interface AdoptionLook {
 
 /**
  * Whether a rollout may be adopted. The same instance takes over from its own earlier start at once; another one waits
- * until the owner's lease has ended. A process that begins ends the lease of its own predecessor, so for as long as that
- * lease would have lasted the others leave it the time to adopt; who has not done so by then (`goneForMs`: how long this
- * process has seen the owner without a lease) has lost the precedence, however often it begins again.
+ * until the owner's lease has ended. A process that begins ends the lease of its own predecessor for good: so of two starts
+ * the leases tell the successor (their ids would not, where the machine's clock was put back in between), and for as long as
+ * that lease would have lasted the others leave the successor the time to adopt; who has not done so by then (`goneForMs`:
+ * how long this process has seen the owner without a lease) has lost the precedence, however often it begins again.
  */
 export function mayAdopt(owner: Incarnation | null, goneForMs: number, look: AdoptionLook): boolean {
   const { self, leases, leaseTermMs, nowMs } = look;
   if (owner === null) return true;
-  // A process that its own successor has replaced does not take anything back from it.
-  if (owner.instance === self.instance) return owner.incarnation < self.incarnation;
   if (isAlive(owner, leases)) return false;
+  // A process that its own successor has replaced has no lease any more: it does not take anything back.
+  if (owner.instance === self.instance) return owner.incarnation !== self.incarnation && isAlive(self, leases);
   const isBack = leases.some(({ alive, instance, incarnation }) => alive && instance === owner.instance && isYoung(incarnation));
   return !isBack || goneForMs > leaseTermMs;
 

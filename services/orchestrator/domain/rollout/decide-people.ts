@@ -1,7 +1,7 @@
 import { accept, refuse, type Decision } from '@understudy/decider';
 import { closedEvent } from './decide-steps.js';
 import type { Person, RolloutCommand, RolloutEvent } from './rollout.js';
-import { inFlight, type Known } from './state.js';
+import { inFlight, resumedAs, type Known } from './state.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
 type Decided = Decision<RolloutEvent>;
@@ -31,10 +31,12 @@ export function hold(command: Command<'Hold'>, state: Known): Decided {
   });
 }
 
-/** From a hold or a freeze. The runner looks afresh before it goes on. */
+/** From a freeze, back to what stood before it; or from a hold. The runner looks afresh before it goes on. */
 export function resume(command: Command<'Resume'>, state: Known): Decided {
   const forbidden = notAllowed(command.by);
   if (forbidden !== null) return forbidden;
+  const { frozenSince } = command;
+  if (frozenSince !== undefined && frozenSince !== state.frozen?.since) return accept();
   if (state.held === null && state.frozen === null && state.holdRequested === null) {
     return refuse('conflict', {
       pointer: '',
@@ -42,7 +44,7 @@ export function resume(command: Command<'Resume'>, state: Known): Decided {
       detail: `The rollout is ${state.status}: there is nothing to resume.`,
     });
   }
-  return accept<RolloutEvent>({ type: 'RolloutResumed', data: { by: command.by.subject, at: command.at } });
+  return accept<RolloutEvent>({ type: 'RolloutResumed', data: { by: command.by.subject, at: command.at, as: resumedAs(state) } });
 }
 
 /**

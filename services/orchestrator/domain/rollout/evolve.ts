@@ -4,7 +4,7 @@ import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import { withOutage } from './outage.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
-import { INITIAL, standbyBegun } from './state.js';
+import { INITIAL, moving, resumedAs, standbyBegun } from './state.js';
 
 type Data<T extends RolloutEvent['type']> = Extract<RolloutEvent, { type: T }>['data'];
 type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => RolloutState };
@@ -62,15 +62,7 @@ const HANDLERS: Handlers = {
     holdRequested: null,
     rollbackRequested: data.dropsRollback === true ? null : state.rollbackRequested,
   }),
-  RolloutResumed: (state, data) => ({
-    ...state,
-    status: moving(state),
-    held: null,
-    frozen: null,
-    holdRequested: null,
-    steps: state.steps.map((step) => (isOpenFailure(state, step) ? { ...step, status: 'planned' } : step)),
-    lookAfter: data.at,
-  }),
+  RolloutResumed: resumed,
   RolloutFrozen: (state, data) => ({
     ...state,
     status: 'frozen',
@@ -124,10 +116,15 @@ function untouched(step: PlannedStep): StepState {
   };
 }
 
-/** Where a rollout goes on after a hold: to where it was. */
-function moving(state: RolloutState): RolloutState['status'] {
-  if (state.admitted === null) return 'planned';
-  return state.recovery === null ? 'running' : 'recovering';
+/**
+ * The end of a hold lets failed steps be tried again: a person has looked. The end of a freeze does not: it may be the whole
+ * fleet's, and says nothing about why this rollout was held, or was about to be.
+ */
+function resumed(state: RolloutState, { at }: Data<'RolloutResumed'>): RolloutState {
+  const on = { ...state, status: resumedAs(state), frozen: null, lookAfter: at };
+  if (state.frozen !== null) return on;
+  const steps = state.steps.map((step) => (isOpenFailure(state, step) ? { ...step, status: 'planned' as const } : step));
+  return { ...on, held: null, holdRequested: null, steps };
 }
 
 function isOpenFailure(state: RolloutState, step: StepState): boolean {

@@ -14,7 +14,8 @@ import {
   request,
   outcome,
 } from './fixtures/contract.js';
-import type { Person, RolloutCommand } from './rollout.js';
+import type { Person, RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
+import { stepNamed } from './state.js';
 
 describe('people', () => {
   const orders = (by: Person): readonly RolloutCommand[] => [
@@ -47,6 +48,38 @@ describe('people', () => {
     expect(stateOf(eventsOf(resume, before), before)).toMatchObject({ status: 'planned', held: null });
     const asked = stateOf(eventsOf(hold, RUNNING), RUNNING);
     expect(stateOf(eventsOf(resume, asked), asked)).toMatchObject({ status: 'running', holdRequested: null });
+  });
+
+  it('end a freeze, and nothing but the freeze: what stood before it stands again, until it is resumed in its turn', () => {
+    const frozenOver = (state: RolloutState): RolloutState => stateOf(eventsOf(freeze, state), state);
+    const resumed = (state: RolloutState): RolloutState => stateOf(eventsOf(resume, state), state);
+    const failed: RolloutEvent = {
+      type: 'StepFailed',
+      data: { stepId: '01-start-probe', attempt: 1, at: at(2), evidence: {}, reason: 'no', mayRepeat: false },
+    };
+    const begun = stateOf(eventsOf(request('01-start-probe'), RUNNING), RUNNING);
+    const held = stateOf([failed, HELD], begun);
+    const again = resumed(frozenOver(held));
+    expect(again).toMatchObject({ status: 'held', held: held.held, frozen: null, steps: held.steps });
+    expect(resumed(again)).toMatchObject({ status: 'running', held: null });
+    expect(stepNamed(resumed(again), '01-start-probe')?.status).toBe('planned');
+    const asked = stateOf(eventsOf(hold, RUNNING), RUNNING);
+    expect(resumed(frozenOver(asked))).toMatchObject({ status: 'running', holdRequested: { by: 'ada', reason: 'r' } });
+    const failing = resumed(stateOf([failed], frozenOver(begun)));
+    expect(failing).toMatchObject({ status: 'running', frozen: null });
+    expect(stepNamed(failing, '01-start-probe')?.status, 'its failure is judged as if nobody had frozen it').toBe('failed');
+    const early = stateOf(eventsOf(hold, stateOf([PLANNED])), stateOf([PLANNED]));
+    expect(resumed(frozenOver(early))).toMatchObject({ status: 'held', held: early.held });
+    expect(eventsOf(resume, frozenOver(held))).toMatchObject([{ type: 'RolloutResumed', data: { as: 'held' } }]);
+  });
+
+  it('end the freeze that they name, and no other, nor a hold', () => {
+    const frozen = stateOf(eventsOf(freeze, RUNNING), RUNNING);
+    const end = (frozenSince: string): RolloutCommand => ({ type: 'Resume', by: ADA, frozenSince, at: at(2) });
+    expect(typesOf(end(at(1)), frozen)).toEqual(['RolloutResumed']);
+    expect(typesOf(end(at(0)), frozen)).toEqual([]);
+    expect(typesOf(end(at(1)), stateOf([HELD], RUNNING))).toEqual([]);
+    expect(typesOf(end(at(1)), RUNNING)).toEqual([]);
   });
 
   it('abort: at once before admission, with a plan or without; after a freeze only once resumed', () => {

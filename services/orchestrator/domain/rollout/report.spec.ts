@@ -65,10 +65,15 @@ describe('the report', () => {
       type: 'TicketRecorded',
       data: { ticketId: 't', number: 'CHG1', approver: '', approved: false, expiresAt: null, reason: null },
     };
+    const thawed: RolloutEvent = { type: 'RolloutResumed', data: { by: 'ada', as: 'held', at: '2026-03-01T20:00:00.000Z' } };
     expect(
-      reportOf([...planned, adopted, rejected])
+      reportOf([...planned, adopted, rejected, thawed])
         ?.story.slice(1)
         .map((line) => line.what),
-    ).toEqual(['01-start-probe succeeded (found done after a restart).', 'Ticket CHG1 is not approved.']);
+    ).toEqual([
+      '01-start-probe succeeded (found done after a restart).',
+      'Ticket CHG1 is not approved.',
+      'Resumed by ada: the freeze has ended, what was held stays held.',
+    ]);
   });
 });

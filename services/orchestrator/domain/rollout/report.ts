@@ -195,7 +195,7 @@ function motionSentence(event: Motion): string {
     case 'RolloutBegun':
       return `Begun with wave ${event.data.wave} of its window.`;
     case 'RolloutResumed':
-      return `Resumed by ${event.data.by}.`;
+      return `Resumed by ${event.data.by}${event.data.as === 'held' ? ': the freeze has ended, what was held stays held' : ''}.`;
     case 'RolloutFrozen':
       return `Frozen by ${event.data.by}: ${event.data.reason}`;
     case 'AbortRequested':

@@ -89,7 +89,11 @@ export type RolloutEvent =
         readonly at: string;
       };
     }
-  | { readonly type: 'RolloutResumed'; readonly data: { readonly by: string; readonly at: string } }
+  /** `as`: what it is from then on; absent in what was written before this was recorded. */
+  | {
+      readonly type: 'RolloutResumed';
+      readonly data: { readonly by: string; readonly at: string; readonly as?: RolloutState['status'] };
+    }
   | {
       readonly type: 'RolloutFrozen';
       readonly data: { readonly by: string; readonly reason: string; readonly at: string; readonly inFlight: readonly string[] };
@@ -306,7 +310,8 @@ export type RolloutCommand =
       readonly at: string;
     }
   | { readonly type: 'Hold'; readonly by: Person; readonly reason: string; readonly at: string }
-  | { readonly type: 'Resume'; readonly by: Person; readonly at: string }
+  /** `frozenSince`: ends the freeze that began then, and nothing else. */
+  | { readonly type: 'Resume'; readonly by: Person; readonly frozenSince?: string; readonly at: string }
   | { readonly type: 'Abort'; readonly by: Person; readonly reason: string; readonly at: string }
   /** `node`: only that one; null = every node that was patched. */
   | {

@@ -67,6 +67,17 @@ export function isMoving(state: RolloutState): boolean {
   return state.status === 'running' || state.status === 'recovering';
 }
 
+/** Where a rollout goes on after a hold: to where it was. */
+export function moving(state: RolloutState): RolloutState['status'] {
+  if (state.admitted === null) return 'planned';
+  return state.recovery === null ? 'running' : 'recovering';
+}
+
+/** The end of a freeze ends the freeze alone: what had been held before, or was meanwhile, waits for a word of its own. */
+export function resumedAs(state: RolloutState): RolloutState['status'] {
+  return state.frozen !== null && state.held !== null ? 'held' : moving(state);
+}
+
 export function stepNamed(state: RolloutState, stepId: string): StepState | undefined {
   return state.steps.find((candidate) => candidate.step.stepId === stepId);
 }

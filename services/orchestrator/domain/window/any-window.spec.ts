@@ -5,6 +5,7 @@ import { arrange, dependenciesOf } from './arrange.js';
 import { windowDecider } from './decide.js';
 import { rolloutsTold } from './report.js';
 import { endedWell, unseenRollout, type RolloutSeen } from './rollouts.js';
+import { NOTHING_TO_DO } from '../rollout/versions.js';
 import type { Dependency, Scheduled, WindowEvent, WindowScheduled } from './window.js';
 
 const T0 = Date.parse('2026-03-01T20:00:00.000Z');
@@ -17,6 +18,9 @@ interface Drawn {
   readonly hosts: readonly (readonly number[])[];
   readonly durations: readonly number[];
   readonly fails: readonly boolean[];
+  /** Those whose cluster can never be looked at, and those that have nothing to do. */
+  readonly unseen: readonly boolean[];
+  readonly idle: readonly boolean[];
   readonly on: readonly (readonly number[])[];
   readonly wave: readonly number[];
   readonly canary: boolean;
@@ -28,10 +32,14 @@ interface Drawn {
 
 const SIZE = 6;
 const each = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(one, { minLength: SIZE, maxLength: SIZE });
+/** Now and then. */
+const seldom = fc.nat(5).map((number) => number === 0);
 const drawn: fc.Arbitrary<Drawn> = fc.record({
   hosts: each(fc.uniqueArray(fc.nat(4), { minLength: 1, maxLength: 2 })),
   durations: each(fc.integer({ min: 0, max: 50 })),
   fails: each(fc.boolean()),
+  unseen: each(seldom),
+  idle: each(seldom),
   on: each(fc.uniqueArray(fc.nat(SIZE - 1), { maxLength: 1 })),
   wave: each(fc.nat(2)),
   canary: fc.boolean(),
@@ -73,6 +81,8 @@ function scheduled(draw: Drawn): WindowScheduled {
   };
 }
 
+const NOTHING: NonNullable<RolloutSeen['ended']> = { result: 'refused', reason: NOTHING_TO_DO, at: at(-1) };
+
 /** A window and its rollouts, one millisecond after the other; each rollout runs for as long as its plan says. */
 class Night {
   readonly events: WindowEvent[];
@@ -90,10 +100,11 @@ class Night {
     this.state = fold(windowDecider, this.events) as Scheduled;
     this.rollouts = window.rollouts.map(({ id, cluster }, index) => ({
       ...unseenRollout(id, cluster),
-      planned: true,
-      hosts: (draw.hosts[index] ?? []).map(String),
+      planned: draw.unseen[index] !== true,
+      hosts: draw.unseen[index] === true ? [] : (draw.hosts[index] ?? []).map(String),
       forwardMs: draw.durations[index] ?? 0,
       wayBackMs: 5,
+      ...(draw.idle[index] === true && draw.unseen[index] !== true ? { ended: NOTHING } : {}),
     }));
   }
 
@@ -129,7 +140,18 @@ class Night {
   }
 
   private note(event: WindowEvent, nowMs: number): void {
+    if (event.type === 'WaveBegun' && event.data.wave === 2) this.afterCanary();
     if (event.type === 'RolloutsBegun') for (const id of event.data.rollouts) this.begin(id, nowMs);
+  }
+
+  /** A person let it go on after the canary wave had ended, or one of its members succeeded and none failed. */
+  private afterCanary(): void {
+    const [first] = this.state.window.waves;
+    const types = this.events.map(({ type }) => type);
+    if (first?.canary !== true || types.lastIndexOf('WindowResumed') > types.indexOf('WaveEnded')) return;
+    const results = this.rollouts.filter(({ cluster }) => first.clusters.includes(cluster)).map(({ ended }) => ended?.result);
+    const ran = results.includes('succeeded') && (!results.includes('failed') || types.includes('WindowResumed'));
+    if (!ran) this.breaches.push(`wave 2 begun after a canary of ${results.join(', ')}`);
   }
 
   private begin(id: string, nowMs: number): void {

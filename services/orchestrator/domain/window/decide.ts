@@ -4,7 +4,7 @@ import { isoOf, msOf } from '../rollout/time.js';
 import { arrange } from './arrange.js';
 import { evolveWindow, NO_WINDOW } from './evolve.js';
 import { spanMs } from './span.js';
-import { due, failuresOf } from './waves.js';
+import { due, failuresOf, untested } from './waves.js';
 import type { Scheduled, TimeNeeded, Wave, WindowCommand, WindowEvent, WindowState, WindowStatus } from './window.js';
 
 type Command<T extends WindowCommand['type']> = Extract<WindowCommand, { type: T }>;
@@ -236,7 +236,8 @@ function resume(command: Command<'ResumeWindow'>, state: Scheduled): Decided {
     const detail = `The window is ${state.status}: there is nothing to resume.`;
     return refuse('conflict', { pointer: '', code: 'WINDOW_NOT_HELD', detail });
   }
-  const passedOver = frozen ? [] : failuresOf(state, command.rollouts).map(({ id }) => id);
+  const seen = frozen ? [] : [...failuresOf(state, command.rollouts), ...untested(state, command.rollouts)];
+  const passedOver = [...new Set(seen.map(({ id }) => id))];
   const as = state.frozenFrom?.status ?? 'open';
   return accept<WindowEvent>({ type: 'WindowResumed', data: { by: command.by.subject, at: command.at, passedOver, as } });
 }

@@ -33,9 +33,9 @@ function begun(state: Scheduled, { id, cluster, begun: knows }: RolloutSeen): re
 /** A freeze, or its end: then only what this very freeze stopped goes on, nothing that a person froze by itself. */
 function stopped(state: Scheduled, { id, frozenSince }: RolloutSeen): readonly RolloutOrder[] {
   const { thaw } = state;
-  if (state.status !== 'frozen' && thaw !== null && thaw.frozenAt.some((at) => at === frozenSince)) {
+  if (state.status !== 'frozen' && thaw !== null && frozenSince !== null && thaw.frozenAt.includes(frozenSince)) {
     const by = { subject: thaw.by, role: 'operator' } as const;
-    return [{ key: ['Resume', id, thaw.at], command: { type: 'Resume', by, at: thaw.at } }];
+    return [{ key: ['Resume', id, thaw.at], command: { type: 'Resume', by, frozenSince, at: thaw.at } }];
   }
   if (state.stopped === null) return [];
   return state.status === 'frozen' ? [said('Freeze', id, state.stopped)] : abort(state.stopped, id, frozenSince);

@@ -138,7 +138,10 @@ describe('what a window tells a rollout', () => {
     ]);
     const thawed = stateOf(OPENED, windowFrozen, RESUMED);
     expect(ordersFor(thawed, seen(PLANNED, FROZEN))).toEqual([
-      { key: ['Resume', 'r-1', at(7)], command: { type: 'Resume', by: { subject: 'eve', role: 'operator' }, at: at(7) } },
+      {
+        key: ['Resume', 'r-1', at(7)],
+        command: { type: 'Resume', by: { subject: 'eve', role: 'operator' }, frozenSince: at(5), at: at(7) },
+      },
     ]);
     const again: WindowEvent = { type: 'WindowFrozen', data: said('smoke again', 8) };
     const twice = stateOf(OPENED, windowFrozen, RESUMED, again);

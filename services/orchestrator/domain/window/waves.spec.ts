@@ -1,104 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { fold } from '@understudy/decider';
-import type { RolloutResult } from '../rollout/rollout.js';
 import { NOTHING_TO_DO } from '../rollout/versions.js';
-import { windowDecider } from './decide.js';
+import { ADA, at, BOB, ended, FROZEN, MINUTE_MS, OPENED, rollout, scheduled, Story } from './fixtures/contract.js';
 import type { RolloutSeen } from './rollouts.js';
-import { nextTurnMs, resultsOf, waitsFor } from './waves.js';
-import type { Scheduled, WindowCommand, WindowEvent, WindowScheduled } from './window.js';
-
-const ADA = { subject: 'ada', role: 'operator' } as const;
-const BOB = { subject: 'bob', role: 'approver' } as const;
-/** Minutes after the window opened. */
-const at = (minutes: number): string => new Date(Date.parse('2026-03-01T20:00:00.000Z') + minutes * 60_000).toISOString();
-const MINUTE_MS = 60_000;
-
-const scheduled = (more: Partial<WindowScheduled> = {}): WindowEvent => {
-  const clusters = more.clusters ?? ['a', 'b', 'c'];
-  return {
-    type: 'WindowScheduled',
-    data: {
-      windowId: 'w-1',
-      clusters,
-      patchSetId: 'ps-1',
-      playbook: { name: 'default', version: 1 },
-      kind: 'patch',
-      opensAt: at(0),
-      closesAt: at(120),
-      tickets: [],
-      scheduledBy: 'ada',
-      at: at(-60),
-      rollouts: clusters.map((cluster) => ({ id: `r-${cluster}`, cluster })),
-      waves: clusters.map((cluster) => ({ canary: false, clusters: [cluster] })),
-      soakMs: 0,
-      failureBudget: 0,
-      dependsOn: [],
-      ...more,
-    },
-  };
-};
-const OPENED: WindowEvent = { type: 'WindowOpened', data: { at: at(0) } };
-const FROZEN: WindowEvent = { type: 'WindowFrozen', data: { by: 'ada', reason: 'smoke', at: at(5) } };
-
-/** Ten minutes there, five back, on a host of its own. */
-const rollout = (cluster: string, more: Partial<RolloutSeen> = {}): RolloutSeen => ({
-  id: `r-${cluster}`,
-  cluster,
-  planned: true,
-  hosts: [`host-${cluster}`],
-  forwardMs: 10 * MINUTE_MS,
-  wayBackMs: 5 * MINUTE_MS,
-  begun: false,
-  frozenSince: null,
-  ended: null,
-  ...more,
-});
-const ended = (cluster: string, result: RolloutResult, reason = 'as the log says'): RolloutSeen =>
-  rollout(cluster, { begun: true, ended: { result, reason, at: at(9) } });
-
-/** A window's own history, gone on with by looking at its rollouts at certain minutes. */
-class Story {
-  private readonly events: WindowEvent[];
-
-  constructor(...events: WindowEvent[]) {
-    this.events = events;
-  }
-
-  get state(): Scheduled {
-    return fold(windowDecider, this.events) as Scheduled;
-  }
-
-  give(command: WindowCommand): readonly string[] {
-    const decision = windowDecider.decide(command, this.state);
-    if (!decision.accepted) return decision.refusals.map((refusal) => refusal.code);
-    this.events.push(...decision.events);
-    return decision.events.map(said);
-  }
-
-  look(minute: number, ...rollouts: RolloutSeen[]): readonly string[] {
-    return this.give({ type: 'AdvanceWindow', rollouts, at: at(minute) });
-  }
-
-  waits(cluster: string, ...rollouts: RolloutSeen[]): string | null {
-    return waitsFor(this.state, rollouts, `r-${cluster}`);
-  }
-}
-
-function said(event: WindowEvent): string {
-  switch (event.type) {
-    case 'WaveBegun':
-    case 'WaveEnded':
-      return `${event.type} ${event.data.wave}`;
-    case 'RolloutsBegun':
-      return `begun ${event.data.rollouts.join(' ')}`;
-    case 'RolloutsGivenUp':
-      return event.data.rollouts.map(({ id, reason }) => `given up ${id}: ${reason}`).join(' | ');
-    case 'WindowHeld':
-      return `held: ${event.data.reason}`;
-    default:
-      return event.type;
-  }
-}
+import { nextTurnMs, resultsOf } from './waves.js';
 
 describe('a window without waves of its own', () => {
   const one = { waves: [{ canary: false, clusters: ['a', 'b'] }], clusters: ['a', 'b'] };
@@ -239,7 +143,8 @@ describe('the failure budget', () => {
   });
 
   it('is not touched by waves that have not begun, nor by a cluster that had nothing to do', () => {
-    const window = new Story(scheduled({ ...two, failureBudget: 0 }), OPENED);
+    const waves = two.waves.map((wave) => ({ ...wave, canary: false }));
+    const window = new Story(scheduled({ ...two, waves, failureBudget: 0 }), OPENED);
     const done = rollout('a', { ended: { result: 'refused', reason: NOTHING_TO_DO, at: at(-1) } });
     const cannot = rollout('d', { ended: { result: 'refused', reason: 'It cannot roll.', at: at(-1) } });
     expect(window.look(0, done, rollout('b'), rollout('c'), cannot)).toEqual([

@@ -146,12 +146,29 @@ export function failuresOf(state: Scheduled, rollouts: readonly RolloutSeen[]): 
   );
 }
 
+/**
+ * The members of a canary wave that has ended without one success, as far as no person has passed them over: given up,
+ * never planned, with nothing to do. None of them failed, and none has shown that the others may follow.
+ */
+export function untested(state: Scheduled, rollouts: readonly RolloutSeen[]): readonly RolloutSeen[] {
+  const [canary] = state.window.waves;
+  if (canary?.canary !== true || (state.waves[0]?.ended ?? null) === null) return [];
+  const members = rollouts.filter(({ cluster }) => canary.clusters.includes(cluster));
+  const tested = members.some(({ ended }) => ended?.result === 'succeeded');
+  return tested ? [] : members.filter(({ id }) => !state.passedOver.includes(id));
+}
+
 function overBudget(turn: Turn): WindowEvent | null {
   const { state, rollouts } = turn;
   if (state.status === 'held' || remaining(turn).length === 0) return null;
   const failures = failuresOf(state, rollouts);
   const inCanary = state.window.waves[0]?.canary === true ? failures.filter(({ cluster }) => waveOf(state, cluster) === 1) : [];
   if (inCanary.length > 0) return held(turn, `The canary wave had ${named(inCanary)}.`);
+  const silent = untested(state, rollouts);
+  if (silent.length > 0) {
+    const how = silent.map((rollout) => howItEnded(state, rollout)).join('; ');
+    return held(turn, `The canary wave has ended, and nothing of it succeeded: ${how}.`);
+  }
   const { failureBudget } = state.window;
   if (failures.length <= failureBudget) return null;
   return held(turn, `${failures.length} without success, the failure budget is ${failureBudget}: ${named(failures)}.`);
@@ -159,6 +176,11 @@ function overBudget(turn: Turn): WindowEvent | null {
 
 function named(failures: readonly RolloutSeen[]): string {
   return failures.map(({ cluster, ended }) => `${cluster} ${ended?.result} (${ended?.reason})`).join('; ');
+}
+
+function howItEnded({ givenUp: late }: Scheduled, rollout: RolloutSeen): string {
+  const entry = late[rollout.id];
+  return entry === undefined ? named([rollout]) : `${rollout.cluster} was given up (${entry.reason})`;
 }
 
 function held({ nowMs }: Turn, reason: string): WindowEvent {

@@ -39,6 +39,8 @@ export class RolloutRecord {
   owner: { readonly instance: string; readonly incarnation: string; readonly atMs: number } | null = null;
   admittedHosts: readonly string[] | null = null;
   stands: 'held' | 'frozen' | null = null;
+  /** It was held when it was frozen, or has been since: the end of the freeze leaves it held. */
+  heldBeneath = false;
   frozenAtMs = 0;
   holdAsked = false;
   abortAsked = false;
@@ -197,17 +199,22 @@ const FOLDS: Folds = {
   PointOfNoReturnPassed: (kept) => void (kept.passedNoReturn = true),
   HoldRequested: (kept) => void (kept.holdAsked = true),
   RolloutHeld: (kept) => {
-    kept.stands = kept.stands === 'frozen' ? 'frozen' : 'held';
+    kept.heldBeneath = kept.stands === 'frozen';
+    if (kept.stands !== 'frozen') kept.stands = 'held';
     kept.owesHold = false;
     kept.holdAsked = false;
   },
   RolloutFrozen: (kept, data) => {
+    if (kept.stands === 'held') kept.heldBeneath = true;
     kept.stands = 'frozen';
     kept.frozenAtMs = Date.parse(data.at);
   },
   RolloutResumed: (kept, data) => {
     kept.lookAfterMs = Date.parse(data.at);
-    kept.stands = null;
+    const thawed = kept.stands === 'frozen';
+    kept.stands = thawed && kept.heldBeneath ? 'held' : null;
+    kept.heldBeneath = false;
+    if (thawed) return;
     kept.holdAsked = false;
     for (const each of kept.steps)
       if (each.status === 'failed' && (!kept.inRecovery || each.step.phase === 'recovery')) each.status = 'planned';

@@ -41,8 +41,9 @@ function planned(data: Planned, stored: StoredEvent): Omit<RolloutRow, 'rolloutI
 function change(event: RolloutEvent, stored: StoredEvent): Partial<RolloutRow> {
   switch (event.type) {
     case 'RolloutAdmitted':
-    case 'RolloutResumed':
       return { status: 'running' };
+    case 'RolloutResumed':
+      return { status: event.data.as ?? 'running' };
     case 'PlanRevised':
       return { fingerprint: event.data.topologyFingerprint, ...(event.data.recovery ? { status: 'recovering' } : {}) };
     case 'StepRequested':
