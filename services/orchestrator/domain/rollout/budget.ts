@@ -55,6 +55,36 @@ export function totalMs(steps: readonly Pick<PlannedStep, 'kind'>[], playbook: P
   return steps.reduce((sum, step) => sum + expectedMs(step.kind, playbook), 0);
 }
 
+/** What is done to take back a node that one step has taken out of service, beside the items that were patched on it. */
+const TAKEN_BACK: Readonly<Partial<Record<StepKind, readonly StepKind[]>>> = {
+  drain: ['drain', 'reboot', 'join', 'validate', 'release'],
+  stop: ['stop', 'reboot', 'start', 'validate'],
+};
+
+/**
+ * Expected time, in milliseconds, of the whole way back once the step at this place of the plan has been begun: every node
+ * that was taken out of service by then, one after the other, with each item that it was or will be patched with, and the
+ * workload to where it was.
+ */
+export function wayBackMsFrom(steps: readonly PlannedStep[], place: number, playbook: Playbook): number {
+  const begun = steps.slice(0, place + 1);
+  const nodesMs = begun.reduce((sum, { kind, node }) => {
+    const kinds = TAKEN_BACK[kind];
+    if (kinds === undefined) return sum;
+    const items = steps.filter((step) => step.kind === 'patch' && step.node === node);
+    return (
+      sum +
+      totalMs(
+        kinds.map((each) => ({ kind: each })),
+        playbook,
+      ) +
+      items.length * expectedMs('unpatch', playbook)
+    );
+  }, 0);
+  const moves = begun.some((step) => step.kind === 'switchover');
+  return nodesMs + (moves ? totalMs([{ kind: 'switchover' }, { kind: 'validate' }], playbook) : 0);
+}
+
 /** Last moment (milliseconds since the epoch) at which the whole rollout may start and still get back inside the window. */
 export function lastSafeStartMs(plan: { readonly forwardMs: number; readonly wayBackMs: number }, closesAtMs: number): number {
   return closesAtMs - plan.forwardMs - plan.wayBackMs;

@@ -5,7 +5,8 @@ import { evaluateNotRequired } from './not-required.js';
 import { invariantRefusal, orderRefusal, stepRequest } from './request.js';
 import type { RolloutCommand, RolloutEvent, RolloutResult, RolloutState, StepOutcome, StepRequested } from './rollout.js';
 import { INITIAL, isMoving, lookAfterMs, stepNamed, type Going, type Known } from './state.js';
-import { maySkip, violations } from './invariants.js';
+import { violations } from './invariants.js';
+import { skipComplaint } from './skipping.js';
 import type { ClusterSnapshot } from '@understudy/cluster';
 import { msOf } from './time.js';
 import { versionsOf } from './versions.js';
@@ -131,14 +132,9 @@ export function skipStep(command: Command<'SkipStep'>, state: Going): Decided {
   if (standing !== null) return standing;
   const found = stepNamed(state, command.stepId);
   if (found === undefined) return unknownStepRefusal(command.stepId);
-  if (found.status !== 'planned' || !maySkip(found.step)) {
-    return refuse('conflict', {
-      pointer: '/stepId',
-      code: 'INVARIANT_9',
-      detail: `${command.stepId} is ${found.status} and may not be left out.`,
-    });
-  }
   const { stepId, reason, at } = command;
+  const detail = skipComplaint(state, found, msOf(at));
+  if (detail !== null) return refuse('conflict', { pointer: '/stepId', code: 'INVARIANT_9', detail });
   return accept<RolloutEvent>({ type: 'StepSkipped', data: { stepId, reason, at } });
 }
 

@@ -283,16 +283,6 @@ describe('the owner', () => {
     expect(stateOf(events, drained).breaches).toEqual([1]);
   });
 
-  it('leaves out only what may be left out', () => {
-    const skip = (stepId: string): RolloutCommand => ({ type: 'SkipStep', stepId, reason: 'not needed', ...MINE });
-    expect(typesOf(skip('09-reboot-b'), RUNNING)).toEqual(['StepSkipped']);
-    expect(codesOf(skip('11-validate-b'), RUNNING)).toEqual(['INVARIANT_9']);
-    expect(codesOf(skip('99-nothing'), RUNNING)).toEqual(['UNKNOWN_STEP']);
-    expect(codesOf(skip('09-reboot-b'), stateOf([HELD], RUNNING))).toEqual(['NOT_RUNNING']);
-    const skipped = stateOf(eventsOf(skip('09-reboot-b'), RUNNING), RUNNING);
-    expect(codesOf(skip('09-reboot-b'), skipped)).toEqual(['INVARIANT_9']);
-  });
-
   it('a deviation holds; the same one while held is heard once', () => {
     const deviation: RolloutCommand = { type: 'RecordDeviation', what: 'b serves', evidence: {}, ...MINE };
     const events = eventsOf(deviation, RUNNING);

@@ -1,5 +1,5 @@
 import { activeNodes, nodeNamed, type NodeSnapshot } from '@understudy/cluster';
-import { expectedMs, totalMs } from './budget.js';
+import { totalMs, wayBackMsFrom } from './budget.js';
 import { draft, numbered, soak, type StepDraft } from './drafts.js';
 import type { Place } from './order.js';
 import { outageNeedMs } from './outage.js';
@@ -69,10 +69,7 @@ function assemble(input: PlanInput, active: NodeSnapshot): Plan {
     ...(point === undefined ? {} : { pointOfNoReturn: point }),
     versionPairs: input.versionPairs,
     forwardMs: totalMs(steps, playbook),
-    wayBackMs: (['stop', 'unpatch', 'reboot', 'start', 'validate'] as const).reduce(
-      (sum, kind) => sum + expectedMs(kind, playbook),
-      0,
-    ),
+    wayBackMs: wayBackMsFrom(steps, steps.length, playbook),
     noRollback: input.noRollback,
     writeSafety: 'No node is promoted: the one that serves is stopped, patched and started again where it stands.',
     hash: input.digest(JSON.stringify(steps)),

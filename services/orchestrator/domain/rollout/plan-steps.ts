@@ -1,5 +1,5 @@
 import { nodeNamed, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot, type PatchSet } from '@understudy/cluster';
-import { expectedMs, totalMs } from './budget.js';
+import { totalMs, wayBackMsFrom } from './budget.js';
 import { draft, numbered, soak, type StepDraft } from './drafts.js';
 import { durationsOf, paced, type Duration, type DurationSample } from './learnt.js';
 import { planDowntime } from './plan-downtime.js';
@@ -87,7 +87,7 @@ function assemble(input: PlanInput, order: readonly Place[], active: string, tar
     draft('stop-probe', 'postflight'),
   ];
   const steps = numbered(drafts, input.workload, input.playbook);
-  const wayBackMs = wayBack(input.playbook, input.kind);
+  const wayBackMs = wayBackMsFrom(steps, steps.length, input.playbook);
   const moved = steps.find((step) => step.kind === 'switchover' && step.phase === 'switchover');
   const point = pointOfNoReturn(moved, input.versionPairs, input.patchSet);
   return {
@@ -160,15 +160,4 @@ function nodeSteps(input: PlanInput, node: string, phase: Phase): StepDraft[] {
     ...(phase === 'standby' ? soak(input.playbook, node, phase) : []),
     draft('release', phase, node),
   ];
-}
-
-/** Undoing the longest stretch: one node taken back, the workload moved back, the other node returned. */
-function wayBack(playbook: Playbook, kind: RolloutKind): number {
-  const move = expectedMs('switchover', playbook) + expectedMs('validate', playbook);
-  if (kind === 'switchover-test') return move;
-  const node = (['drain', 'unpatch', 'reboot', 'join', 'validate', 'release'] as const).reduce(
-    (sum, step) => sum + expectedMs(step, playbook),
-    0,
-  );
-  return node + move;
 }

@@ -1,5 +1,5 @@
 import { refuse, type Decision, type Refusal } from '@understudy/decider';
-import { lastSafeStepMs } from './budget.js';
+import { lastSafeStepMs, wayBackMsFrom } from './budget.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
 import { paceOf } from './learnt.js';
@@ -71,7 +71,10 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
   const { step } = next;
   const exposes = step.kind === 'drain' || step.kind === 'patch' || step.kind === 'switchover' || step.kind === 'stop';
   if (!exposes || step.phase === 'recovery' || state.serving === null || endsOwnSwitchover(state, next)) return null;
-  const lastMs = lastSafeStepMs(step, state.plan.wayBackMs, paceOf(state), msOf(state.planned.closesAt));
+  const pace = paceOf(state);
+  const steps = state.steps.map((each) => each.step);
+  const wayBackMs = wayBackMsFrom(steps, steps.indexOf(step), pace);
+  const lastMs = lastSafeStepMs(step, wayBackMs, pace, msOf(state.planned.closesAt));
   if (nowMs <= lastMs) return null;
   return {
     pointer: '',

@@ -219,7 +219,7 @@ describe('gates that wait', () => {
 
   it('is refused too when drift never answers: each silence closes the gate, and the time runs out', () => {
     const owner = drive({
-      planned: plannedOf({ closesAt: at(240) }),
+      planned: plannedOf({ closesAt: at(300) }),
       drift: (_requestId, world) => ({
         type: 'RecordDriftAssessment',
         at: isoOf(world.nowMs),

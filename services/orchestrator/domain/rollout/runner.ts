@@ -9,7 +9,8 @@ import { overrideInForce } from './override.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
 import type { RolloutCommand, RolloutState, StepRequested, StepState } from './rollout.js';
 import { MAX_ATTEMPTS } from './decide-steps.js';
-import { inFlight, isKnown, lookAfterMs, nextPlanned, nodeOf, unknownStep, type Going, type Known } from './state.js';
+import { inFlight, isKnown, lookAfterMs, nextPlanned, unknownStep, type Going, type Known } from './state.js';
+import { rebootSpared, testReplaced } from './skipping.js';
 import { STEP_RULES } from './steps/index.js';
 import { isoOf, msOf } from './time.js';
 
@@ -172,20 +173,11 @@ function begin(state: Going, next: StepState, memory: RunnerMemory, nowMs: numbe
   if (nowMs < restMs) return sleep(restMs, `${next.step.stepId} is tried again.`);
   if (gatesDue(state, next, nowMs))
     return driftMove(state, memory, nowMs) ?? gatesMove(state, memory, nowMs, 'Evidence has lapsed.');
-  const skip = replaced(state, next, nowMs);
+  const skip = testReplaced(state, next, nowMs);
   if (skip !== null) return skipMove(next, skip, memory, nowMs);
   return STEP_RULES[next.step.kind].before.length === 0
     ? order(next, memory, nowMs, null)
     : beginOnLook(state, next, memory, nowMs);
-}
-
-/** An unexpired result for the same topology stands for the whole switchover test. */
-function replaced(state: Going, next: StepState, nowMs: number): string | null {
-  const result = state.planned.switchoverResult;
-  if (next.step.phase !== 'switchover-test' || state.planned.kind === 'switchover-test' || result === null) return null;
-  const begun = state.steps.some((step) => step.step.phase === 'switchover-test' && step.attempt > 0);
-  const holds = result.fingerprint === state.topologyFingerprint && msOf(result.expiresAt) > nowMs;
-  return holds && !begun ? `Rollout ${result.rolloutId} tested the switchover of this topology at ${result.at}.` : null;
 }
 
 function skipMove(next: StepState, reason: string, memory: RunnerMemory, nowMs: number): Move {
@@ -208,7 +200,7 @@ function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs:
   if (deviation !== null) {
     return give({ type: 'RecordDeviation', ...deviation, incarnation: memory.incarnation, at: isoOf(nowMs) });
   }
-  if (next.step.kind === 'reboot' && state.rebootNeeded[nodeOf(next.step)] === false) {
+  if (rebootSpared(state, next)) {
     return skipMove(next, 'The patch source says that no reboot is pending.', memory, nowMs);
   }
   const looked: StepOrder = {

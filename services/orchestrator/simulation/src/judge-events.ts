@@ -1,5 +1,5 @@
 import type { RolloutEvent, StepRequested } from '@understudy/orchestrator-domain';
-import { judgeAdmission, judgeGates, judgePlan } from './judge-gates.js';
+import { comeBackMs, judgeAdmission, judgeGates, judgePlan } from './judge-gates.js';
 import { judgeClose } from './judge-close.js';
 import type { Judge } from './judge.js';
 import { judgeHostStep, judgeOutcome, judgeSwitchover } from './judge-steps.js';
@@ -167,7 +167,8 @@ function steered(judge: Judge, kept: RolloutRecord, { step }: StepRecord): void 
 function inTime(judge: Judge, kept: RolloutRecord, { step }: StepRecord, data: StepRequested): void {
   if (step.kind !== 'drain' && step.kind !== 'patch' && step.kind !== 'switchover') return;
   if (!kept.believesServing) return;
-  const lastMs = Date.parse(kept.planned?.closesAt ?? '') - kept.wayBackMs - DURATIONS_MS[step.kind];
+  const begun = kept.steps.filter((each) => each.attempt > 0 || each.step === step).map((each) => each.step);
+  const lastMs = Date.parse(kept.planned?.closesAt ?? '') - comeBackMs(begun) - DURATIONS_MS[step.kind];
   judge.when(
     Date.parse(data.at) > lastMs,
     'budget',

@@ -1,7 +1,7 @@
 import { compareVersions } from '@understudy/cluster';
-import type { GateInputs, RolloutPlanned, StepRequested } from '@understudy/orchestrator-domain';
+import type { GateInputs, PlannedStep, RolloutPlanned, StepRequested } from '@understudy/orchestrator-domain';
 import { attachedTo, nodeOf, takesWrites, type World } from '@understudy/simulated-cluster';
-import { ITEM, NEW_VERSION } from './fleet.js';
+import { DURATIONS_MS, ITEM, NEW_VERSION } from './fleet.js';
 import type { Judge } from './judge.js';
 import type { RolloutRecord } from './record.js';
 
@@ -10,6 +10,15 @@ import type { RolloutRecord } from './record.js';
 const EVERYWHERE = ['ha-layer', 'topology', 'drift', 'switchover-test', 'probe', 'window'];
 const AGEING = ['drift', 'switchover-test'];
 const WITH_PEOPLE = ['change-ticket', 'approval'];
+
+/** What it takes, in milliseconds, to undo these steps: our own count, whatever the plan says of it. */
+export function comeBackMs(begun: readonly PlannedStep[]): number {
+  const { drain, reboot, join, validate, release, unpatch, switchover } = DURATIONS_MS;
+  const nodes = new Set(begun.filter((step) => step.kind === 'drain').map((step) => step.node)).size;
+  const items = begun.filter((step) => step.kind === 'patch').length;
+  const moved = begun.some((step) => step.kind === 'switchover');
+  return nodes * (drain + reboot + join + validate + release) + items * unpatch + (moved ? switchover + validate : 0);
+}
 
 function isOpen(kept: RolloutRecord, gate: string, atMs: number): boolean {
   const seen = kept.gates.get(gate);
@@ -39,7 +48,7 @@ export function judgeAdmission(
   }
   const complaint = kept.inputs === null ? 'nothing was looked at' : unfit(kept, kept.inputs);
   judge.when(complaint !== null, '10', () => `Admitted, and ${complaint}.`);
-  const neededMs = kept.forwardMs + kept.wayBackMs;
+  const neededMs = kept.forwardMs + comeBackMs(kept.steps.map((each) => each.step));
   judge.when(
     atMs + neededMs > Date.parse(kept.planned?.closesAt ?? ''),
     'budget',

@@ -32,7 +32,6 @@ export interface OpenGate {
 export class RolloutRecord {
   planned: RolloutPlanned | null = null;
   steps: StepRecord[] = [];
-  wayBackMs = 0;
   forwardMs = 0;
   fingerprint = '';
   inRecovery = false;
@@ -154,7 +153,6 @@ const FOLDS: Folds = {
   RolloutPlanned: (kept, data) => {
     kept.planned = data;
     kept.plan(data.plan?.steps ?? []);
-    kept.wayBackMs = data.plan?.wayBackMs ?? 0;
     kept.forwardMs = data.plan?.forwardMs ?? 0;
     kept.fingerprint = data.topologyFingerprint;
   },
@@ -165,7 +163,6 @@ const FOLDS: Folds = {
       kept.inRecovery = true;
       for (const each of kept.steps) if (each.status === 'planned' && each.attempt > 0) each.status = 'failed';
     } else {
-      kept.wayBackMs = data.plan.wayBackMs;
       kept.forwardMs = data.plan.forwardMs;
     }
   },
