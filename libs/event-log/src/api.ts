@@ -118,7 +118,7 @@ export interface Store {
   readonly incarnation: string;
   /** Stable across restarts (pod name or data folder). */
   readonly instance: string;
-  /** Local clock plus the offset measured against the database at each lease renewal; milliseconds since the epoch. */
+  /** The database's clock as of the newest lease renewal, gone on from by the monotonic clock; milliseconds since the epoch. */
   readonly now: () => number;
   /** Milliseconds for which this process's lease is certain to last, by the monotonic clock; 0 = it has ended. */
   leaseRemainingMs(): number;

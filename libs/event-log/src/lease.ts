@@ -18,9 +18,17 @@ interface LeaseOptions {
 /**
  * This process's one lease row, renewed every third of its term. The end is counted by the monotonic clock from the moment the
  * renewal was *sent*, so it never seems longer here than in the database.
+ *
+ * The time goes on from the store's last answer by the monotonic clock as well: a step of this machine's clock would reach
+ * every deadline and every recorded event, and what was recorded an hour ahead holds everything up for that hour. Where that
+ * clock stands still while a machine is suspended (CLOCK_MONOTONIC on Linux: clock_gettime(2)), the time lags behind until the
+ * first renewal after it, `RENEW_EVERY_MS` at the most while the store answers. Until then deadlines and the lease seem
+ * further away than they are: the process does what one does that was slow, and whoever took over meanwhile is protected from
+ * it as from that: by the version of the stream and by the epoch that its hosts obey.
  */
 export class LeaseKeeper {
-  private offsetMs = 0;
+  /** The store's time, milliseconds since the epoch, at a moment of the monotonic clock. Before the first answer: our own. */
+  private anchor = { storeMs: Date.now(), atMonotonic: performance.now() };
   private endsAtMonotonic = 0;
   private timer: NodeJS.Timeout | undefined;
   private renewal: Promise<void> | undefined;
@@ -42,7 +50,7 @@ export class LeaseKeeper {
   }
 
   now(): number {
-    return Math.round(Date.now() + this.offsetMs);
+    return Math.round(this.anchor.storeMs + (performance.now() - this.anchor.atMonotonic));
   }
 
   remainingMs(): number {
@@ -86,7 +94,6 @@ export class LeaseKeeper {
 
   private async write(text: string, values: readonly unknown[]): Promise<boolean> {
     const sentAt = performance.now();
-    const sentAtLocal = Date.now();
     atPlace('before-lease-renewed', this.options.schema);
     const { rows } = await this.options.pool.query<{ now: Date }>(text, [...values]);
     atPlace('after-lease-renewed', this.options.schema);
@@ -95,7 +102,8 @@ export class LeaseKeeper {
       return false;
     }
     this.endsAtMonotonic = sentAt + LEASE_TERM_MS;
-    this.offsetMs = rows[0].now.getTime() - (sentAtLocal + (performance.now() - sentAt) / 2);
+    // The store looked at its clock somewhere between the question and the answer.
+    this.anchor = { storeMs: rows[0].now.getTime(), atMonotonic: (sentAt + performance.now()) / 2 };
     return true;
   }
 }

@@ -145,14 +145,19 @@ function closing(state: Going, memory: RunnerMemory, nowMs: number): Move {
   const waitedMs = nowMs - lookAfterMs(state);
   if (seen?.snapshot?.complete === true || (seen !== null && waitedMs > last.step.deadlineMs))
     return concludeMove(state, memory, nowMs);
-  return lookAgain(last, null, seen, waitedMs, nowMs, 'The rollout ends with what runs now.');
+  const made = madeFor(memory, last.step.stepId);
+  return lookAgain(last, null, made, waitedMs, nowMs, 'The rollout ends with what runs now.');
 }
 
 /** The newest look made for this purpose, unless something has happened since. */
 function lookFor(state: Going, memory: RunnerMemory, purpose: string): Observation | null {
-  const seen = memory.observation;
-  if (seen?.forStep !== purpose) return null;
-  return msOf(seen.observation.at) < lookAfterMs(state) ? null : seen.observation;
+  const seen = madeFor(memory, purpose);
+  return seen === null || msOf(seen.at) < lookAfterMs(state) ? null : seen;
+}
+
+/** However old: what was recorded may be dated ahead of the time now, and looks are made at a pace all the same. */
+function madeFor({ observation }: RunnerMemory, purpose: string): Observation | null {
+  return observation?.forStep === purpose ? observation.observation : null;
 }
 
 function lookAgain(
@@ -195,7 +200,8 @@ function order(next: StepState, memory: RunnerMemory, nowMs: number, seen: Obser
 function beginOnLook(state: Going, next: StepState, memory: RunnerMemory, nowMs: number): Move {
   const seen = lookFor(state, memory, next.step.stepId);
   const sinceMs = lookAfterMs(state);
-  if (seen === null) return lookAgain(next, null, null, 0, nowMs, `${next.step.stepId} needs a fresh look.`);
+  const made = madeFor(memory, next.step.stepId);
+  if (seen === null) return lookAgain(next, null, made, 0, nowMs, `${next.step.stepId} needs a fresh look.`);
   const deviation = deviationOf(state, seen);
   if (deviation !== null) {
     return give({ type: 'RecordDeviation', ...deviation, incarnation: memory.incarnation, at: isoOf(nowMs) });
@@ -234,7 +240,10 @@ function openStep(open: Open): Move {
   const ours = requested.incarnation === memory.incarnation && open.step.status === 'requested';
   if (ours && !performed(open)) return { move: 'perform', step, requested };
   const seen = lookFor(state, memory, requested.key);
-  if (seen === null) return { move: 'observe', step, requested, because: 'What became of the step decides what comes next.' };
+  if (seen === null) {
+    const made = madeFor(memory, requested.key);
+    return lookAgain(open.step, requested, made, 0, nowMs, 'What became of the step decides what comes next.');
+  }
   const goal = STEP_RULES[step.kind].goal(seen, state, step);
   if (resumes(open, goal, seen)) return { move: 'perform', step, requested };
   if (goal.goal !== 'unclear') return outcome(open, goal, seen);
