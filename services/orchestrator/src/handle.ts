@@ -21,6 +21,7 @@ import {
   upcastRollout,
   type ClaimCommand,
   type ClaimEvent,
+  type ClaimState,
   type RolloutCommand,
   type RolloutEvent,
   type RolloutState,
@@ -79,7 +80,28 @@ export class LiveRollout {
 
 /** The corridor for rollouts: fold, decide, append together with the claims on hosts that go with it. */
 export class RolloutStore {
+  /** What this process drives: known without a look into the log. */
+  private readonly followed = new Map<string, LiveRollout>();
+  /** Claims that rollouts took through this process and still hold, by stream. */
+  private readonly held = new Map<string, LoadedStream<ClaimState>>();
+
   constructor(private readonly store: Pick<Store, 'log'>) {}
+
+  /** From now on whatever is appended to it is absorbed by somebody, so that orders to it need not read it. */
+  follow(live: LiveRollout): void {
+    this.followed.set(live.rolloutId, live);
+  }
+
+  unfollow(rolloutId: string): void {
+    this.followed.delete(rolloutId);
+  }
+
+  /** A rollout of which nothing but its plan was heard; whatever else there is makes the next order to it read on. */
+  begun(rolloutId: string, planned: StoredEvent): LiveRollout {
+    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId), 0);
+    absorb(live, [planned]);
+    return live;
+  }
 
   /** Throws `Problem` ROLLOUT_UNKNOWN when there is no such rollout. */
   async load(rolloutId: string): Promise<LiveRollout> {
@@ -115,16 +137,22 @@ export class RolloutStore {
     command: RolloutCommand,
     metadata: EventMetadata,
   ): Promise<Executed<RolloutState, RolloutEvent>> {
-    const live =
-      command.type === 'PlanRollout' ? new LiveRollout(rolloutId, emptyRollout(rolloutId), 0) : await this.load(rolloutId);
-    if (command.type === 'PlanRollout') await this.reload(live);
-    return this.execute(live, command, metadata);
+    // A plan is the first event: if it is not, the append says so, and what there is is read.
+    if (command.type === 'PlanRollout')
+      return this.execute(new LiveRollout(rolloutId, emptyRollout(rolloutId), 0), command, metadata);
+    return this.execute(await this.known(rolloutId), command, metadata);
+  }
+
+  /** A copy: who follows it hears what is appended to it from the log. */
+  private async known(rolloutId: string): Promise<LiveRollout> {
+    const followed = this.followed.get(rolloutId);
+    if (followed === undefined) return this.load(rolloutId);
+    return new LiveRollout(rolloutId, followed.loaded, followed.epoch, followed.traceparent);
   }
 
   /** The rollout that holds a host, or null. */
   async claimedBy(host: string): Promise<string | null> {
-    const claim = await loadStream(this.log, claimDecider, claimCodec, `claim/${host}`);
-    return claim.state.rollout;
+    return (await loadClaim(this.log, `claim/${host}`)).state.rollout;
   }
 
   private get log(): EventLog {
@@ -136,6 +164,15 @@ export class RolloutStore {
     command: RolloutCommand,
     metadata: EventMetadata,
   ): Promise<Executed<RolloutState, RolloutEvent>> {
+    let claims: readonly LoadedStream<ClaimState>[] = [];
+    let isFirst = true;
+    const also = async (decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> => {
+      const asked = claimsFor(live.rolloutId, decided);
+      const found = asked.map(({ stream }) => (isFirst ? this.held.get(stream) : undefined));
+      isFirst = false;
+      claims = await Promise.all(asked.map(async ({ stream }, index) => found[index] ?? loadClaim(this.log, stream)));
+      return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as LoadedStream<ClaimState>, wanted));
+    };
     const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
     try {
       const executed = await execute(this.log, rolloutDecider, {
@@ -144,12 +181,13 @@ export class RolloutStore {
         metadata,
         codec: rolloutCodec(slug),
         loaded: live.loaded,
-        also: (decided) => this.claims(live.rolloutId, decided),
+        also,
       });
       if (executed.accepted && executed.loaded.version >= live.version) {
         live.loaded = executed.loaded;
         note(live, executed.stored);
       }
+      if (executed.accepted && !executed.repeated) this.hold(claims, executed.stored);
       return executed;
     } catch (error) {
       if (error instanceof ClaimRefused) return { accepted: false, kind: 'locked', refusals: error.refusals };
@@ -157,33 +195,39 @@ export class RolloutStore {
     }
   }
 
-  /** Claims go with the admission, and come back with the close, in the same append. */
-  private async claims(rolloutId: string, decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> {
-    const commands = decided.flatMap((event): { host: string; command: ClaimCommand }[] => {
-      if (event.type === 'RolloutAdmitted') {
-        return event.data.hosts.map((host) => ({
-          host,
-          command: { type: 'ClaimHost', host, rollout: rolloutId, at: event.data.at },
-        }));
-      }
-      if (event.type === 'RolloutClosed') {
-        return event.data.hosts.map((host) => ({
-          host,
-          command: { type: 'ReleaseHost', host, rollout: rolloutId, at: event.data.at },
-        }));
-      }
-      return [];
-    });
-    const appends = await Promise.all(commands.map(({ host, command }) => this.claim(host, command)));
-    return appends.filter((append) => append.events.length > 0);
+  private hold(claims: readonly LoadedStream<ClaimState>[], stored: readonly StoredEvent[]): void {
+    for (const claim of claims) {
+      const own = stored.filter(({ stream }) => stream === claim.stream);
+      const state = own.map(claimCodec.decode).reduce(claimDecider.evolve, claim.state);
+      if (state.rollout === null) this.held.delete(claim.stream);
+      else this.held.set(claim.stream, { ...claim, version: own.at(-1)?.version ?? claim.version, state });
+    }
   }
+}
 
-  private async claim(host: string, command: ClaimCommand): Promise<StreamAppend> {
-    const claim = await loadStream(this.log, claimDecider, claimCodec, `claim/${host}`);
-    const decision = claimDecider.decide(command, claim.state);
-    if (!decision.accepted) throw new ClaimRefused(decision.refusals);
-    return { stream: claim.stream, expectedVersion: claim.version, events: decision.events.map(claimCodec.encode) };
-  }
+/** Claims go with the admission, and come back with the close, in the same append. */
+function claimsFor(
+  rolloutId: string,
+  decided: readonly RolloutEvent[],
+): readonly { readonly stream: string; readonly command: ClaimCommand }[] {
+  return decided.flatMap((event) => {
+    if (event.type !== 'RolloutAdmitted' && event.type !== 'RolloutClosed') return [];
+    const type = event.type === 'RolloutAdmitted' ? ('ClaimHost' as const) : ('ReleaseHost' as const);
+    const { hosts, at } = event.data;
+    return hosts.map((host) => ({ stream: `claim/${host}`, command: { type, host, rollout: rolloutId, at } }));
+  });
+}
+
+function loadClaim(log: EventLog, stream: string): Promise<LoadedStream<ClaimState>> {
+  return loadStream(log, claimDecider, claimCodec, stream);
+}
+
+/** @throws ClaimRefused */
+function claimed({ stream, version, state }: LoadedStream<ClaimState>, command: ClaimCommand): readonly StreamAppend[] {
+  const decision = claimDecider.decide(command, state);
+  if (!decision.accepted) throw new ClaimRefused(decision.refusals);
+  if (decision.events.length === 0) return [];
+  return [{ stream, expectedVersion: version, events: decision.events.map(claimCodec.encode) }];
 }
 
 /** Another rollout holds a host; nothing was appended. */

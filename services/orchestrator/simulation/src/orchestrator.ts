@@ -13,6 +13,8 @@ export const LEASE_TERM_MS = 30_000;
 const RENEW_EVERY_MS = 10_000;
 const RENEW_RETRY_MS = 1_000;
 const ADOPT_EVERY_MS = 2_000;
+const ADOPT_JITTER_MS = 500;
+const FIRST_ADOPTION_MS = 50;
 /** How long, in milliseconds, an append takes to be heard by another process. */
 const TAIL_MS = { from: 2, to: 120 };
 
@@ -126,8 +128,8 @@ export class Orchestrator implements Incarnation {
 
   private async adoptNowAndThen(): Promise<void> {
     const { scheduler, chance } = this.around.store;
-    for (;;) {
-      await scheduler.sleep(chance.int(this.driven.size === 0 ? 50 : 1_000, ADOPT_EVERY_MS), this.life);
+    for (let fromMs = FIRST_ADOPTION_MS; ; fromMs = ADOPT_EVERY_MS - ADOPT_JITTER_MS) {
+      await scheduler.sleep(chance.int(fromMs, ADOPT_EVERY_MS), this.life);
       if (this.waiting.size === 0 || this.leaseRemainingMs() === 0) continue;
       try {
         await this.adoptWaiting();

@@ -40,8 +40,8 @@ interface Driven {
  */
 export class Owner {
   private readonly driven = new Map<string, Driven>();
-  /** Not closed, not ours: owned by another process, or not yet adopted. */
-  private readonly waiting = new Set<string>();
+  /** Not closed, not ours: owned by another process, or not yet adopted; with the plan where it was just heard. */
+  private readonly waiting = new Map<string, StoredEvent | null>();
   /** Since when the owner of a waiting rollout was seen without a lease, by the monotonic clock. */
   private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
   private readonly given: GivenEpochs = new Map();
@@ -65,7 +65,7 @@ export class Owner {
   /** Resolves when every rollout that was unfinished is known; driving goes on until `stop`. */
   start(): Promise<void> {
     return this.tail.start(async (position) => {
-      for (const rolloutId of await this.tools.unfinished(position)) this.waiting.add(rolloutId);
+      for (const rolloutId of await this.tools.unfinished(position)) this.waiting.set(rolloutId, null);
     });
   }
 
@@ -96,7 +96,7 @@ export class Owner {
       return;
     }
     if (event.type === 'RolloutPlanned') {
-      this.waiting.add(rolloutId);
+      this.waiting.set(rolloutId, event);
       this.hasNew = true;
     }
     if (event.type === 'RolloutClosed') this.forget(rolloutId);
@@ -108,7 +108,7 @@ export class Owner {
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
     const leases = await store.leases();
     const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
-    const due = [...this.waiting].values();
+    const due = [...this.waiting.keys()].values();
     const adopter = async (): Promise<void> => {
       for (const rolloutId of due) {
         if (this.stopping || this.driven.size >= MOST_DRIVEN) return;
@@ -122,7 +122,9 @@ export class Owner {
 
   private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
     const { store, rollouts } = this.tools;
-    const live = await rollouts.load(rolloutId);
+    const heard = this.waiting.get(rolloutId) ?? null;
+    const live = heard === null ? await rollouts.load(rolloutId) : rollouts.begun(rolloutId, heard);
+    this.waiting.set(rolloutId, null);
     const { owner } = live.state;
     if (live.state.status === 'closed') {
       this.forget(rolloutId);
@@ -171,11 +173,13 @@ export class Owner {
       },
       live,
     );
+    rollouts.follow(live);
     const done = drive.run().then(() => {
       this.driven.delete(live.rolloutId);
+      rollouts.unfollow(live.rolloutId);
       // What is reported at the close shall be signed at the close; if another process signs, it does so within its interval.
       if (live.state.status === 'closed') void store.checkpoints?.sign();
-      else if (!this.stopping) this.waiting.add(live.rolloutId);
+      else if (!this.stopping) this.waiting.set(live.rolloutId, null);
     });
     this.driven.set(live.rolloutId, { live, drive, done });
   }
