@@ -1,14 +1,8 @@
-import {
-  activeNode,
-  fitStandbys,
-  hostOf,
-  type CheckResult,
-  type ClusterDefinition,
-  type ClusterSnapshot,
-} from '@understudy/cluster';
+import { hostOf, type CheckResult, type ClusterDefinition } from '@understudy/cluster';
 import type { Fence } from '@understudy/hosts';
 import {
   jobIdOf,
+  neighboursOn,
   probeJobId,
   STEP_RULES,
   type Ask,
@@ -185,7 +179,7 @@ export class Effects {
       .map((site) => site.definition)
       .filter((other) => other.slug !== definition.slug && other.nodes.some((node) => hosts.has(node.host)));
     const looks = await Promise.all(others.map(async (other) => ({ other, seen: await this.driver.observe(other) })));
-    return { neighbours: looks.flatMap(({ other, seen }) => neighboursIn(other, seen, hosts)) };
+    return { neighbours: looks.flatMap(({ other, seen }) => neighboursOn([...hosts], other, seen)) };
   }
 
   async perform(call: PerformCall): Promise<Performed> {
@@ -248,19 +242,6 @@ export class Effects {
   private ask<T>(host: string, question: () => T): Promise<Answer<T>> {
     return this.reach.net.call(this.life, host, LOOK_LIMIT_MS, () => Promise.resolve(question()));
   }
-}
-
-/** A picture that is not complete counts as serving: nobody's host is touched on a guess. */
-function neighboursIn(other: ClusterDefinition, seen: ClusterSnapshot, hosts: ReadonlySet<string>): readonly Neighbour[] {
-  return other.nodes
-    .filter((node) => hosts.has(node.host))
-    .map((node) => ({
-      host: node.host,
-      cluster: other.slug,
-      node: node.slug,
-      serving: !seen.complete || activeNode(seen, WORKLOAD)?.node === node.slug,
-      lastFitStandby: fitStandbys(seen, WORKLOAD, node.slug).length === 0,
-    }));
 }
 
 export function definitionOf(state: RolloutState): ClusterDefinition {

@@ -9,6 +9,7 @@ import {
   takesWrites,
   write,
 } from '@understudy/simulated-cluster';
+import type { RolloutCommand } from '@understudy/orchestrator-domain';
 import type { Arm } from './arms.js';
 import { NEW_VERSION } from './fleet.js';
 import { switchOverByHand } from './foreign.js';
@@ -181,7 +182,53 @@ const BLOWS: Readonly<Record<string, Blow>> = {
     ),
 };
 
-export const FAULT_CLASSES: readonly string[] = [...Object.keys(BLOWS), ...ARMS];
+/** What a seed's list of faults is drawn from: its order and its length are what a seed means. */
+const DRAWN: readonly string[] = [...Object.keys(BLOWS), ...ARMS];
+
+/** Drawn for themselves, so that they change no other fault of a seed. */
+const DRAWN_APART: Readonly<Record<string, Blow>> = {
+  'person-rolls-back': (window, chance) => {
+    const lossy = window.patients.filter(({ wayBack }) => wayBack === 'lossy');
+    if (lossy.length > 0 && chance.chance(0.7)) {
+      whileMoving(window, chance.pick(lossy).rolloutId, MOST_LOOKS);
+      return false;
+    }
+    const open = window.patients.filter(({ rolloutId }) => {
+      const { status, steps } = window.stateOf(rolloutId);
+      return status !== 'closed' && steps.some((step) => step.step.kind === 'patch' && step.attempt > 0);
+    });
+    if (open.length === 0) return false;
+    const { rolloutId, definition } = chance.pick(open);
+    const node = chance.chance(0.6) ? null : chance.pick(definition.nodes).slug;
+    void window.people.give(rolloutId, turnBack(node));
+    return true;
+  },
+};
+
+const turnBack =
+  (node: string | null) =>
+  (at: string): RolloutCommand => ({ type: 'RollBack', by: OTTO, reason: 'the application complains', node, at });
+
+/** Looked for so often, so many milliseconds apart. */
+const MOST_LOOKS = 300;
+const LOOK_AGAIN_MS = 1_000;
+
+/** Somebody says it while the workload moves to the patched standby: in time, and too late by the time it can be done. */
+function whileMoving(window: Window, rolloutId: string, looksLeft: number): void {
+  const { status, steps } = window.stateOf(rolloutId);
+  if (status === 'closed' || looksLeft === 0) return;
+  const moves = steps.some(
+    ({ step, status }) => step.kind === 'switchover' && step.phase === 'switchover' && status === 'requested',
+  );
+  if (!moves) {
+    window.later(LOOK_AGAIN_MS, () => whileMoving(window, rolloutId, looksLeft - 1));
+    return;
+  }
+  void window.people.give(rolloutId, turnBack(null));
+  window.struck('person-rolls-back', rolloutId);
+}
+
+export const FAULT_CLASSES: readonly string[] = [...DRAWN, ...Object.keys(DRAWN_APART)];
 
 export interface PlannedFault {
   /** Its place in the seed's own list: what a shrunk history names. */
@@ -197,7 +244,7 @@ export function planFaults(chance: Random, most: number): readonly PlannedFault[
   const count = chance.int(0, most);
   const faults: PlannedFault[] = [];
   for (let id = 0; id < count; id += 1) {
-    const fault = chance.pick(FAULT_CLASSES);
+    const fault = chance.pick(DRAWN);
     faults.push({
       id,
       fault,
@@ -208,13 +255,25 @@ export function planFaults(chance: Random, most: number): readonly PlannedFault[
   return faults.sort((left, right) => left.fromStep - right.fromStep);
 }
 
+/** Those that are drawn apart, from a generator of their own, behind the seed's other faults. */
+export function planApart(chance: Random, others: readonly PlannedFault[]): readonly PlannedFault[] {
+  const most = chance.pick([0, 0, 1, 1, 2]);
+  const faults = Array.from({ length: most }, (_, index) => ({
+    id: others.length + index,
+    fault: chance.pick(Object.keys(DRAWN_APART)),
+    fromStep: chance.int(FIRST_STEP, LAST_STEP),
+    seed: chance.int(0, 0x7fff_ffff),
+  }));
+  return [...others, ...faults].sort((left, right) => left.fromStep - right.fromStep);
+}
+
 /** A window without faults has about so many steps; before the first of them it is admitted. */
 const FIRST_STEP = 80;
 const LAST_STEP = 1_100;
 
 /** @returns true when it changed something; an armed one counts when it strikes. */
 export function strike(window: Window, planned: PlannedFault): boolean {
-  const blow = BLOWS[planned.fault];
+  const blow = BLOWS[planned.fault] ?? DRAWN_APART[planned.fault];
   if (blow !== undefined) return blow(window, new Random(planned.seed));
   window.arms.arm(planned.fault as Arm);
   return false;

@@ -35,6 +35,8 @@ export const GOALS: readonly Goal[] = [
   { saw: 'drain failed', what: 'a drain found the node serving, or could not be done', least: 5 },
   { saw: 'release failed', what: 'a node could not be released', least: 5 },
   { saw: 'unpatch succeeded', what: 'a patch was taken back', least: 50 },
+  { saw: 'turned back by a person', what: 'a person had a patch taken back', least: 20 },
+  { saw: 'too late to turn back', what: 'a rollback was asked for in time, and could not be done any more', least: 1 },
   { saw: 'own approval refused', what: 'somebody tried to approve his own rollout', least: 20 },
   { saw: 'held', what: 'a rollout waited for a person', least: 500 },
   { saw: 'closed: succeeded', what: 'a rollout succeeded', least: 300 },

@@ -41,8 +41,10 @@ function isBack(judge: Judge, kept: RolloutRecord, name: string): boolean {
 }
 
 function wasTakenBack(judge: Judge, kept: RolloutRecord, data: RolloutClosed): void {
+  const wish = kept.rollbackAsked;
+  const meant = wish === null || wish.all === true ? [...kept.patched] : wish.nodes;
   judge.when(
-    data.result === 'rolled-back' && (kept.patched.size > 0 || !kept.steps.some(isTakenBack)),
+    data.result === 'rolled-back' && (meant.some((node) => kept.patched.has(node)) || !kept.steps.some(isTakenBack)),
     '9',
     () => 'It is said to be rolled back, and was not.',
   );

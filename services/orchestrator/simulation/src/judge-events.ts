@@ -68,9 +68,14 @@ const RULES: Rules = {
   HoldRequested: (judge, _kept, data) => allowed(judge, data.by),
   RolloutFrozen: (judge, _kept, data) => allowed(judge, data.by),
   AbortRequested: (judge, _kept, data) => allowed(judge, data.by),
+  RollbackRequested: (judge, _kept, data) => allowed(judge, data.by),
+  PlanRevised: (judge, kept, data) => {
+    if (data.recovery !== null && kept.rollbackAsked !== null) judge.window.note('turned back by a person');
+  },
   RolloutResumed: (judge, _kept, data) => allowed(judge, data.by),
   RolloutHeld: (judge, _kept, data) => {
     judge.window.note('held');
+    if (data.dropsRollback === true) judge.window.note('too late to turn back');
     judge.when(data.reason === '' || data.whoCanChangeIt === '', 'liveness', () => 'It holds, and does not say why or for whom.');
   },
   RolloutClosed: (judge, kept, data, rolloutId) => judgeClose(judge, kept, data, rolloutId),
@@ -160,6 +165,11 @@ function steered(judge: Judge, kept: RolloutRecord, { step }: StepRecord): void 
     kept.abortAsked && !kept.inRecovery && kept.believesServing,
     'order',
     () => `${step.stepId} is asked for at a safe point, and somebody aborted.`,
+  );
+  judge.when(
+    kept.rollbackAsked !== null && !kept.inRecovery && kept.believesServing,
+    'order',
+    () => `${step.stepId} is asked for at a safe point, and somebody wants it taken back.`,
   );
 }
 

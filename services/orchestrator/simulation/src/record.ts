@@ -1,6 +1,7 @@
 import type {
   GateInputs,
   PlannedStep,
+  RollbackRequested,
   RolloutClosed,
   RolloutEvent,
   RolloutPlanned,
@@ -61,6 +62,10 @@ export class RolloutRecord {
   /** No order is decided on a look from before this: the last outcome, adoption, resume or deviation. */
   lookAfterMs = 0;
   passedNoReturn = false;
+  /** The newest step that succeeded or was left out, in the order of the log: clocks jump. */
+  last: StepRecord | null = null;
+  /** A person wants these nodes back; null = nobody does. */
+  rollbackAsked: RollbackRequested | null = null;
   /** A deviation was recorded, and no hold yet. */
   owesHold = false;
   /** As its own events tell: some node is believed to serve. */
@@ -68,16 +73,6 @@ export class RolloutRecord {
 
   step(stepId: string): StepRecord | undefined {
     return this.steps.find((candidate) => candidate.step.stepId === stepId);
-  }
-
-  /** The newest step that ended. */
-  get last(): StepRecord | undefined {
-    return this.steps
-      .filter((each) => each.status === 'succeeded' || each.status === 'skipped')
-      .reduce<StepRecord | undefined>(
-        (last, each) => (last === undefined || each.endedAtMs >= last.endedAtMs ? each : last),
-        undefined,
-      );
   }
 
   plan(steps: readonly PlannedStep[]): void {
@@ -92,6 +87,7 @@ export class RolloutRecord {
     if (found === undefined) return;
     const { interruption } = data;
     found.status = status;
+    if (status === 'succeeded' || status === 'skipped') this.last = found;
     found.endedAtMs = Date.parse(data.at);
     this.lookAfterMs = found.endedAtMs;
     found.evidence = data.evidence ?? {};
@@ -195,7 +191,14 @@ const FOLDS: Folds = {
   },
   PointOfNoReturnPassed: (kept) => void (kept.passedNoReturn = true),
   HoldRequested: (kept) => void (kept.holdAsked = true),
-  RolloutHeld: (kept) => {
+  RollbackRequested: (kept, data) => {
+    kept.rollbackAsked = data;
+    kept.holdAsked = false;
+    kept.lookAfterMs = Date.parse(data.at);
+    if (kept.stands === 'held') kept.stands = null;
+  },
+  RolloutHeld: (kept, data) => {
+    if (data.dropsRollback === true) kept.rollbackAsked = null;
     kept.heldBeneath = kept.stands === 'frozen';
     if (kept.stands !== 'frozen') kept.stands = 'held';
     kept.owesHold = false;
@@ -216,7 +219,8 @@ const FOLDS: Folds = {
     for (const each of kept.steps)
       if (each.status === 'failed' && (!kept.inRecovery || each.step.phase === 'recovery')) each.status = 'planned';
   },
-  AbortRequested: (kept) => {
+  AbortRequested: (kept, data) => {
+    kept.lookAfterMs = Date.parse(data.at);
     kept.abortAsked = true;
     kept.holdAsked = false;
     if (kept.stands === 'held') kept.stands = null;

@@ -2,7 +2,7 @@ import { probeJobId, type RolloutCommand, type RolloutEvent, type RolloutState }
 import { summarise, viewOf } from '@understudy/platforms';
 import { inject, release } from '@understudy/simulated-cluster';
 import { Arms } from './arms.js';
-import { planFaults, strike, type PlannedFault } from './faults.js';
+import { planApart, planFaults, strike, type PlannedFault } from './faults.js';
 import { makeFleet, T0, type Patient } from './fleet.js';
 import { GateLooks, plannedOf } from './gates.js';
 import { Ground, type SimulatedJob, type Site } from './ground.js';
@@ -24,6 +24,8 @@ import { Store, streamOf } from './store.js';
 const LONGEST_MS = 2 * 3_600_000;
 const MOST_STEPS = 200_000;
 const MOST_FAULTS = 46;
+/** Sets the generator of the faults that are drawn apart apart. */
+const APART = 0x2545_f491;
 /** After the last fault was due, armed ones still have so many steps to strike. */
 const CALM_AFTER_STEPS = 400;
 /** A process looks at the leases so long, in milliseconds, before it adopts, with an append in between. */
@@ -88,7 +90,8 @@ export class Window {
 
   constructor(readonly options: WindowOptions) {
     const faultChance = new Random(options.seed ^ 0x5bd1_e995);
-    this.planned = planFaults(faultChance, options.mostFaults ?? MOST_FAULTS);
+    const drawn = planFaults(faultChance, options.mostFaults ?? MOST_FAULTS);
+    this.planned = options.mostFaults === 0 ? drawn : planApart(new Random(options.seed ^ APART), drawn);
     this.chance = new Random(options.seed);
     this.scheduler = new Scheduler(T0 - 10_000, options.drained);
     this.ground = new Ground(this.scheduler);
