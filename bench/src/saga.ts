@@ -11,10 +11,10 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { World } from '@understudy/simulated-cluster';
 import pg from 'pg';
 import { type Benchmark, median, medianRatio, type Report, type Target } from './benchmark.js';
 import { startBenchDatabase } from './database.js';
+import type { Cluster } from './saga/ground.js';
 import type { Flight, Order } from './saga/server.js';
 
 const PROGRAM = fileURLToPath(new URL('./saga/server.js', import.meta.url));
@@ -198,20 +198,22 @@ async function inTheMiddle(client: pg.Client): Promise<void> {
 
 /** By the hosts' own journals: acts that were entered for one step more than once, jobs included. */
 function repeatedIn(folder: string): number {
-  const worlds = readdirSync(folder)
+  const clusters = readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as World);
-  return worlds.reduce((sum, world) => sum + repeatedOn(world), 0);
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Cluster);
+  return clusters.reduce((sum, cluster) => sum + repeatedOn(cluster), 0);
 }
 
-function repeatedOn({ hosts }: World): number {
-  const acts = Object.values(hosts).flatMap(({ host, journal }) =>
-    journal.map(({ key }) => {
-      const [rollout, step, , act] = key.startsWith('jobs/') ? ['job', key.replace(/-\d+$/, '')] : key.split('/');
-      return `${host} ${rollout} ${step} ${act}`;
-    }),
-  );
+function repeatedOn({ machines }: Cluster): number {
+  const acts = Object.entries(machines).flatMap(([host, { journal }]) => journal.map((key) => `${host} ${withoutAttempt(key)}`));
   return acts.length - new Set(acts).size;
+}
+
+/** `jobs/<rollout>-<step>-<attempt>`, or `<rollout>/<step>/<attempt>/<act>/<n>`. */
+function withoutAttempt(key: string): string {
+  if (key.startsWith('jobs/')) return key.replace(/-\d+$/, '');
+  const [rollout, step, , act] = key.split('/');
+  return `${rollout}/${step}/${act}`;
 }
 
 const perSecond = (flight: Flight | undefined): number => (flight === undefined ? Number.NaN : flight.rollouts / flight.seconds);

@@ -1,11 +1,11 @@
 /**
- * Clusters that answer at once: one world each, with hosts whose jobs end as they begin. In a folder they survive the process: a
- * world is written there after each act and each job, and read when it is first asked for.
+ * Clusters that answer at once, with hosts whose jobs end as they begin. In a folder they survive the process: a cluster is written
+ * there with each act and each job, and read when it is first asked for.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClusterDefinition, PatchSet } from '@understudy/cluster';
-import type { Host, HostJobs, PatchSource } from '@understudy/hosts';
+import type { ClusterDefinition, ClusterSnapshot, NodeSnapshot, PatchSet } from '@understudy/cluster';
+import type { Fence, Host, HostJobs, HostJournal, PatchSource } from '@understudy/hosts';
 import {
   planRollout,
   type GateInputs,
@@ -14,13 +14,13 @@ import {
   type RolloutState,
   type StepKind,
 } from '@understudy/orchestrator-domain';
-import { simulatedDriver, simulatedHosts, SimulatedWorlds, type PlatformDriver } from '@understudy/platforms';
-import { createWorld, install, nodeOf, type World } from '@understudy/simulated-cluster';
+import type { ClusterTarget, PlatformDriver, VerbRequest, VerbResult } from '@understudy/platforms';
 
 const OLD_VERSION = '17.9';
 const NEW_VERSION = '17.10';
 const WORKLOAD = 'main';
 const WINDOW_MS = 8 * 3_600_000;
+const ACT_LIMIT_MS = 10_000;
 const PATCHES: PatchSet = {
   id: 'ps-1',
   items: [{ name: 'postgresql', targetVersion: NEW_VERSION, source: 'release', artifact: 'postgresql-17.10' }],
@@ -57,93 +57,129 @@ export function clusterNamed(slug: string): ClusterDefinition {
     nodes,
     hosts: nodes.map(({ host }) => ({ slug: host, access: { kind: 'local', root: `/srv/${host}` }, patching: {} })),
     credentials: {},
-    settings: { version: OLD_VERSION },
+    settings: {},
   };
 }
 
+interface Node {
+  /** `joined`: it runs what is installed and is not released yet. */
+  state: 'serving' | 'drained' | 'joined';
+  installed: string;
+  running: string;
+}
+
+interface Machine {
+  fence: Fence | null;
+  /** Keys of acts and jobs, in the order in which they were entered. */
+  readonly journal: string[];
+}
+
+/** One pair, as plain data. */
+export interface Cluster {
+  active: string;
+  readonly nodes: Readonly<Record<string, Node>>;
+  readonly machines: Readonly<Record<string, Machine>>;
+}
+
+const DONE: VerbResult['acts'] = [];
+
+/** Clusters that do what they are told in the moment in which they are told. */
 export class Ground {
-  readonly driver: PlatformDriver;
-  private readonly worlds = new SimulatedWorlds();
-  private readonly jobs = new Map<string, string>();
-  /** Clusters by the hosts that carry them. */
-  private readonly clusters = new Map<string, ClusterDefinition>();
+  private readonly clusters = new Map<string, Cluster>();
+  private readonly byHost = new Map<string, ClusterDefinition>();
 
-  /** @param folder where worlds are kept; undefined: nowhere. */
-  constructor(private readonly folder: string | undefined) {
-    this.driver = simulatedDriver(this.worlds);
-  }
+  /** @param folder where clusters are kept; undefined: nowhere. */
+  constructor(private readonly folder: string | undefined) {}
 
-  /** The cluster's world as it is; made or read at the first call. */
-  worldOf(definition: ClusterDefinition): World {
-    this.know(definition);
-    return this.worlds.of(definition);
-  }
+  readonly driver: PlatformDriver = {
+    platform: 'simulated',
+    writeSafety: 'One node is the active one at any moment.',
+    settings: { cluster: [], node: [] },
+    evidence: () => Promise.resolve([]),
+    observe: ({ definition, now }) => Promise.resolve(this.picture(definition, now())),
+    preflight: () => Promise.resolve([{ check: 'healthy', passed: true, detail: 'Both nodes serve.' }]),
+    validate: (_target, _workload, node) => Promise.resolve([{ check: 'answers', node, passed: true, detail: 'It answers.' }]),
+    facts: () => Promise.resolve([]),
+    versionPair: () => ({ allowed: true, wayBack: 'lossless', reason: 'the same major version' }),
+    fingerprintInput: ({ cluster }) => cluster,
+    perform: (target, request) => this.perform(target, request),
+  };
 
-  openHosts(definition: ClusterDefinition): Readonly<Record<string, Host>> {
-    this.know(definition);
-    const hosts = simulatedHosts(definition, this.worlds);
-    return Object.fromEntries(Object.entries(hosts).map(([slug, host]) => [slug, this.answering(definition, host)]));
-  }
-
-  /** What the probe and the patch source of a real host would say and do. */
   readonly patchSource: PatchSource = {
     name: 'release',
     declares: { service: 'stopped', mayNeedReboot: false },
     check: () => Promise.reject(new Error('The gates of this benchmark do not ask the patch source.')),
     apply: (_host, item) => ({ argv: ['install', item.targetVersion] }),
     rollback: (_host, _item, previousVersion) => ({ argv: ['install', previousVersion] }),
-    verify: ({ definition: { slug } }) => {
-      const { installedVersion } = this.nodeOn(slug).disk;
-      return Promise.resolve({ version: { installed: installedVersion }, rebootNeeded: false, checks: [] });
-    },
+    verify: ({ definition: { slug } }) =>
+      Promise.resolve({ version: { installed: this.nodeOn(slug).installed }, rebootNeeded: false, checks: [] }),
   };
 
-  private know(definition: ClusterDefinition): void {
-    const [first] = definition.hosts;
-    if (first === undefined || this.clusters.has(first.slug)) return;
-    for (const { slug } of definition.hosts) this.clusters.set(slug, definition);
-    const kept = this.fileOf(definition.slug);
-    const nodes = definition.nodes.map(({ slug, host }) => ({ node: slug, host }));
-    const pace = { startMs: 0, stopMs: 0, rebootMs: 0, bytesPerMs: 1_000_000 };
-    const world =
-      kept !== undefined && existsSync(kept)
-        ? (JSON.parse(readFileSync(kept, 'utf8')) as World)
-        : createWorld({ cluster: definition.slug, workload: WORKLOAD, nodes, version: OLD_VERSION, pace });
-    this.worlds.change(definition, () => world);
+  openHosts(definition: ClusterDefinition): Readonly<Record<string, Host>> {
+    const { machines } = this.clusterOf(definition);
+    const hosts = definition.hosts.map((host): readonly [string, Host] => {
+      const machine = machines[host.slug] as Machine;
+      const journal = journalOf(machine, () => this.keep(definition));
+      const none = { status: 'unknown', reason: 'there are no commands here' } as const;
+      const access = { host: host.slug, root: '/', run: () => Promise.resolve(none), close: () => Promise.resolve() };
+      return [host.slug, { definition: host, access, journal, jobs: this.jobsOf(definition, host.slug, machine, journal) }];
+    });
+    return Object.fromEntries(hosts);
   }
 
-  private answering(definition: ClusterDefinition, host: Host): Host {
-    const { journal } = host;
-    const kept =
-      <A extends readonly unknown[], T>(act: (...args: A) => Promise<T>) =>
-      async (...args: A): Promise<T> => {
-        const answer = await act(...args);
-        this.keep(definition);
-        return answer;
-      };
-    return {
-      ...host,
-      journal: { ...journal, raise: kept(journal.raise), end: kept(journal.end) },
-      jobs: this.jobsOf(definition, host),
-    };
+  private clusterOf(definition: ClusterDefinition): Cluster {
+    const known = this.clusters.get(definition.slug);
+    if (known !== undefined) return known;
+    const file = this.fileOf(definition.slug);
+    const cluster =
+      file !== undefined && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Cluster) : newCluster(definition);
+    this.clusters.set(definition.slug, cluster);
+    for (const { slug } of definition.hosts) this.byHost.set(slug, definition);
+    return cluster;
+  }
+
+  private picture(definition: ClusterDefinition, nowMs: number): ClusterSnapshot {
+    const cluster = this.clusterOf(definition);
+    const nodes = definition.nodes.map(({ slug, host }) => nodePicture(cluster, slug, host));
+    const observedAt = new Date(nowMs).toISOString();
+    return { cluster: definition.slug, platform: 'simulated', observedAt, complete: true, nodes, disagreements: [] };
+  }
+
+  /** One act per verb, entered in the journal of the node's host as any other. */
+  private async perform({ definition, hosts, now }: ClusterTarget, request: VerbRequest): Promise<VerbResult> {
+    const { verb, key, fence } = request;
+    const host = definition.nodes.find(({ slug }) => slug === request.node)?.host ?? '';
+    const act = { key: `${key}/${verb}/1`, fence, deadlineMs: ACT_LIMIT_MS };
+    const cluster = this.clusterOf(definition);
+    const node = cluster.nodes[request.node];
+    const entered = await hosts[host]?.journal.begin(act);
+    if (entered === undefined || node === undefined) throw new Error(`There is no node ${request.node}.`);
+    if (entered.status === 'fenced')
+      return { status: 'unknown', cause: 'fenced', reason: `epoch ${entered.seen.epoch} is obeyed`, acts: DONE };
+    request.mayGoOn({ act: verb, binding: false });
+    if (verb === 'switchover') cluster.active = request.node;
+    if (verb === 'drain') node.state = 'drained';
+    if (verb === 'join') Object.assign(node, { state: 'joined', running: node.installed });
+    if (verb === 'release') node.state = 'serving';
+    this.keep(definition);
+    request.onAct({ act: verb, host, tookMs: 0, detail: 'done' });
+    return { status: 'met', acts: DONE, snapshot: this.picture(definition, now()) };
   }
 
   /** A job installs what it says, in the moment in which it is started. */
-  private jobsOf(definition: ClusterDefinition, { definition: { slug } }: Host): HostJobs {
+  private jobsOf(definition: ClusterDefinition, host: string, machine: Machine, journal: HostJournal): HostJobs {
     const at = new Date(0).toISOString();
-    const journal = simulatedHosts(definition, this.worlds)[slug]?.journal;
     const state: HostJobs['state'] = (jobId) => {
-      const done = this.worlds.of(definition).hosts[slug]?.journal.some(({ key }) => key === `jobs/${jobId}`);
-      return Promise.resolve(done ? { status: 'exited', code: 0, startedAt: at, endedAt: at } : { status: 'absent' });
+      const isDone = machine.journal.includes(`jobs/${jobId}`);
+      return Promise.resolve(isDone ? { status: 'exited', code: 0, startedAt: at, endedAt: at } : { status: 'absent' });
     };
     return {
       state,
       start: async ({ jobId, fence, argv: [, version = ''] }) => {
-        const entered = await journal?.begin({ key: `jobs/${jobId}`, fence, deadlineMs: 0 });
-        if (entered?.status === 'fenced') return entered;
-        if (entered?.status !== 'begun') return { status: 'known' };
-        this.worlds.change(definition, (world) => install(world, this.nodeOn(slug).node, version));
-        await journal?.end({ key: `jobs/${jobId}`, fence, deadlineMs: 0 }, 0);
+        if (machine.journal.includes(`jobs/${jobId}`)) return { status: 'known' };
+        const entered = await journal.begin({ key: `jobs/${jobId}`, fence, deadlineMs: ACT_LIMIT_MS });
+        if (entered.status === 'fenced') return entered;
+        this.nodeOn(host).installed = version;
         this.keep(definition);
         return { status: 'started' };
       },
@@ -152,23 +188,87 @@ export class Ground {
     };
   }
 
-  private nodeOn(host: string): World['nodes'][string] {
-    const definition = this.clusters.get(host);
+  private nodeOn(host: string): Node {
+    const definition = this.byHost.get(host);
     const node = definition?.nodes.find((candidate) => candidate.host === host);
     if (definition === undefined || node === undefined) throw new Error(`There is no host ${host}.`);
-    return nodeOf(this.worlds.of(definition), node.slug);
+    return this.clusterOf(definition).nodes[node.slug] as Node;
   }
 
+  /** What was done and that it was done are kept together: no kill comes between. */
   private keep(definition: ClusterDefinition): void {
     const file = this.fileOf(definition.slug);
     if (file === undefined) return;
-    writeFileSync(`${file}.new`, JSON.stringify(this.worlds.of(definition)));
+    writeFileSync(`${file}.new`, JSON.stringify(this.clusterOf(definition)));
     renameSync(`${file}.new`, file);
   }
 
   private fileOf(slug: string): string | undefined {
     return this.folder === undefined ? undefined : join(this.folder, `${slug}.json`);
   }
+}
+
+function newCluster({ nodes }: ClusterDefinition): Cluster {
+  const node = (): Node => ({ state: 'serving', installed: OLD_VERSION, running: OLD_VERSION });
+  return {
+    active: nodes[0]?.slug ?? '',
+    nodes: Object.fromEntries(nodes.map(({ slug }) => [slug, node()])),
+    machines: Object.fromEntries(nodes.map(({ host }) => [host, { fence: null, journal: [] }])),
+  };
+}
+
+function nodePicture({ active, nodes }: Cluster, slug: string, host: string): NodeSnapshot {
+  const { state, installed, running } = nodes[slug] as Node;
+  const isActive = slug === active;
+  const isOut = state === 'drained';
+  return {
+    node: slug,
+    host,
+    reachable: true,
+    availability: isOut ? 'drained' : 'serving',
+    native: isActive ? 'active' : state,
+    roles: isOut ? {} : { [WORKLOAD]: isActive ? 'active' : 'standby' },
+    writable: isActive,
+    joined: !isOut,
+    electable: state === 'serving',
+    promotion: { promotable: true },
+    lag: isActive || isOut ? null : { bytes: 0, ceilingBytes: 16_777_216 },
+    versions: { postgresql: { installed, running: isOut ? null : running } },
+    systemIdentifier: '7',
+    timeline: 1,
+    bootId: `${host}-boot`,
+  };
+}
+
+/** The rules of a host's journal: a lower epoch is refused, another log's too, and a key is entered once. */
+function journalOf(machine: Machine, keep: () => void): HostJournal {
+  const raise: HostJournal['raise'] = ({ logId, epoch }) => {
+    const { fence } = machine;
+    if (fence !== null && (fence.logId !== logId || fence.epoch > epoch))
+      return Promise.resolve({ status: 'fenced', seen: fence });
+    if (fence?.epoch !== epoch) {
+      machine.fence = { logId, epoch };
+      keep();
+    }
+    return Promise.resolve({ status: 'raised' });
+  };
+  const at = new Date(0).toISOString();
+  return {
+    raise,
+    act: () => Promise.resolve({ status: 'unknown', reason: 'there are no commands here' }),
+    begin: async ({ key, fence }) => {
+      const raised = await raise(fence, ACT_LIMIT_MS);
+      if (raised.status === 'fenced') return raised;
+      machine.journal.push(key);
+      return { status: 'begun' };
+    },
+    end: () => Promise.resolve({ status: 'recorded' }),
+    entries: (prefix) => {
+      const found = machine.journal.filter((key) => key.startsWith(prefix));
+      const entries = found.map((key) => ({ key, epoch: 0, begunAt: at, ended: { at, code: 0 } }));
+      return Promise.resolve({ status: 'read', entries });
+    },
+  };
 }
 
 type GateState = Pick<RolloutState, 'drift'> & { readonly planned: Pick<RolloutPlanned, 'cluster'> | null };

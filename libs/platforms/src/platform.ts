@@ -103,7 +103,7 @@ export interface PlatformDriver {
   evidence(target: ClusterTarget, deadlineMs: number): Promise<readonly Evidence[]>;
   /** One complete picture. Never throws for what the cluster does: it answers `complete: false`. */
   observe(target: ClusterTarget, deadlineMs: number): Promise<ClusterSnapshot>;
-  /** Health before a rollout (design.md section 5, preflight), in the platform's own terms. Changes nothing. */
+  /** Health before a rollout (its preflight), in the platform's own terms. Changes nothing. */
   preflight(target: ClusterTarget, workload: string, deadlineMs: number, purpose?: Purpose): Promise<readonly CheckResult[]>;
   /** The built-in minimum that a node must pass before it may serve or is called done; `asActive` adds writes and archiving. */
   validate(

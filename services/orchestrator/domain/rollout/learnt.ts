@@ -99,6 +99,13 @@ export function paced(playbook: Playbook, durations: Plan['durations']): Pace {
 }
 
 /** The pace of the plan in force; a plan from before durations were learnt has its playbook's. */
-export function paceOf(state: Going): Pace {
-  return paced(state.planned.playbook, state.plan.durations);
+export function paceOf({ plan, planned }: Going): Pace {
+  const known = PACES.get(plan);
+  if (known?.playbook === planned.playbook) return known.pace;
+  const pace = paced(planned.playbook, plan.durations);
+  PACES.set(plan, { playbook: planned.playbook, pace });
+  return pace;
 }
+
+/** The same for every order under one plan: worked out once. */
+const PACES = new WeakMap<Plan, { readonly playbook: Playbook; readonly pace: Pace }>();

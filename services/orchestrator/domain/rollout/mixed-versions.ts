@@ -50,7 +50,10 @@ export function mixedVersionsMaxMs(environment: Environment, playbook: Playbook)
 export function withMixedClock(state: RolloutState, event: RolloutEvent): RolloutState {
   const seen = versionsIn(event, state);
   if (seen === null || !isKnown(state)) return state;
-  const running = { ...state.running, ...merged(state, seen.running) };
+  const now = merged(state, seen.running);
+  // What was seen before changes neither what runs nor the clock.
+  if (Object.entries(now).every(([node, versions]) => isSame(versions, state.running[node]))) return state;
+  const running = { ...state.running, ...now };
   return { ...state, running, mixed: clockAt(state.mixed, differ(running), seen.at) };
 }
 
@@ -123,6 +126,11 @@ function merged(state: Known, seen: Readonly<Record<string, unknown>>): Running 
       return [node, { ...state.running[node], ...Object.fromEntries(known) }];
     }),
   );
+}
+
+function isSame(versions: Running[string], known: Running[string] | undefined): boolean {
+  const items = Object.keys(versions);
+  return known !== undefined && items.length === Object.keys(known).length && items.every((item) => versions[item] === known[item]);
 }
 
 function differ(running: Running): boolean {
