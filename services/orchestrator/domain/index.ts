@@ -6,7 +6,7 @@ export * from './playbook/read.js';
 export * from './rollout/index.js';
 export { decideWindow, OPENING_TOLERANCE_MS, windowDecider } from './window/decide.js';
 export { unseenRollout, seeRollout, endedWell, type RolloutSeen } from './window/rollouts.js';
-export { ordersFor, type RolloutOrder } from './window/orders.js';
+export { ordersFor, resumeRefusal, type RolloutOrder } from './window/orders.js';
 export * from './window/report.js';
 export { nextTurnMs, resultsOf, waitsFor } from './window/waves.js';
 export * from './window/window.js';

@@ -77,7 +77,7 @@ export class Orchestrator {
     this.documents = new Documents(store.log, patchSourceNames, now);
     this.windows = new Windows({ log: store.log, rollouts, documents: this.documents, directory, planner, now });
     this.fleet = new Fleet({ windows: this.windows, unfinished: () => this.unfinishedWindows() });
-    this.commands = new RolloutCommands(rollouts, now);
+    this.commands = new RolloutCommands(rollouts, this.windows, now);
     this.queries = new RolloutQueries(store);
     const tools = { store, rollouts, log: runtime.log };
     const unfinishedRollouts = (position: number): Promise<readonly string[]> =>

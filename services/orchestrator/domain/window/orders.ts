@@ -1,3 +1,4 @@
+import type { Refusal } from '@understudy/decider';
 import type { RolloutCommand } from '../rollout/rollout.js';
 import type { RolloutSeen } from './rollouts.js';
 import type { Scheduled, Statement } from './window.js';
@@ -31,14 +32,29 @@ function begun(state: Scheduled, { id, cluster, begun: knows }: RolloutSeen): re
 }
 
 /** A freeze, or its end: then only what this very freeze stopped goes on, nothing that a person froze by itself. */
-function stopped(state: Scheduled, { id, frozenSince }: RolloutSeen): readonly RolloutOrder[] {
+function stopped(state: Scheduled, { id, frozenSince, resumedAt }: RolloutSeen): readonly RolloutOrder[] {
   const { thaw } = state;
   if (state.status !== 'frozen' && thaw !== null && frozenSince !== null && thaw.frozenAt.includes(frozenSince)) {
     const by = { subject: thaw.by, role: 'operator' } as const;
     return [{ key: ['Resume', id, thaw.at], command: { type: 'Resume', by, frozenSince, at: thaw.at } }];
   }
   if (state.stopped === null) return [];
-  return state.status === 'frozen' ? [said('Freeze', id, state.stopped)] : abort(state.stopped, id, frozenSince);
+  if (state.status !== 'frozen') return abort(state.stopped, id, frozenSince);
+  const order = said('Freeze', id, state.stopped);
+  // One that was resumed all the same, a moment before the window was frozen or past it, is told once more.
+  return [{ ...order, key: resumedAt === null ? order.key : [...order.key, resumedAt] }];
+}
+
+/** Why a person may not let a single rollout of this window go on; null = the window has nothing against it. */
+export function resumeRefusal({ status, window, stopped: statement, frozenFrom }: Scheduled): Refusal | null {
+  if (status !== 'frozen' || statement === null) return null;
+  const { by, reason, at } = statement;
+  const own = `POST /v1/windows/${window.windowId}/resume`;
+  const fleet = frozenFrom?.fleet === true;
+  const what = fleet ? 'The whole fleet, with the window of this rollout,' : 'The window of this rollout';
+  const how = fleet ? `POST /v1/fleet/resume, or for this window alone with ${own}` : own;
+  const detail = `${what} was frozen by ${by} at ${at}: ${reason}. An operator ends that with ${how}.`;
+  return { pointer: '', code: 'WINDOW_FROZEN', detail };
 }
 
 /** A frozen rollout is a person's: it is aborted after they resumed it. */

@@ -16,6 +16,8 @@ export interface RolloutSeen {
   readonly begun: boolean;
   /** Since when it is frozen, or null. */
   readonly frozenSince: string | null;
+  /** When a hold or a freeze of it ended the last time, or null. */
+  readonly resumedAt: string | null;
   readonly ended: { readonly result: RolloutResult; readonly reason: string; readonly at: string } | null;
 }
 
@@ -29,6 +31,7 @@ export function unseenRollout(id: string, cluster: string): RolloutSeen {
     wayBackMs: 0,
     begun: false,
     frozenSince: null,
+    resumedAt: null,
     ended: null,
   };
 }
@@ -48,7 +51,7 @@ export function seeRollout(seen: RolloutSeen, event: RolloutEvent): RolloutSeen 
     case 'RolloutFrozen':
       return { ...seen, frozenSince: event.data.at };
     case 'RolloutResumed':
-      return { ...seen, frozenSince: null };
+      return { ...seen, frozenSince: null, resumedAt: event.data.at };
     case 'RolloutClosed': {
       const { result, reason, at } = event.data;
       return { ...seen, ended: { result, reason, at } };

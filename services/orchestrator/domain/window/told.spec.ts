@@ -4,7 +4,7 @@ import { plannedOf } from '../rollout/fixtures/contract.js';
 import { NOTHING_TO_DO } from '../rollout/versions.js';
 import type { RolloutEvent } from '../rollout/rollout.js';
 import { windowDecider } from './decide.js';
-import { ordersFor } from './orders.js';
+import { ordersFor, resumeRefusal } from './orders.js';
 import { reportOfWindow, rolloutsTold, wavesTold } from './report.js';
 import { endedWell, seeRollout, unseenRollout, type RolloutSeen } from './rollouts.js';
 import type { Scheduled, WindowEvent, WindowScheduled } from './window.js';
@@ -150,6 +150,30 @@ describe('what a window tells a rollout', () => {
     expect(types(on, seen(PLANNED, FROZEN))).toEqual(['Resume']);
     const alone: RolloutEvent = { type: 'RolloutFrozen', data: { ...FROZEN.data, at: at(2) } };
     expect(types(thawed, seen(PLANNED, alone))).toEqual([]);
+  });
+
+  it('is the freeze once more when the rollout was resumed under it, and not when it was resumed before', () => {
+    const frozen = stateOf(OPENED, windowFrozen);
+    const told = ordersFor(frozen, seen(PLANNED, FROZEN));
+    expect(told, 'what was told is the same order').toEqual(ordersFor(frozen, planned));
+    const resumed: RolloutEvent = { type: 'RolloutResumed', data: { by: 'eve', at: at(6) } };
+    const [again] = ordersFor(frozen, seen(PLANNED, FROZEN, resumed));
+    expect(again).toEqual({ ...told[0], key: ['Freeze', 'r-1', at(5), at(6)] });
+    expect(ordersFor(frozen, seen(PLANNED, FROZEN, resumed, FROZEN))).toEqual([again]);
+  });
+
+  it('is why it cannot be resumed under a freeze, and how that ends', () => {
+    const fleet: WindowEvent = { type: 'WindowFrozen', data: { ...said('smoke', 5), fleet: true } };
+    expect(resumeRefusal(stateOf(OPENED))).toBeNull();
+    expect(resumeRefusal(stateOf(OPENED, windowFrozen, RESUMED))).toBeNull();
+    expect(resumeRefusal(stateOf(OPENED, windowFrozen))).toEqual({
+      pointer: '',
+      code: 'WINDOW_FROZEN',
+      detail: `The window of this rollout was frozen by ada at ${at(5)}: smoke. An operator ends that with POST /v1/windows/w-1/resume.`,
+    });
+    expect(resumeRefusal(stateOf(OPENED, fleet))?.detail).toBe(
+      `The whole fleet, with the window of this rollout, was frozen by ada at ${at(5)}: smoke. An operator ends that with POST /v1/fleet/resume, or for this window alone with POST /v1/windows/w-1/resume.`,
+    );
   });
 
   it('is an abort when the window was cancelled, rejected or aborted, as soon as nobody has it frozen', () => {

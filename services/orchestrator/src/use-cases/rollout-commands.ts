@@ -1,13 +1,15 @@
 import type { EventMetadata } from '@understudy/event-log';
-import type { GateName, RolloutCommand } from '@understudy/orchestrator-domain';
+import { resumeRefusal, type GateName, type RolloutCommand } from '@understudy/orchestrator-domain';
+import { refused } from '@understudy/runtime';
 import type { RolloutStore } from '../handle.js';
 import { accepted, personOf } from './person.js';
-import { checkVersion } from './windows.js';
+import { checkVersion, type Windows } from './windows.js';
 
 /** What a person may tell a rollout. Any process may append it; the owner hears of it by the log. */
 export class RolloutCommands {
   constructor(
     private readonly rollouts: RolloutStore,
+    private readonly windows: Windows,
     private readonly now: () => number,
   ) {}
 
@@ -15,7 +17,13 @@ export class RolloutCommands {
     return this.give(rolloutId, { type: 'Hold', by: personOf(metadata.actor), reason, at: this.at() }, metadata, expectedVersion);
   }
 
-  resume(rolloutId: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+  /** Throws `Problem` WINDOW_FROZEN (409) where its whole window was frozen: that is ended first. */
+  async resume(rolloutId: string, metadata: EventMetadata, expectedVersion?: number): Promise<number> {
+    const { state, loaded } = await this.rollouts.load(rolloutId);
+    const { state: own, window } = await this.windows.get(state.planned?.windowId ?? '');
+    const refusal = resumeRefusal({ ...own, window });
+    // What was accepted once is answered as then.
+    if (refusal !== null && !loaded.commands.has(metadata.commandId)) throw refused({ kind: 'conflict', refusals: [refusal] });
     return this.give(rolloutId, { type: 'Resume', by: personOf(metadata.actor), at: this.at() }, metadata, expectedVersion);
   }
 

@@ -201,6 +201,8 @@ export class RolloutsController {
     path: '/v1/rollouts/{rolloutId}/resume',
     id: 'resumeRollout',
     summary: 'Go on after a hold or a freeze; everything is looked at again first',
+    description:
+      'The end of a freeze leaves held what was held: that takes a second resume. Refused while the whole window is frozen.',
     tag: TAG,
     role: 'operator',
     ifMatch: 'optional',
