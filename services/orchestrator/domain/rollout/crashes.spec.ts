@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MAX_ATTEMPTS } from './decide-steps.js';
 import { definitionOf, Owner, plannedOf, planOf, World, type Fate } from './fixtures/contract.js';
 import { isoOf } from './time.js';
 
@@ -38,11 +39,14 @@ describe('a process that dies', () => {
         };
         const owner = ownerOf(nodes, fateNow, actsInside);
         owner.run();
-        expect(owner.state.closed?.result).toBe('succeeded');
+        // Whoever dies each time before the act has used up the step's attempts: then it is the way back that ends well.
+        const isUsedUp = owner.state.steps.some(({ status, attempt }) => status === 'failed' && attempt === MAX_ATTEMPTS);
+        expect(isUsedUp ? ['rolled-back', 'failed'] : ['succeeded']).toContain(owner.state.closed?.result);
         expect(new Set(owner.world.journal).size).toBe(owner.world.journal.length);
         expect(owner.outcomes().filter((outcome) => /switchover.*(failed|unknown)/.test(outcome))).toEqual([]);
         expect([...owner.world.nodes.values()].every((node) => node.joined && node.electable)).toBe(true);
-        expect([...owner.world.nodes.values()].map((node) => node.installed)).toEqual(Array(nodes).fill('17.10'));
+        const installed = new Set([...owner.world.nodes.values()].map((node) => node.installed));
+        expect([...installed]).toEqual([isUsedUp ? '17.9' : '17.10']);
       }),
       { numRuns: CRASH_RUNS },
     );
