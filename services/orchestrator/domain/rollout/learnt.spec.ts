@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_DURATIONS_MS, expectedMs } from './budget.js';
+import { DEADLINE_FLOOR_MS, deadlineMsOf, DEFAULT_DURATIONS_MS, expectedMs } from './budget.js';
 import { drive, PATCHES, planInput, planOf, PLAYBOOK, plannedOf, World } from './fixtures/contract.js';
 import { durationsOf, LEARN_FROM, LEARNT_FLOOR_MS, paced, paceOf, samplesOf, type DurationSample } from './learnt.js';
 import { downtimePlan } from './downtime-plan.js';
@@ -91,6 +91,7 @@ describe('a plan', () => {
     expect(paced(PLAYBOOK, undefined)).toBe(PLAYBOOK);
     expect([expectedMs('patch', PLAYBOOK), expectedMs('drain', PLAYBOOK)]).toEqual([5_000, DEFAULT_DURATIONS_MS.drain]);
     expect(paceOf({ ...INITIAL, planned, plan: old } as unknown as Going)).toBe(planned.playbook);
+    expect([deadlineMsOf('join', PLAYBOOK), deadlineMsOf('patch', PLAYBOOK)]).toEqual([80_000, DEADLINE_FLOOR_MS]);
     expect(paceOf({ ...INITIAL, planned, plan: planOf({ samples: slow }) } as unknown as Going).durations.join).toBe(90_000);
   });
 
