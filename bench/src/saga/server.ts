@@ -79,7 +79,7 @@ class Saga {
   constructor(private readonly store: Store) {
     const scratch = mkdtempSync(join(tmpdir(), 'understudy-bench-saga-'));
     const files = { tokensFile: join(scratch, 'tokens.json'), credentialsFile: join(scratch, 'credentials.json') };
-    const { log, metrics } = createRuntime({ service: 'bench', logLevel: 'warn', ...files });
+    const { log, metrics } = createRuntime({ service: 'bench', logLevel: 'error', ...files });
     const now = (): number => store.now();
     this.rollouts = new WatchedRollouts(store, now);
     const targets = new Targets({
