@@ -40,6 +40,8 @@ export interface Reach {
   readonly arms: Arms;
   /** Told that a verb went on with an act although it had been told before another that it must not. */
   readonly wentOn: (stepKey: string, act: string, toldBefore: string) => void;
+  /** Told that a statement was answered: it is over, also where its end never reaches the journal. */
+  readonly answered: (key: string) => void;
 }
 
 /** A host that is not heard in one look, with the server on it or without. */
@@ -222,6 +224,7 @@ export class Driver {
     if (!said.answered) return { status: 'unknown', detail: said.reason };
     const outcome = outcomeOf(said.value);
     if (outcome.status === 'unknown') return outcome;
+    this.reach.answered(call.key);
     await net.call(this.life, host, call.deadlineMs, () =>
       Promise.resolve(hosts.end(host, call.key, outcome.status === 'refused' ? 1 : 0)),
     );

@@ -190,7 +190,8 @@ const DRAWN_APART: Readonly<Record<string, Blow>> = {
   'person-rolls-back': (window, chance) => {
     const lossy = window.patients.filter(({ wayBack }) => wayBack === 'lossy');
     if (lossy.length > 0 && chance.chance(0.7)) {
-      whileMoving(window, chance.pick(lossy).rolloutId, MOST_LOOKS);
+      const { rolloutId } = chance.pick(lossy);
+      onceTrue(window, MOST_LOOKS, () => turnsBackWhileMoving(window, rolloutId));
       return false;
     }
     const open = window.patients.filter(({ rolloutId }) => {
@@ -203,6 +204,11 @@ const DRAWN_APART: Readonly<Record<string, Blow>> = {
     void window.people.give(rolloutId, turnBack(node));
     return true;
   },
+  'owner-frozen': (window, chance) => {
+    const forMs = chance.int(35_000, 90_000);
+    onceTrue(window, MOST_LOOKS, () => freezesWhoMoves(window, forMs));
+    return false;
+  },
 };
 
 const turnBack =
@@ -213,19 +219,33 @@ const turnBack =
 const MOST_LOOKS = 300;
 const LOOK_AGAIN_MS = 1_000;
 
+function onceTrue(window: Window, looksLeft: number, act: () => boolean): void {
+  if (act() || looksLeft === 0) return;
+  window.later(LOOK_AGAIN_MS, () => onceTrue(window, looksLeft - 1, act));
+}
+
 /** Somebody says it while the workload moves to the patched standby: in time, and too late by the time it can be done. */
-function whileMoving(window: Window, rolloutId: string, looksLeft: number): void {
-  const { status, steps } = window.stateOf(rolloutId);
-  if (status === 'closed' || looksLeft === 0) return;
-  const moves = steps.some(
-    ({ step, status }) => step.kind === 'switchover' && step.phase === 'switchover' && status === 'requested',
-  );
-  if (!moves) {
-    window.later(LOOK_AGAIN_MS, () => whileMoving(window, rolloutId, looksLeft - 1));
-    return;
-  }
+function turnsBackWhileMoving(window: Window, rolloutId: string): boolean {
+  const moves = window
+    .stateOf(rolloutId)
+    .steps.some(({ step, status }) => step.kind === 'switchover' && step.phase === 'switchover' && status === 'requested');
+  if (!moves) return false;
   void window.people.give(rolloutId, turnBack(null));
   window.struck('person-rolls-back', rolloutId);
+  return true;
+}
+
+/** Who is in the middle of a switchover stands still until somebody else has taken it over, and then goes on with the next act. */
+function freezesWhoMoves(window: Window, forMs: number): boolean {
+  const moving = window.patients
+    .map(({ rolloutId }) => window.stateOf(rolloutId))
+    .find(({ steps }) => steps.some(({ step, status }) => step.kind === 'switchover' && status === 'requested'));
+  const awake = window.processes.filter((each) => each.life.alive && !each.life.frozen);
+  const owner = awake.find((each) => each.incarnation === moving?.owner?.incarnation);
+  if (owner === undefined || awake.length < 2) return false;
+  window.freeze(owner, forMs);
+  window.struck('owner-frozen', owner.instance);
+  return true;
 }
 
 export const FAULT_CLASSES: readonly string[] = [...DRAWN, ...Object.keys(DRAWN_APART)];

@@ -76,6 +76,7 @@ function atOnce(judge: Judge, site: Site, call: SeenAct): void {
     const open = journal.find(
       (entry) =>
         entry.ended === null &&
+        !judge.answered.has(entry.key) &&
         entry.key !== call.key &&
         entry.key.startsWith(`${rolloutId}/`) &&
         entry.begunAtMs > Math.max(nowMs - ACT_LIMIT_MS, box.bootedMs) &&

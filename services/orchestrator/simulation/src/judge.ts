@@ -67,6 +67,9 @@ export class Judge {
     judgeAct(this, site, call);
   }
 
+  /** Statements that are over as their caller was told, whatever became of the entry of their end. */
+  readonly answered = new Set<string>();
+
   /** A freeze, or a lost ownership, was told to a verb: nothing that may be held follows. */
   wentOn(key: string, act: string, toldBefore: string): void {
     this.breach('freeze', `${act} of ${key} is sent, and nobody may go on since ${toldBefore}.`);

@@ -121,6 +121,7 @@ export class Window {
         arms,
         jobs,
         wentOn: (key, act, toldBefore) => judge.wentOn(key, act, toldBefore),
+        answered: (key) => void judge.answered.add(key),
       },
       gates: new GateLooks(this.patients, this.people, judge),
       saw: note,
