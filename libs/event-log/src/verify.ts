@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Verification } from './api.js';
-import { compareClaims, type SignedEvidence, type SignedExtent } from './checkpoints/claims.js';
+import { compareClaims, type ComparedClaims, type SignedEvidence } from './checkpoints/claims.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { CHAIN_START, type RawEvent, chainHash } from './row.js';
 
@@ -106,7 +106,7 @@ export async function verifyLog(
     const intact = { intact: true, events: check.events, headPosition: Number(head.rows[0]?.head ?? 0) } as const;
     if (signed === undefined) return intact;
     const after = await eventsAfter(client, schema, signed.extent.position, stream);
-    return { ...intact, signed: { ...signed.extent, says: extentInWords(signed.extent, after) } };
+    return { ...intact, signed: { ...signed.extent, says: extentInWords(signed, after) } };
   } finally {
     await client.query('rollback').catch(() => undefined);
   }
@@ -122,12 +122,16 @@ async function eventsAfter(client: pg.ClientBase, schema: string, position: numb
 }
 
 /** What an intact verification proves, and what it cannot. */
-function extentInWords({ position, keyId }: Omit<SignedExtent, 'says'>, after: number): string {
+function extentInWords({ extent: { position, keyId }, renewals }: ComparedClaims, after: number): string {
   const rest = `${after} ${after === 1 ? 'event' : 'events'} after that`;
   const chained =
     'chained, so a changed or missing event among them would be found, but whoever owns the database could have recomputed their chain or cut their end off';
   if (keyId === null) return `Nothing is signed yet. All ${after} events are ${chained}.`;
-  const proven = `Up to position ${position} nothing was changed, added or removed since it was signed by the key ${keyId}.`;
+  const again = renewals.map(
+    ({ number, time }) =>
+      ` At checkpoint ${number} (${time}) the log went on under a new identity, as after a restore, with a new key: what had been signed later under the one before is not part of it.`,
+  );
+  const proven = `Up to position ${position} nothing was changed, added or removed since it was signed by the key ${keyId}.${again.join('')}`;
   return after === 0
     ? `${proven} That is everything there is.`
     : `${proven} The ${rest} are not signed yet: they are ${chained}.`;

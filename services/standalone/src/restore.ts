@@ -5,7 +5,8 @@ import { openDataFolder } from './folder.js';
 const HELP = `npm run restore -- FILE [--data DIR]
 
 Restores a backup into a data folder that holds no store yet, gives the logs a new identity, so that everybody who consumed the old
-one notices, and verifies every chain from its first event to its last.
+one notices, and verifies every chain from its first event to its last. Signed logs go on with a new key, which the one before brings
+in: that vouches for the new identity.
 `;
 
 process.exitCode = await runCommand(HELP, async ({ file, data }) => {

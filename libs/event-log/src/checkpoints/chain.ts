@@ -14,15 +14,28 @@ export type Judged =
   | { readonly good: true; readonly statement: CheckpointStatement }
   | { readonly good: false; readonly position: number; readonly reason: string };
 
+/** Where a log went on under another identity, as after a restore, and who holds the key said so. */
+export interface Renewal {
+  /** The identity before. */
+  readonly from: string;
+  /** The statement that says so. */
+  readonly number: number;
+  readonly time: string;
+}
+
 /**
  * Follows one source of statements from its first. Whoever trusts the key that began, or one that came later, trusts what those
- * sign: a trusted key vouches for the one that it hands over to, and a key that has handed over signs nothing more.
+ * sign: a trusted key vouches for the one that it hands over to, and a key that has handed over signs nothing more. The log's
+ * identity changes only where a key is brought in: whoever owns the database can give the log another one, and cannot make the
+ * signer bring in a key.
  */
 export class StatementChain {
   private readonly trusted: Map<string, ReturnType<typeof readPublicKey>['key']>;
   /** Keys that another has replaced. */
   private readonly retired = new Set<string>();
-  private last: { readonly row: SignedStatement; readonly link: string; readonly keyAfter: string } | undefined;
+  private last:
+    { readonly row: SignedStatement; readonly link: string; readonly keyAfter: string; readonly logId: string } | undefined;
+  private readonly renewed: Renewal[] = [];
 
   /** `whole`: every statement comes, so that a missing one is noticed. Else only signatures are looked at. */
   constructor(
@@ -31,6 +44,11 @@ export class StatementChain {
     private readonly whole: boolean,
   ) {
     this.trusted = new Map(trusted);
+  }
+
+  /** Changes of the log's identity that somebody vouched for, oldest first. */
+  get renewals(): readonly Renewal[] {
+    return this.renewed;
   }
 
   /** The next statement, with what is wrong with it. */
@@ -44,7 +62,12 @@ export class StatementChain {
       return this.bad(row, error instanceof Error ? error.message : String(error));
     }
     const begins = statement.kind === 'key' && next === statement.keyId;
-    const wrong = this.foreign(statement) ?? this.unsigned(row) ?? this.outOfTurn(statement, begins) ?? this.unlinked(statement);
+    const wrong =
+      this.foreign(statement) ??
+      this.unsigned(row) ??
+      this.outOfTurn(statement, begins) ??
+      this.unlinked(statement) ??
+      this.renamed(statement);
     if (wrong !== undefined) return this.bad(row, wrong);
     if (statement.kind === 'key') {
       const { id, key } = readPublicKey(statement.publicKey, `checkpoint ${statement.number}`);
@@ -52,7 +75,9 @@ export class StatementChain {
       if (this.last !== undefined) this.retired.add(this.last.keyAfter);
       this.retired.delete(id);
     }
-    this.last = { row, link: linkOf(row.statement), keyAfter: next };
+    const { logId, number, time } = statement;
+    if (this.last !== undefined && this.last.logId !== logId) this.renewed.push({ from: this.last.logId, number, time });
+    this.last = { row, link: linkOf(row.statement), keyAfter: next, logId };
     return { good: true, statement };
   }
 
@@ -84,5 +109,11 @@ export class StatementChain {
     if (number !== expected) return `checkpoint ${expected} is missing before checkpoint ${number}`;
     if (previous !== (this.last?.link ?? FIRST_LINK)) return `checkpoint ${number} does not follow the one before it`;
     return position < (this.last?.row.position ?? 0) ? `checkpoint ${number} goes back to position ${position}` : undefined;
+  }
+
+  private renamed({ number, kind, logId }: CheckpointStatement): string | undefined {
+    const before = this.last?.logId ?? logId;
+    if (logId === before || kind === 'key') return undefined;
+    return `checkpoint ${number} is of a log with the identity ${logId}, and the one before it of ${before}: the log was exchanged for another, and nobody who holds the key has said so`;
   }
 }

@@ -1,8 +1,8 @@
 /** Compares the log with what was signed: every head that a good statement names must still stand where it stood. */
 import type pg from 'pg';
 import type { TrustedKeys } from './keys.js';
-import { StatementChain } from './chain.js';
-import { linkOf, type CheckpointStatement, type SignedStatement } from './statement.js';
+import { StatementChain, type Renewal } from './chain.js';
+import { linkOf, logIdOf, type CheckpointStatement, type SignedStatement } from './statement.js';
 import { exportedStatements, tableStatements } from './table.js';
 
 /** Heads are compared in runs of this many, each one statement. */
@@ -45,6 +45,8 @@ interface Claim {
 export interface ComparedClaims {
   readonly damage: ClaimDamage | undefined;
   readonly extent: Omit<SignedExtent, 'says'>;
+  /** Where the log went on under another identity, and who holds the key said so. */
+  readonly renewals: readonly Renewal[];
 }
 
 /** Within the caller's transaction. With `stream`, what is signed of that stream alone; then missing statements are not noticed. */
@@ -66,6 +68,7 @@ class Comparison {
   private damage: ClaimDamage | undefined;
   private last: CheckpointStatement | undefined;
   private good = 0;
+  private renewals: readonly Renewal[] = [];
 
   constructor(
     private readonly client: pg.ClientBase,
@@ -80,15 +83,20 @@ class Comparison {
       this.kept.set(row.number, linkOf(row.statement));
       if (!(await this.see(chain, row))) return;
       this.good += 1;
+      this.renewals = chain.renewals;
     }
   }
 
-  /** What the table holds as well was compared already. */
+  /**
+   * What the table holds as well was compared already. Where the table goes on under another identity, and the key vouches for
+   * that, what was signed under the one before is history that was given up.
+   */
   async exported(file: string): Promise<void> {
     const chain = this.chain();
     let missing: SignedStatement | undefined;
     for await (const row of exportedStatements(file, this.stream)) {
       const same = this.kept.get(row.number) === linkOf(row.statement);
+      if (!same && this.isGivenUp(row)) return;
       // A key's own statement may stand before the first event.
       if (!same && (missing?.position ?? 0) === 0) missing = row;
       if (!(await this.see(chain, row, !same))) return;
@@ -102,7 +110,12 @@ class Comparison {
   async end(): Promise<ComparedClaims> {
     await this.flush();
     const { position = 0, time = null, keyId = null } = this.last ?? {};
-    return { damage: this.damage, extent: { checkpoints: this.good, position, time, keyId } };
+    return { damage: this.damage, extent: { checkpoints: this.good, position, time, keyId }, renewals: this.renewals };
+  }
+
+  private isGivenUp(row: SignedStatement): boolean {
+    const logId = logIdOf(row);
+    return this.renewals.some(({ from, number }) => from === logId && number <= row.number);
   }
 
   private chain(): StatementChain {

@@ -1,12 +1,13 @@
 /** Whoever owns the database changes history on real PostgreSQL, triggers disabled and chains recomputed. Signatures tell. */
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestDatabase, type TestDatabase } from '@understudy/testing';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  addCheckpointKey,
   type AppendRequest,
   ensureCheckpointKey,
   openStore,
@@ -200,6 +201,71 @@ describe('what a superuser forges is found, with position and stream', () => {
       position: 8,
       reason: expect.stringContaining('the signature of checkpoint 3 is not one of the key'),
     });
+  });
+});
+
+describe('a log that was cut with its checkpoints, and given another identity', () => {
+  /** Without the last two events, without the checkpoint over them, and as if restored. */
+  const cutAndRenamed = async (more = ''): Promise<void> => {
+    await store.close();
+    await forge((admin) =>
+      admin.query(`alter table log_identity disable trigger all; delete from event where position > 12;
+        delete from signed_checkpoint where number > 4; update log_identity set id = gen_random_uuid(); ${more}`),
+    );
+  };
+
+  it('is signed no more, and does not verify with what the installation itself has exported', async () => {
+    await cutAndRenamed();
+    store = await opened(join(folder, 'out'));
+    expect(await store.checkpoints?.checked()).toMatchObject({
+      state: 'restored',
+      problem: expect.stringContaining('Checkpoint 5, exported to'),
+    });
+    await store.log.append(appendOf('b', 4, 7));
+    await store.checkpoints?.sign();
+    expect(await store.checkpoints?.list(4, 10)).toEqual([]);
+    expect(await store.log.verify()).toMatchObject({
+      intact: false,
+      position: 14,
+      reason: expect.stringMatching(/version 6 .* is gone; the stream has version 5 at most/),
+    });
+  });
+
+  it('is signed no more where nothing was exported, or nothing of what was signed is left', async () => {
+    await cutAndRenamed();
+    store = await opened();
+    expect(await store.checkpoints?.checked()).toMatchObject({
+      state: 'restored',
+      problem: expect.stringMatching(/was restored, or exchanged/),
+    });
+    await store.close();
+    await forge((admin) => admin.query('delete from signed_checkpoint'));
+    store = await opened(join(folder, 'out'));
+    expect(await store.checkpoints?.checked()).toMatchObject({
+      state: 'restored',
+      problem: expect.stringMatching(/is not in the table/),
+    });
+  });
+
+  it('goes on where whoever holds the key says so, and tells of it', async () => {
+    const before = store.log.logId;
+    await cutAndRenamed();
+    addCheckpointKey(keyFile);
+    store = await opened(join(folder, 'out'));
+    await store.log.append(appendOf('d', 0, 1));
+    await signed();
+    expect(existsSync(join(folder, 'out', `inventory-${before}.jsonl`))).toBe(true);
+    expect(await store.log.verify()).toMatchObject({
+      intact: true,
+      events: 13,
+      signed: {
+        checkpoints: 6,
+        says: expect.stringMatching(/At checkpoint 5 .* went on under a new identity.*is not part of it/),
+      },
+    });
+    await store.close();
+    store = await opened(join(folder, 'out'));
+    await signed();
   });
 });
 

@@ -25,9 +25,9 @@ let keyFile: string;
 let database: TestDatabase;
 const stores: Store[] = [];
 
-async function open(instance: string, everyMs = 3_600_000): Promise<Store> {
+async function open(instance: string, everyMs = 3_600_000, comparedWithinMs = 30_000): Promise<Store> {
   const connectionString = database.serviceConnection('drift');
-  const checkpoints = { keyFile, everyMs, folder: join(folder, instance) };
+  const checkpoints = { keyFile, everyMs, comparedWithinMs, folder: join(folder, instance) };
   const store = await openStore({ connectionString, schema: 'drift', instance, checkpoints });
   stores.push(store);
   return store;
@@ -123,6 +123,45 @@ describe('checkpoints', () => {
   });
 });
 
+describe('an exported file', () => {
+  const exported = (store: Store): string => join(folder, 'one', `drift-${store.log.logId}.jsonl`);
+
+  it('whose last line was torn by a kill is whole again after the next start, and verifies before', async () => {
+    const store = await open('one');
+    await note(store, 'a');
+    await store.checkpoints?.sign();
+    const file = exported(store);
+    const whole = readFileSync(file, 'utf8');
+    expect(whole.split('\n')).toHaveLength(3);
+    await store.close();
+    const evidence = { trusted: readTrustedKeys(readFileSync(keyFile, 'utf8'), keyFile), exportedFiles: [file] };
+    for (const kept of [whole.length - 100, whole.indexOf('\n') + 1, 50, 0, whole.length - 1]) {
+      writeFileSync(file, whole.slice(0, kept));
+      const next = await open('one');
+      expect(await next.log.verify(undefined, evidence)).toMatchObject({ intact: true, signed: { checkpoints: 2 } });
+      await next.checkpoints?.sign();
+      expect(next.checkpoints?.status(), `cut after ${kept}`).toMatchObject({ state: 'signing', position: 1 });
+      expect(readFileSync(file, 'utf8')).toBe(whole);
+      await next.close();
+    }
+  });
+
+  it('that cannot be read leaves open whether the log is older than what was signed, and that is said', async () => {
+    const store = await open('one');
+    await note(store, 'a');
+    await store.checkpoints?.sign();
+    const file = exported(store);
+    const whole = readFileSync(file, 'utf8');
+    await store.close();
+    writeFileSync(file, `no statement\n${whole}`);
+    const next = await open('one', 3_600_000, 100);
+    expect(await next.checkpoints?.checked()).toMatchObject({ state: 'failing', compared: false });
+    writeFileSync(file, whole);
+    await next.checkpoints?.sign();
+    expect(await next.checkpoints?.checked()).toMatchObject({ state: 'signing', compared: true });
+  });
+});
+
 describe('keys', () => {
   it('rotate: the one before signs the hand-over, and an auditor who holds either believes what came of it', async () => {
     const store = await open('one');
@@ -195,6 +234,38 @@ describe('keys', () => {
       expect(rows.map((row) => chain.see(row).good)).toEqual([true, true, true]);
       expect(chain.see(forged)).toMatchObject({ good: false, reason: expect.stringContaining('has handed over') });
     }
+  });
+
+  it('vouch for another identity of the log where they are brought in, and nothing else does', async () => {
+    const store = await open('one');
+    await note(store, 'a');
+    await store.checkpoints?.sign();
+    const rows = await statementsOf(store);
+    const { current, trusted } = readCheckpointKeys(keyFile);
+    const time = new Date(0).toISOString();
+    const place = {
+      service: 'drift',
+      logId: 'another',
+      number: 3,
+      position: 1,
+      time,
+      previous: linkOf(rows[1]?.statement ?? ''),
+    };
+    const seen = (next: SignedStatement) => {
+      const chain = new StatementChain('drift', trusted, true);
+      for (const row of rows) expect(chain.see(row).good).toBe(true);
+      return { ...chain.see(next), renewals: chain.renewals };
+    };
+    expect(seen(signHeads(place, [], current))).toMatchObject({
+      good: false,
+      reason: expect.stringContaining('is of a log with the identity another'),
+      renewals: [],
+    });
+    const own = trusted.get(current.id) ?? current.key;
+    expect(seen(signKey(place, own, current))).toMatchObject({
+      good: true,
+      renewals: [{ from: store.log.logId, number: 3, time }],
+    });
   });
 
   it('open to others, of another kind, or absent are refused at the start', async () => {

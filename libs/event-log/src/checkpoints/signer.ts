@@ -15,11 +15,23 @@ import {
   type SignedHead,
   type SignedStatement,
 } from './statement.js';
-import { ExportFile, readCovering, readOneStatement, readStatements } from './table.js';
+import {
+  ExportFile,
+  exportsIn,
+  exportedStatements,
+  readCovering,
+  readOneStatement,
+  readRenewals,
+  readStatements,
+} from './table.js';
 
 export const CHECKPOINT_EVERY_MS = 10_000;
 /** So many events that are not signed yet do not wait for the time. */
 export const MOST_UNSIGNED_EVENTS = 5_000;
+/** A try that failed is repeated after this at the latest. */
+const RETRY_MS = 2_000;
+/** So long is waited for what was signed to be compared with what is there. */
+const COMPARED_LIMIT_MS = 60_000;
 /** Events that one checkpoint covers at most: a longer log than that is signed by several, one after the other. */
 export const MOST_EVENTS_PER_CHECKPOINT = 5_000;
 const EXPORT_PAGE_STATEMENTS = 100;
@@ -33,6 +45,8 @@ export interface CheckpointOptions {
   readonly folder?: string;
   /** Default `CHECKPOINT_EVERY_MS`. */
   readonly everyMs?: number;
+  /** Default `COMPARED_LIMIT_MS`. */
+  readonly comparedWithinMs?: number;
 }
 
 /**
@@ -46,6 +60,11 @@ export interface CheckpointStatus {
   /** Signed up to here, as far as this process knows. */
   readonly position: number;
   readonly problem?: string;
+}
+
+export interface CheckedStatus extends CheckpointStatus {
+  /** False: whether the log holds all that was signed of it is not known. */
+  readonly compared: boolean;
 }
 
 interface SignerTools {
@@ -65,6 +84,9 @@ export class Checkpoints {
   private position = 0;
   private readonly file: ExportFile | undefined;
   private loaded = false;
+  private compared = false;
+  /** The last statement of each file that an earlier identity of the log has left. */
+  private earlier: ReadonlyMap<string, SignedStatement> = new Map();
   private running: Promise<void> | undefined;
   private next: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -103,10 +125,15 @@ export class Checkpoints {
     return { state, position, ...(problem === undefined ? {} : { problem }) };
   }
 
-  /** The same, once what was signed and exported earlier has been compared with what is there. */
-  async checked(): Promise<CheckpointStatus> {
-    await this.firstLook;
-    return this.status();
+  /** The same, once what was signed and exported earlier has been compared with what is there; or it could not be in time. */
+  async checked(): Promise<CheckedStatus> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>(
+      (resolve) => (timer = setTimeout(resolve, this.options.comparedWithinMs ?? COMPARED_LIMIT_MS)),
+    );
+    await Promise.race([this.firstLook, late]);
+    clearTimeout(timer);
+    return { ...this.status(), compared: this.compared };
   }
 
   /** Signs what is new now, if this process has the duty; one at a time. Failures are shown in `status` and repeated later. */
@@ -133,7 +160,8 @@ export class Checkpoints {
   /** What `verify` compares the log with. @throws `CheckpointKeyError`. */
   evidence(): SignedEvidence {
     const { trusted } = readCheckpointKeys(this.options.keyFile);
-    return { trusted, exportedFiles: this.file && existsSync(this.file.path) ? [this.file.path] : [] };
+    const { folder } = this.options;
+    return { trusted, exportedFiles: folder === undefined ? [] : exportsIn(folder, this.tools.schema) };
   }
 
   private begin(): Promise<void> {
@@ -143,7 +171,8 @@ export class Checkpoints {
   private schedule(afterMs: number): void {
     this.timer = setTimeout(() => {
       void this.sign().then(() => {
-        if (this.state !== 'stopped') this.schedule(this.options.everyMs ?? CHECKPOINT_EVERY_MS);
+        const everyMs = this.options.everyMs ?? CHECKPOINT_EVERY_MS;
+        if (this.state !== 'stopped') this.schedule(this.state === 'failing' ? Math.min(everyMs, RETRY_MS) : everyMs);
       });
     }, afterMs);
     this.timer.unref();
@@ -152,6 +181,9 @@ export class Checkpoints {
   private async round(): Promise<void> {
     if (this.state === 'stopped') return;
     try {
+      await this.compare();
+      this.compared = true;
+      this.looked();
       await this.exportNew();
       const duty = await this.tools.takeDuty(DUTY);
       if (duty !== undefined) await this.signNew();
@@ -160,8 +192,9 @@ export class Checkpoints {
     } catch (error) {
       const state = error instanceof Restored ? 'restored' : 'failing';
       this.show(state, error instanceof Error ? error.message : String(error));
+      this.compared ||= state === 'restored';
+      if (this.compared) this.looked();
     }
-    this.looked();
   }
 
   private show(state: CheckpointState, problem: string | undefined): void {
@@ -169,16 +202,74 @@ export class Checkpoints {
     this.problem = problem;
   }
 
+  /** What was signed and what was exported, here and under earlier identities of the log, with what is there. */
+  private async compare(): Promise<void> {
+    const { pool, schema, log } = this.tools;
+    const last = await readOneStatement(pool, schema);
+    const signedOf = last === undefined ? log.logId : readStatement(last).logId;
+    const renewed = last !== undefined && signedOf !== log.logId && this.bringsKeyIn(last);
+    await this.compareExports(renewed ? [signedOf] : []);
+    if (last === undefined) return;
+    const head = await log.headPosition();
+    if (last.position > head) {
+      throw new Restored(
+        `Checkpoint ${last.number} signed the log of ${schema} up to position ${last.position}, but it ends at ${head}: events were removed, or the server failed over with loss. Nothing more is signed. Compare with the exported checkpoints: npm run verify`,
+      );
+    }
+    if (signedOf !== log.logId && !renewed) {
+      throw new Restored(
+        `The log of ${schema} has the identity ${log.logId}, and what was signed of it is of ${signedOf}: it was restored, or exchanged for another. Nothing more is signed. Compare: npm run verify. If it shall go on all the same, whoever holds the key says so with a new one: checkpoint-key rotate`,
+      );
+    }
+  }
+
+  /** Will the next statement bring in a key? Who put it into the file vouches with it for the identity that the log has now. */
+  private bringsKeyIn(last: SignedStatement): boolean {
+    return keyAfter(readStatement(last)) !== readCheckpointKeys(this.options.keyFile).current.id;
+  }
+
+  /** `renewed`: an identity that the next statement ends. */
+  private async compareExports(renewed: readonly string[]): Promise<void> {
+    const { file } = this;
+    const { pool, schema } = this.tools;
+    if (file === undefined) return;
+    if (!this.loaded || !existsSync(file.path)) await file.load();
+    if (!this.loaded) this.earlier = await this.lastOfOthers(file.path);
+    this.loaded = true;
+    if (file.last !== undefined) await this.compareLast(file.path, file.last);
+    for (const [path, last] of this.earlier) {
+      const { trusted } = readCheckpointKeys(this.options.keyFile);
+      const ended = [...renewed, ...(await readRenewals(pool, schema, last.number, trusted))];
+      if (!ended.includes(readStatement(last).logId)) await this.compareLast(path, last);
+    }
+    // Nobody writes them any more, and what the table loses from here on the own file tells.
+    this.earlier = new Map();
+  }
+
+  private async compareLast(path: string, last: SignedStatement): Promise<void> {
+    const { pool, schema } = this.tools;
+    const kept = await readOneStatement(pool, schema, last.number);
+    if (kept?.statement === last.statement) return;
+    throw new Restored(
+      `Checkpoint ${last.number}, exported to ${path}, is not in the table of ${schema}: the database was restored from an older copy, or checkpoints were removed. Nothing more is signed. Compare: npm run verify. To go on with what is left, move that file away, and keep it.`,
+    );
+  }
+
+  /** Exports of the same service that an earlier identity of the log left here; nobody writes them any more. */
+  private async lastOfOthers(own: string): Promise<ReadonlyMap<string, SignedStatement>> {
+    const found = new Map<string, SignedStatement>();
+    for (const path of exportsIn(this.options.folder ?? '', this.tools.schema)) {
+      if (path === own) continue;
+      for await (const statement of exportedStatements(path)) found.set(path, statement);
+    }
+    return found;
+  }
+
   private async signNew(): Promise<void> {
     const { pool, schema, log } = this.tools;
     const keys = readCheckpointKeys(this.options.keyFile);
     let last = await readOneStatement(pool, schema);
     const head = await log.headPosition();
-    if (last !== undefined && last.position > head) {
-      throw new Restored(
-        `Checkpoint ${last.number} signed the log of ${schema} up to position ${last.position}, but it ends at ${head}: events were removed, or the server failed over with loss. Nothing more is signed. Compare with the exported checkpoints: npm run verify`,
-      );
-    }
     if (last === undefined || keyAfter(readStatement(last)) !== keys.current.id) last = await this.handOver(last, keys);
     while (last !== undefined && last.position < head) last = await this.signSpan(last, head, keys);
     if (last !== undefined) this.position = last.position;
@@ -230,16 +321,6 @@ export class Checkpoints {
     const { file } = this;
     const { pool, schema } = this.tools;
     if (file === undefined) return;
-    if (!this.loaded || !existsSync(file.path)) await file.load();
-    this.loaded = true;
-    if (file.last !== undefined) {
-      const kept = await readOneStatement(pool, schema, file.last.number);
-      if (kept?.statement !== file.last.statement) {
-        throw new Restored(
-          `Checkpoint ${file.last.number}, exported to ${file.path}, is not in the table of ${schema}: the database was restored from an older copy, or checkpoints were removed. Nothing more is signed. Compare: npm run verify. To go on with what is left, move that file away, and keep it.`,
-        );
-      }
-    }
     for (;;) {
       const page = await readStatements(pool, schema, file.last?.number ?? 0, EXPORT_PAGE_STATEMENTS);
       file.append(page);

@@ -16,7 +16,7 @@ export type SignedHead = readonly [stream: string, version: number, position: nu
 interface StatementBase {
   readonly format: typeof CHECKPOINT_FORMAT;
   readonly service: string;
-  /** Identity of the log; another one than in the statement before it = the log was restored in between. */
+  /** Identity of the log; another one than in the statement before it = the log was restored in between; then `kind` is `key`. */
   readonly logId: string;
   /** From 1, gap-free. */
   readonly number: number;
@@ -86,6 +86,15 @@ export function readStatement(row: SignedStatement): CheckpointStatement {
   if (content.number !== row.number || content.position !== row.position || content.keyId !== row.keyId)
     throw new CheckpointUnreadable(`Checkpoint ${row.number} does not say the number, position and key that it is kept under.`);
   return content;
+}
+
+/** Which log a row says that it is of; undefined = it is no statement, as whoever reads it will say. */
+export function logIdOf(row: SignedStatement): string | undefined {
+  try {
+    return readStatement(row).logId;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The key that signs after this statement. */

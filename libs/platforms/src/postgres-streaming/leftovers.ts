@@ -1,7 +1,7 @@
 import type { ClusterSnapshot, Leftover } from '@understudy/cluster';
 import type { NodeSettings } from './settings.js';
 import type { Disk, PostgresNode, PostgresSnapshot } from './snapshot.js';
-import { diskOf, writableOnes } from './topology.js';
+import { diskOf, unknownOnes, writableOnes } from './topology.js';
 
 /** Where a node's files lie, for commands that a person pastes. */
 export interface Place {
@@ -37,16 +37,19 @@ function leftoversOf(snapshot: PostgresSnapshot, node: PostgresNode, disk: Disk,
     commands: [cd, ...commands],
   });
   const start = disk.process ? [] : startCommands(snapshot, node, disk, place);
+  const why = disk.process ? '' : startsAsStandby(snapshot, node, disk);
   return [
     ...(disk.drained
       ? [
-          left('drained', node.node, `${node.node} is marked as drained and is not started at boot.`, [
+          left('drained', node.node, `${node.node} is marked as drained and is not started at boot.${why}`, [
             ...start,
             ...releaseCommands(place),
           ]),
         ]
       : []),
-    ...(disk.drained || disk.process ? [] : [left('stopped', node.node, `PostgreSQL does not run on ${node.node}.`, start)]),
+    ...(disk.drained || disk.process
+      ? []
+      : [left('stopped', node.node, `PostgreSQL does not run on ${node.node}.${why}`, start)]),
     ...(disk.relaxedFor === null
       ? []
       : [
@@ -67,9 +70,24 @@ function leftoversOf(snapshot: PostgresSnapshot, node: PostgresNode, disk: Disk,
   ];
 }
 
-/** A node whose files say primary comes up as a standby while another one serves: never a second writer by a pasted command. */
+function besides(snapshot: PostgresSnapshot, node: PostgresNode): PostgresSnapshot {
+  return { ...snapshot, nodes: snapshot.nodes.filter((other) => other !== node) };
+}
+
+/** Why a node whose files say primary is not started as one although no other is seen to serve; empty where that is not so. */
+function startsAsStandby(snapshot: PostgresSnapshot, node: PostgresNode, disk: Disk): string {
+  const unknown = unknownOnes(besides(snapshot, node));
+  if (disk.standbySignal || unknown.length === 0 || writableOnes(besides(snapshot, node)).length > 0) return '';
+  return ` Its files say primary, and ${unknown.join('; ')}. So it is started as a standby: promote it only when no other node takes writes.`;
+}
+
+/**
+ * A node whose files say primary comes up as a standby while another one serves, or while one is not seen and may: never a
+ * second writer by a pasted command.
+ */
 function startCommands(snapshot: PostgresSnapshot, node: PostgresNode, disk: Disk, { settings }: Place): readonly string[] {
-  const others = writableOnes(snapshot).some((other) => other !== node);
+  const rest = besides(snapshot, node);
+  const others = writableOnes(rest).length > 0 || unknownOnes(rest).length > 0;
   const data = quote(settings.dataFolder);
   return [
     ...(!disk.standbySignal && others

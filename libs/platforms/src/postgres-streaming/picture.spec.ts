@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { replicationEvidence } from './evidence.js';
+import { withLeftovers } from './leftovers.js';
+import type { NodeSettings } from './settings.js';
 import { topologyChecks } from './preflight.js';
 import type { Answering, Disk, PostgresNode, PostgresSnapshot, Server } from './snapshot.js';
 import { summarise } from './summary.js';
@@ -266,5 +268,46 @@ describe('validation from the picture', () => {
   it('fails a node that runs another version than is installed', () => {
     expect(failed(given(node('a', answers, { installedVersion: '17.10' })), 0, true)).toEqual(['version']);
     expect(failed(given({ ...node('a', answers), disk: unseen }), 0, true)).toEqual(['version']);
+  });
+});
+
+describe('the commands for a server that does not run', () => {
+  const settings = {
+    node: 'a',
+    dataFolder: 'data',
+    binFolder: 'bin',
+    logFile: 'log',
+    stateFolder: 'state',
+    autostartFile: 'auto',
+  };
+  const places = [{ root: '/srv/a', settings: settings as NodeSettings }];
+  const stopped = node('a', refused, { process: false });
+  const leftOn = (snapshot: PostgresSnapshot) => withLeftovers(summarise(snapshot), snapshot, places).nodes[0]?.leftovers?.[0];
+
+  it('start it as what its files say where no other node can be taking writes', () => {
+    expect(leftOn(given(stopped, standby('b', 'a')))).toEqual({
+      kind: 'stopped',
+      node: 'a',
+      host: 'host-a',
+      what: 'PostgreSQL does not run on a.',
+      commands: ['cd /srv/a', expect.stringContaining('bin/pg_ctl -D data -l log -w start')],
+    });
+  });
+
+  it('start it as a standby where another node serves, or one is not seen: never a second writer by a pasted command', () => {
+    const asStandby = ['cd /srv/a', expect.stringContaining('touch data/standby.signal'), expect.stringContaining('start')];
+    const serving = leftOn(given(stopped, node('b', answers)));
+    expect(serving).toMatchObject({ what: 'PostgreSQL does not run on a.', commands: asStandby });
+    const silent = { ...node('b', refused), disk: unseen };
+    expect(leftOn(given(stopped, silent))).toMatchObject({
+      what: 'PostgreSQL does not run on a. Its files say primary, and node b: its host could not be looked at (link down) and its server does not answer (connection refused). So it is started as a standby: promote it only when no other node takes writes.',
+      commands: asStandby,
+    });
+    const drained = node('a', refused, { process: false, drained: true });
+    expect(leftOn(given(drained, silent))).toMatchObject({
+      kind: 'drained',
+      what: expect.stringContaining('is not started at boot. Its files say primary, and node b'),
+      commands: expect.arrayContaining([expect.stringContaining('touch data/standby.signal')]),
+    });
   });
 });

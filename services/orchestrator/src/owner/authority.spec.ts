@@ -10,6 +10,7 @@ import {
   type CheckpointOptions,
   type NewEvent,
   type Store,
+  type Checkpoints,
 } from '@understudy/event-log';
 import { closeHosts, openHosts, type Host } from '@understudy/hosts';
 import type { ClusterDefinition } from '@understudy/cluster';
@@ -303,6 +304,28 @@ describe('the hosts’ journals', () => {
       doubt: { what: expect.stringContaining('the journal of host host-b holds r-1/05-drain-b/1/drain/1') },
     });
   }, 60_000);
+});
+
+describe('what was signed', () => {
+  const asked = { seen: () => Promise.reject(new Error('a host was asked')) } as never;
+  const establish = (status: Awaited<ReturnType<Checkpoints['checked']>>) => {
+    const log = { logId: 'log-1' } as never;
+    const checkpoints = { checked: async () => status };
+    const authority = new Authority({ hosts: asked, log, incarnation: 'i', given: new Map(), checkpoints });
+    return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: 1, state: { steps: [] } });
+  };
+  const failing = { state: 'failing', position: 0, problem: 'The file cannot be read.' } as const;
+
+  it('and could not be compared with the log lets nobody act, before any host is asked', async () => {
+    expect(await establish({ ...failing, compared: false })).toMatchObject({
+      by: 'nobody',
+      doubt: { what: 'Whether this log holds all that was signed of it could not be told. The file cannot be read.' },
+    });
+  });
+
+  it('and was compared once stops nothing when signing fails later', async () => {
+    await expect(establish({ ...failing, compared: true })).rejects.toThrow('a host was asked');
+  });
 });
 
 describe('what a host says', () => {

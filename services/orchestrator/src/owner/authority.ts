@@ -141,6 +141,10 @@ export class Authority {
   /** A copy of what was signed lies outside the database: it may say more than the log. */
   private async lessThanSigned(): Promise<Doubt | null> {
     const status = await this.tools.checkpoints?.checked();
+    if (status?.state === 'failing' && !status.compared) {
+      const what = `Whether this log holds all that was signed of it could not be told. ${status.problem ?? ''}`;
+      return { what, evidence: { ...status } };
+    }
     if (status?.state !== 'restored') return null;
     return { what: `This log is older than what was signed of it. ${status.problem ?? ''}`, evidence: { ...status } };
   }

@@ -1,14 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  SERVICE_NAMES,
-  verifyLog,
-  readTrustedKeys,
-  type ServiceName,
-  type TrustedKeys,
-  type Verification,
-} from '@understudy/event-log';
+import { SERVICE_NAMES, exportsIn, verifyLog, readTrustedKeys, type TrustedKeys, type Verification } from '@understudy/event-log';
 import pg from 'pg';
 import { reach } from '../backup/run.js';
 import { openDataFolder } from '../folder.js';
@@ -124,7 +117,7 @@ async function verifyStore({ connection, trusted, args, folder }: Subject, print
     const brought = await Promise.all(args.checkpoints.map(async (file) => ({ file, service: await serviceOf(file) })));
     let intact = true;
     for (const service of SERVICE_NAMES) {
-      const own = folder === undefined ? [] : await ownExport(client, service, folder);
+      const own = folder === undefined ? [] : exportsIn(folder, service);
       const exportedFiles = [...own, ...brought.filter((one) => one.service === service).map(({ file }) => file)];
       const found = await verifyLog(client, service, { stream: undefined, evidence: { trusted, exportedFiles } });
       print(`${service}: ${inWords(found)}\n`);
@@ -134,12 +127,6 @@ async function verifyStore({ connection, trusted, args, folder }: Subject, print
   } finally {
     await client.end();
   }
-}
-
-async function ownExport(client: pg.Client, service: ServiceName, folder: string): Promise<readonly string[]> {
-  const { rows } = await client.query<{ id: string }>(`select id from ${service}.log_identity`);
-  const file = join(folder, `${service}-${rows[0]?.id ?? ''}.jsonl`);
-  return existsSync(file) ? [file] : [];
 }
 
 function inWords(found: Verification): string {

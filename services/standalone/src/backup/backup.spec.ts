@@ -77,14 +77,15 @@ describe('backup and restore of the embedded store', () => {
       expect(again.stores.orchestrator.log.logId).not.toBe(stores.orchestrator.log.logId);
       await append(again.stores, 'rollout/after', 1);
       expect(await log.headPosition()).toBe(2_504);
-      // Signed on by the same key under the new identity, into a file of its own that holds what was signed before as well.
+      // Signed on under the new identity, which a new key vouches for, into a file of its own that holds what was signed before as well.
       await checkpoints?.sign();
       expect(checkpoints?.status()).toMatchObject({ state: 'signing', position: 2_504 });
       expect(await log.verify()).toMatchObject({ intact: true, signed: { position: 2_504 } });
       const exported: string[] = [];
       const exportFile = join(second.checkpoints, `orchestrator-${log.logId}.jsonl`);
       for await (const { statement } of exportedStatements(exportFile)) exported.push(statement);
-      expect(exported.map((statement) => statement.includes(log.logId))).toEqual([false, false, true]);
+      expect(exported.map((statement) => statement.includes(log.logId))).toEqual([false, false, true, true]);
+      expect(exported[2]).toContain('"kind":"key"');
     } finally {
       await closeStores(again.stores);
       await again.database.stop();

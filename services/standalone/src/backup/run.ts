@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { openStore, readTrustedKeys, renewLogId, SERVICE_NAMES, type ServiceName } from '@understudy/event-log';
+import { addCheckpointKey, openStore, readTrustedKeys, renewLogId, SERVICE_NAMES, type ServiceName } from '@understudy/event-log';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from '@understudy/runtime';
 import { BACKED_UP_FILES, takeDataFolder, type DataFolder } from '../folder.js';
 import { hasEmbeddedStore, prepareDatabase } from '../store.js';
@@ -98,6 +98,8 @@ async function fillFolder(
     const connections = await prepareDatabase(adminConnection);
     const counts = await importStore(adminConnection, folder.path, head, file);
     const events: Record<string, number> = {};
+    // The identity of a signed log changes with the key alone: so whoever restores vouches for it.
+    if (existsSync(folder.checkpointKey)) addCheckpointKey(folder.checkpointKey);
     for (const service of SERVICE_NAMES) {
       await renewLogId(adminConnection, service);
       events[service] = await verified(service, connections[service], folder.checkpointKey);
