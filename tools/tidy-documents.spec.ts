@@ -113,11 +113,13 @@ describe('docs/faults.md', () => {
   const rows = rowsOf('docs/faults.md', 'fault');
   const simulation = 'services/orchestrator/simulation/src';
 
-  /** As they stand in the source: the list of the armed ones, and the keys of those that strike at once. */
+  /** As they stand in the source: the list of the armed ones, and the keys of those that strike at once, or are drawn apart. */
   function faultClasses(): string[] {
     const source = read(`${simulation}/faults.ts`);
     const armed = /const ARMS: readonly Arm\[\] = \[([^\]]*)\]/.exec(source)?.[1] ?? '';
-    const blows = /const BLOWS: [^=]*= \{\n([\s\S]*?)\n\};/.exec(source)?.[1] ?? '';
+    const blows = [...source.matchAll(/const (?:BLOWS|DRAWN_APART): [^=]*= \{\n([\s\S]*?)\n\};/g)]
+      .map(([, text]) => text)
+      .join('\n');
     return [
       ...[...armed.matchAll(/'([^']+)'/g)].map(([, name]) => name!),
       ...[...blows.matchAll(/^ {2}'?([a-z-]+)'?: \(/gm)].map(([, name]) => name!),

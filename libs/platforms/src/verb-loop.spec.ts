@@ -14,6 +14,8 @@ interface Run {
   /** The act has its effect at its nth performance; left out: at the first that ends well. */
   readonly effectAt?: number;
   readonly mayGoOn?: VerbRequest['mayGoOn'];
+  /** The wall clock jumps then, by so much. */
+  readonly clock?: { readonly jumpsAtMs: number; readonly byMs: number };
 }
 
 /** One act is wanted until it ended; time passes only by pauses and by the act. */
@@ -43,7 +45,8 @@ async function when(
   const result = await runVerb<null, NamedAct>(
     {
       hosts: [host],
-      now: () => nowMs,
+      now: () => nowMs + (nowMs >= (run.clock?.jumpsAtMs ?? Infinity) ? (run.clock?.byMs ?? 0) : 0),
+      monotonic: () => nowMs,
       pause: (ms) => Promise.resolve(void (nowMs += ms)),
       observe: () => Promise.resolve(null),
       nextAct: () => (isDone ? { next: 'done' } : { next: 'act', act: { act: 'promote', host: 'h' }, binding: true }),
@@ -104,6 +107,12 @@ describe('acts of the same rollout that may still be running', () => {
           : { outcome: { status: 'ended', detail: '' }, tookMs: 0 },
     });
     expect(at).toEqual([0, 22_050]);
+  });
+
+  it('a jump of the clock ends no wait for an act that may still run', async () => {
+    const entries = (): JournalEntry[] => [{ key: 'rollout/step/1/promote/1', epoch: 1, begunAt: second(5) }];
+    expect((await when({ entries, clock: { jumpsAtMs: 500, byMs: 30_000 } })).at).toEqual([10_000]);
+    expect((await when({ entries, clock: { jumpsAtMs: 500, byMs: -30_000 } })).at).toEqual([10_000]);
   });
 
   it('with no time left nothing is done', async () => {

@@ -31,6 +31,8 @@ export interface VerbEngine<S, A extends NamedAct> {
   summary(snapshot: S): ClusterSnapshot;
   readonly hosts: readonly Host[];
   readonly now: () => number;
+  /** Milliseconds that only ever go on, whatever a clock is set to: how long something may still run is counted by it. */
+  readonly monotonic: () => number;
   /** Waits between two observations when nothing is to be done. */
   readonly pause: (ms: number) => Promise<void>;
 }
@@ -57,7 +59,7 @@ interface Progress {
   readonly acts: ActReport[];
   /** Highest number used, by `<host> <act name>`. */
   readonly used: Map<string, number>;
-  /** Acts that were begun and have no recorded end, by key: until when (by our clock) they may still be running. */
+  /** Acts that were begun and have no recorded end, by key: until when (by the monotonic clock) they may still be running. */
   readonly open: Map<string, { readonly host: string; readonly untilMs: number }>;
   /** Hosts whose journal has not been read in this call. */
   readonly unread: Set<string>;
@@ -83,7 +85,7 @@ export async function runVerb<S, A extends NamedAct>(engine: VerbEngine<S, A>, r
   };
   await readJournals(engine, request.key, progress, progress.unread);
   // An act that an unreachable host may have begun cannot be excluded: it gets its whole time.
-  for (const host of progress.unread) progress.open.set(host, { host, untilMs: engine.now() + ACT_LIMIT_MS });
+  for (const host of progress.unread) progress.open.set(host, { host, untilMs: engine.monotonic() + ACT_LIMIT_MS });
   while (engine.now() < request.deadlineAt) {
     const snapshot = await engine.observe(Math.min(OBSERVE_LIMIT_MS, request.deadlineAt - engine.now()));
     const result = await follow(engine, request, progress, snapshot);
@@ -108,7 +110,7 @@ async function follow<S, A extends NamedAct>(
       progress.lastWhy = next.why;
       return wait(engine, request, progress, { binding: next.binding, ms: next.binding ? BINDING_POLL_MS : POLL_MS });
     case 'act': {
-      const restMs = (progress.performed.get(JSON.stringify(next.act))?.restsUntilMs ?? 0) - engine.now();
+      const restMs = (progress.performed.get(JSON.stringify(next.act))?.restsUntilMs ?? 0) - engine.monotonic();
       if (restMs > 0) return wait(engine, request, progress, { binding: next.binding, ms: Math.min(restMs, REST_LOOK_MS) });
       return (await mustWait(engine, request.key, progress, next.act)) ? undefined : act(engine, request, progress, next);
     }
@@ -133,7 +135,7 @@ async function mustWait<S, A extends NamedAct>(
   progress: Progress,
   next: A,
 ): Promise<boolean> {
-  const open = [...progress.open].filter(([, { untilMs }]) => untilMs > engine.now());
+  const open = [...progress.open].filter(([, { untilMs }]) => untilMs > engine.monotonic());
   if (open.length === 0 && !progress.unread.has(next.host)) return false;
   progress.lastWhy =
     open.length > 0
@@ -155,14 +157,14 @@ async function act<S, A extends NamedAct>(
   const number = (progress.used.get(`${host} ${name}`) ?? 0) + 1;
   progress.used.set(`${host} ${name}`, number);
   const key = `${request.key}/${name}/${number}`;
-  const begunAt = engine.now();
-  const outcome = await engine.perform(next.act, key, Math.min(ACT_LIMIT_MS, Math.max(1, request.deadlineAt - begunAt)));
+  const begunAtMs = engine.monotonic();
+  const outcome = await engine.perform(next.act, key, Math.min(ACT_LIMIT_MS, Math.max(1, request.deadlineAt - engine.now())));
   if (outcome.status === 'fenced') return unknown('fenced', fencedReason(host, outcome.seen), progress);
   // Counted from now: an answer that did not come in time says nothing about when the host began.
-  if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: engine.now() + ACT_LIMIT_MS });
-  rest(progress, next.act, engine.now());
+  if (outcome.status === 'unknown') progress.open.set(key, { host, untilMs: engine.monotonic() + ACT_LIMIT_MS });
+  rest(progress, next.act, engine.monotonic());
   progress.lastWhy = `${name} on ${host}: ${outcome.detail}`;
-  const report = { act: name, host, tookMs: engine.now() - begunAt, detail: outcome.detail };
+  const report = { act: name, host, tookMs: Math.round(engine.monotonic() - begunAtMs), detail: outcome.detail };
   progress.acts.push(report);
   request.onAct(report);
   if (outcome.status !== 'ended') await engine.pause(BINDING_POLL_MS);
@@ -198,7 +200,7 @@ async function readJournals<S, A extends NamedAct>(
       for (const entry of read.entries.filter((candidate) => candidate.key.startsWith(`${key}/`)))
         count(entry, definition.slug, key, progress);
       const reachedMs = reachedBy(read.entries);
-      for (const entry of read.entries) note(entry, definition.slug, reachedMs, progress, engine.now());
+      for (const entry of read.entries) note(entry, definition.slug, reachedMs, progress, engine.monotonic());
     }),
   );
 }

@@ -12,7 +12,7 @@ export class CallMemory {
   private readonly first = new Map<string, { readonly lsn: number; askedMs: number }>();
   private readonly asked = new Set<string>();
 
-  /** @param now the caller's clock, in milliseconds. */
+  /** @param now a monotonic clock, in milliseconds. */
   constructor(private readonly now: () => number) {}
 
   get known(): Required<Pick<PostgresGoal, 'firstSeen' | 'startsInVain'>> {

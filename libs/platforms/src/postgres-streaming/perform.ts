@@ -22,7 +22,8 @@ export function performPostgres(target: ClusterTarget, request: VerbRequest): Pr
 
 function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresSnapshot, PostgresAct> {
   const goal = goalOf(session.target, request);
-  const memory = new CallMemory(session.target.now);
+  const monotonic = (): number => performance.now();
+  const memory = new CallMemory(monotonic);
   let last: PostgresSnapshot | undefined;
   let stopped: StoppedNode | undefined;
   const wanted = (): PostgresGoal => ({
@@ -33,6 +34,7 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<PostgresS
   return {
     hosts: [...new Map(session.nodes.map(({ host }) => [host.definition.slug, host])).values()],
     now: session.target.now,
+    monotonic,
     pause: (ms) => delay(ms),
     observe: async (deadlineMs) => {
       const justStopped = stopped;

@@ -83,6 +83,7 @@ function engineFor(
   return {
     hosts: Object.values(target.hosts),
     now: target.now,
+    monotonic: target.now,
     pause: (ms) => Promise.resolve(void worlds.pass(definition, ms)),
     observe: async () => {
       const seen = look(target);

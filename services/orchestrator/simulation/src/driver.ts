@@ -139,11 +139,13 @@ export class Driver {
       stopDeadlineMs: Number(request.parameters['stopDeadlineMs'] ?? 3_000),
       canRepoint: true,
     };
-    const memory = new CallMemory(this.now);
+    const monotonic = (): number => this.reach.ground.scheduler.nowMs;
+    const memory = new CallMemory(monotonic);
     let lookedAtMs = 0;
     return {
       hosts: this.carriers(definition),
       now: this.now,
+      monotonic,
       pause: (ms) => this.reach.ground.scheduler.sleep(ms, this.life),
       observe: async () => {
         lookedAtMs = this.reach.ground.scheduler.nowMs;
