@@ -102,11 +102,11 @@ describe('docs/refusals.md', () => {
     .join('\n');
 
   it.each(rows)('%s: the quoted message is one of ours', (_clause, _test, message) => {
-    const quoted = [...message!.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
+    const quoted = [...message.matchAll(/“([^”]+)”/g)].flatMap(([, words]) => words!.split('…'));
     expect(quoted.map((words) => words.trim()).filter((words) => words.length > 3 && !code.includes(words))).toEqual([]);
   });
 
-  it.each(rows)('%s: the test exists', (_clause, test) => expectTests(test!));
+  it.each(rows)('%s: the test exists', (_clause, test) => expectTests(test));
 });
 
 describe('docs/faults.md', () => {
