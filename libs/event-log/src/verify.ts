@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Verification } from './api.js';
-import { compareClaims, type ComparedClaims, type SignedEvidence } from './checkpoints/claims.js';
+import { compareClaims, exportSizes, type ComparedClaims, type SignedEvidence } from './checkpoints/claims.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { CHAIN_START, type RawEvent, chainHash } from './row.js';
 
@@ -91,6 +91,7 @@ export async function verifyLog(
   schema: string,
   { stream, evidence }: VerifyOptions,
 ): Promise<Verification> {
+  const sizes = evidence === undefined ? new Map<string, number>() : exportSizes(evidence);
   // One snapshot for all looks: an append in between is seen by none.
   await client.query('begin transaction isolation level repeatable read read only');
   try {
@@ -99,7 +100,7 @@ export async function verifyLog(
     const check = await checkChains(client, schema, stream);
     const gap = stream === undefined ? await firstGap(client, schema) : undefined;
     const head = await client.query<{ head: string }>(`select coalesce(max(position), 0) as head from ${schema}.event`);
-    const signed = evidence && (await compareClaims(client, schema, evidence, stream));
+    const signed = evidence && (await compareClaims(client, schema, evidence, sizes, stream));
     const inLog = gap && (!check.damage || gap.position <= check.damage.position) ? named(gap, check.damage) : check.damage;
     const damage = joined(inLog, signed?.damage);
     if (damage) return { intact: false, ...damage };

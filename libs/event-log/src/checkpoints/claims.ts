@@ -1,4 +1,5 @@
 /** Compares the log with what was signed: every head that a good statement names must still stand where it stood. */
+import { existsSync, statSync } from 'node:fs';
 import type pg from 'pg';
 import type { TrustedKeys } from './keys.js';
 import { StatementChain, type Renewal } from './chain.js';
@@ -49,16 +50,24 @@ export interface ComparedClaims {
   readonly renewals: readonly Renewal[];
 }
 
-/** Within the caller's transaction. With `stream`, what is signed of that stream alone; then missing statements are not noticed. */
+/** How long each exported file is now, in bytes; none that is not there. */
+export function exportSizes({ exportedFiles }: SignedEvidence): ReadonlyMap<string, number> {
+  return new Map(exportedFiles.filter((file) => existsSync(file)).map((file) => [file, statSync(file).size] as const));
+}
+
+/**
+ * Within the caller's transaction. `sizes` are the exports' from before it: what is exported is in the table first, so whatever was
+ * exported then, this transaction has to see; what came later it cannot. With `stream`, what is signed of that stream alone; then missing statements are not noticed. */
 export async function compareClaims(
   client: pg.ClientBase,
   schema: string,
   evidence: SignedEvidence,
+  sizes: ReadonlyMap<string, number>,
   stream?: string,
 ): Promise<ComparedClaims> {
   const comparison = new Comparison(client, schema, evidence, stream);
   await comparison.table();
-  for (const file of evidence.exportedFiles) await comparison.exported(file);
+  for (const [file, bytes] of sizes) await comparison.exported(file, bytes);
   return comparison.end();
 }
 
@@ -91,10 +100,10 @@ class Comparison {
    * What the table holds as well was compared already. Where the table goes on under another identity, and the key vouches for
    * that, what was signed under the one before is history that was given up.
    */
-  async exported(file: string): Promise<void> {
+  async exported(file: string, bytes: number): Promise<void> {
     const chain = this.chain();
     let missing: SignedStatement | undefined;
-    for await (const row of exportedStatements(file, this.stream)) {
+    for await (const row of exportedStatements(file, this.stream, bytes)) {
       const same = this.kept.get(row.number) === linkOf(row.statement);
       if (!same && this.isGivenUp(row)) return;
       // A key's own statement may stand before the first event.

@@ -19,6 +19,7 @@ import {
   type SignedStatement,
   type Store,
 } from '../index.js';
+import { verifyLog } from '../verify.js';
 
 let folder: string;
 let keyFile: string;
@@ -144,6 +145,35 @@ describe('an exported file', () => {
       expect(readFileSync(file, 'utf8')).toBe(whole);
       await next.close();
     }
+  });
+
+  it('that grows while a log is verified accuses nobody: only what was there before counts', async () => {
+    const store = await open('one');
+    await note(store, 'a');
+    await store.checkpoints?.sign();
+    const client = await store.pool.connect();
+    try {
+      let looked = 0;
+      const between = {
+        // After the first look at the events the transaction sees nothing newer.
+        query: async (...asked: Parameters<typeof client.query>) => {
+          const answer = await (client.query(...asked) as unknown as Promise<{ rows: unknown[] }>);
+          if (String(asked[0]).includes('lag(position') && (looked += 1) === 1) {
+            await note(store, 'b');
+            await store.checkpoints?.sign();
+          }
+          return answer;
+        },
+      };
+      Object.setPrototypeOf(between, client);
+      const evidence = { trusted: readTrustedKeys(readFileSync(keyFile, 'utf8'), keyFile), exportedFiles: [exported(store)] };
+      const verified = await verifyLog(between as unknown as typeof client, 'drift', { stream: undefined, evidence });
+      expect(looked).toBe(1);
+      expect(verified).toMatchObject({ intact: true, events: 1, signed: { checkpoints: 2, position: 1 } });
+    } finally {
+      client.release();
+    }
+    expect(await store.log.verify()).toMatchObject({ intact: true, events: 2, signed: { checkpoints: 3, position: 2 } });
   });
 
   it('that cannot be read leaves open whether the log is older than what was signed, and that is said', async () => {

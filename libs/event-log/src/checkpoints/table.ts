@@ -135,14 +135,15 @@ function headBegin(stream: string): string {
 
 /**
  * Statements of an exported file in its order. A last line that was never written to its end, because the process died over
- * it, says nothing: its statement is in the table. One that lacks nothing but the line's end is read. @throws `CheckpointUnreadable`.
+ * it, says nothing: its statement is in the table. One that lacks nothing but the line's end is read. `upToBytes`: what stood there
+ * when the file was so long. @throws `CheckpointUnreadable`.
  */
-export async function* exportedStatements(path: string, stream?: string): AsyncGenerator<SignedStatement> {
+export async function* exportedStatements(path: string, stream?: string, upToBytes = Infinity): AsyncGenerator<SignedStatement> {
   if (!existsSync(path)) return;
   // The statement is a JSON text within a JSON text.
   const marks = stream === undefined ? [] : [headBegin(stream), '"kind":"key"'].map((mark) => JSON.stringify(mark).slice(1, -1));
   const speaks = (line: string): boolean => line !== '' && (marks.length === 0 || marks.some((mark) => line.includes(mark)));
-  const { bytes, rest } = endOf(path);
+  const { bytes, rest } = endOf(path, upToBytes);
   const input = bytes === 0 ? Readable.from([]) : createReadStream(path, { encoding: 'utf8', end: bytes - 1 });
   for await (const line of createInterface({ input, crlfDelay: Infinity })) if (speaks(line)) yield readExportedLine(line, path);
   if (speaks(rest) && isLine(rest)) yield readExportedLine(rest, path);
@@ -157,12 +158,12 @@ function isLine(text: string): boolean {
   }
 }
 
-/** How much of an exported file is whole lines, in bytes, and what stands behind them. */
-function endOf(path: string): { readonly bytes: number; readonly rest: string } {
+/** How much of an exported file is whole lines, in bytes, and what stands behind them; at most so many bytes are looked at. */
+function endOf(path: string, upToBytes = Infinity): { readonly bytes: number; readonly rest: string } {
   const file = openSync(path, 'r');
   try {
     let rest = Buffer.alloc(0);
-    for (let end = fstatSync(file).size; end > 0;) {
+    for (let end = Math.min(fstatSync(file).size, upToBytes); end > 0;) {
       const begin = Math.max(0, end - PIECE_BYTES);
       const piece = Buffer.alloc(end - begin);
       readSync(file, piece, 0, piece.length, begin);

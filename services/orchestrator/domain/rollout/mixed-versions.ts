@@ -130,7 +130,9 @@ function merged(state: Known, seen: Readonly<Record<string, unknown>>): Running 
 
 function isSame(versions: Running[string], known: Running[string] | undefined): boolean {
   const items = Object.keys(versions);
-  return known !== undefined && items.length === Object.keys(known).length && items.every((item) => versions[item] === known[item]);
+  return (
+    known !== undefined && items.length === Object.keys(known).length && items.every((item) => versions[item] === known[item])
+  );
 }
 
 function differ(running: Running): boolean {
