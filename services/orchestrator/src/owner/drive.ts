@@ -185,6 +185,8 @@ export class Drive {
     const detail = handled.refusals.map((refusal) => refusal.detail).join(' ');
     this.tools.log.warn({ rolloutId: this.live.rolloutId, command: command.type, detail }, 'an order of the runner was refused');
     this.memory = { ...this.memory, observation: null };
+    // Whatever speaks against it is in the log: who is not the owner any more drops the rollout now, not when it hears of it.
+    await this.tools.rollouts.reload(this.live);
     await this.pause(RETRY_MS);
   }
 
