@@ -69,6 +69,9 @@ export class LiveRollout {
     public traceparent: string | undefined = undefined,
   ) {}
 
+  /** The claims on its hosts as this process appended them with the admission: their release need not read them. */
+  claims: readonly LoadedStream<ClaimState>[] = [];
+
   get state(): RolloutState {
     return this.loaded.state;
   }
@@ -82,8 +85,6 @@ export class LiveRollout {
 export class RolloutStore {
   /** What this process drives: known without a look into the log. */
   private readonly followed = new Map<string, LiveRollout>();
-  /** Claims that rollouts took through this process and still hold, by stream. */
-  private readonly held = new Map<string, LoadedStream<ClaimState>>();
 
   constructor(private readonly store: Pick<Store, 'log'>) {}
 
@@ -165,12 +166,14 @@ export class RolloutStore {
     metadata: EventMetadata,
   ): Promise<Executed<RolloutState, RolloutEvent>> {
     let claims: readonly LoadedStream<ClaimState>[] = [];
-    let isFirst = true;
+    let own = live.claims;
     const also = async (decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> => {
       const asked = claimsFor(live.rolloutId, decided);
-      const found = asked.map(({ stream }) => (isFirst ? this.held.get(stream) : undefined));
-      isFirst = false;
-      claims = await Promise.all(asked.map(async ({ stream }, index) => found[index] ?? loadClaim(this.log, stream)));
+      const known = own;
+      own = []; // Another try follows a conflict, and what conflicts may be a claim.
+      claims = await Promise.all(
+        asked.map(async ({ stream }) => known.find((claim) => claim.stream === stream) ?? loadClaim(this.log, stream)),
+      );
       return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as LoadedStream<ClaimState>, wanted));
     };
     const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
@@ -187,22 +190,24 @@ export class RolloutStore {
         live.loaded = executed.loaded;
         note(live, executed.stored);
       }
-      if (executed.accepted && !executed.repeated) this.hold(claims, executed.stored);
+      if (executed.accepted && !executed.repeated && claims.length > 0) live.claims = afterAppend(claims, executed.stored);
       return executed;
     } catch (error) {
       if (error instanceof ClaimRefused) return { accepted: false, kind: 'locked', refusals: error.refusals };
       throw error;
     }
   }
+}
 
-  private hold(claims: readonly LoadedStream<ClaimState>[], stored: readonly StoredEvent[]): void {
-    for (const claim of claims) {
-      const own = stored.filter(({ stream }) => stream === claim.stream);
-      const state = own.map(claimCodec.decode).reduce(claimDecider.evolve, claim.state);
-      if (state.rollout === null) this.held.delete(claim.stream);
-      else this.held.set(claim.stream, { ...claim, version: own.at(-1)?.version ?? claim.version, state });
-    }
-  }
+function afterAppend(
+  claims: readonly LoadedStream<ClaimState>[],
+  stored: readonly StoredEvent[],
+): readonly LoadedStream<ClaimState>[] {
+  return claims.map((claim) => {
+    const own = stored.filter(({ stream }) => stream === claim.stream);
+    const state = own.map(claimCodec.decode).reduce(claimDecider.evolve, claim.state);
+    return { ...claim, version: own.at(-1)?.version ?? claim.version, state };
+  });
 }
 
 /** Claims go with the admission, and come back with the close, in the same append. */
