@@ -32,6 +32,22 @@ describe('the failure budget of a window', () => {
     expect(window.look(103, idle, unseen, b)).toEqual(['WaveBegun 2', 'begun r-b']);
   });
 
+  it('is not used up by a person who resumed after the first failure, when the last of the canary wave fails at that moment', () => {
+    const window = new Story(scheduled({ ...canary, failureBudget: 9 }), OPENED);
+    const [a, x, b] = [ended('a', 'failed'), rollout('x'), rollout('b')];
+    window.look(0, rollout('a'), x, b);
+    expect(window.look(9, a, x, b)).toEqual(['held: The canary wave had a failed (as the log says).']);
+    const rollouts = [a, ended('x', 'failed'), b];
+    const resume = { type: 'ResumeWindow', by: ADA, rollouts } as const;
+    expect(window.give({ ...resume, at: at(10) })).toEqual(['WindowResumed']);
+    expect(window.look(10, ...rollouts)).toEqual([
+      'WaveEnded 1',
+      'held: The canary wave has ended, and nothing of it succeeded: a failed (as the log says); x failed (as the log says).',
+    ]);
+    expect(window.give({ ...resume, at: at(11) })).toEqual(['WindowResumed']);
+    expect(window.look(11, ...rollouts)).toEqual(['WaveBegun 2', 'begun r-b']);
+  });
+
   it('of a canary wave is kept by one success, whatever became of the others without a failure', () => {
     const window = new Story(scheduled({ ...canary, failureBudget: 0 }), OPENED);
     const idle = rollout('x', { ended: { result: 'refused', reason: NOTHING_TO_DO, at: at(-1) } });

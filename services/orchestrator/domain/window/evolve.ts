@@ -23,7 +23,7 @@ const HANDLERS: Handlers = {
   WindowApproved: (state, approval) => ({ ...state, approval }),
   WindowRejected: (state, stopped) => ({ ...state, status: 'rejected', stopped }),
   WindowOpened: (state) => ({ ...state, status: 'open' }),
-  WaveBegun: (state, { at }) => ({ ...state, waves: [...state.waves, { begunAt: at, ended: null }] }),
+  WaveBegun: (state, { at }) => ({ ...state, waves: [...state.waves, { begunAt: at, ended: null, passedOver: false }] }),
   RolloutsBegun: (state, { rollouts, at }) => ({
     ...state,
     begun: { ...state.begun, ...Object.fromEntries(rollouts.map((id) => [id, at])) },
@@ -58,7 +58,10 @@ export function evolveWindow(state: WindowState, event: WindowEvent): WindowStat
 /** The end of a freeze leads back to where it began; the end of a hold lets waves go on. */
 function resumed(state: WindowState, { by, at, passedOver, as }: Data<'WindowResumed'>): WindowState {
   const { frozenFrom } = state;
-  if (frozenFrom === null) return { ...state, status: as, held: null, passedOver: [...state.passedOver, ...passedOver] };
+  if (frozenFrom === null) {
+    const waves = state.waves.map((wave) => (wave.ended === null ? wave : { ...wave, passedOver: true }));
+    return { ...state, status: as, held: null, waves, passedOver: [...state.passedOver, ...passedOver] };
+  }
   const { at: frozenAt, stopped } = frozenFrom;
   return {
     ...state,

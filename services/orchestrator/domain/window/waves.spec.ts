@@ -19,7 +19,7 @@ describe('a window without waves of its own', () => {
     expect(window.look(10, ended('a', 'failed'), ended('b', 'succeeded'))).toEqual(['WaveEnded 1']);
     expect(window.look(11, ended('a', 'failed'), ended('b', 'succeeded'))).toEqual([]);
     expect(window.state.waves).toEqual([
-      { begunAt: at(0), ended: { at: at(10), soakUntil: at(10), results: { failed: 1, succeeded: 1 } } },
+      { begunAt: at(0), ended: { at: at(10), soakUntil: at(10), results: { failed: 1, succeeded: 1 } }, passedOver: false },
     ]);
   });
 

@@ -147,15 +147,17 @@ export function failuresOf(state: Scheduled, rollouts: readonly RolloutSeen[]): 
 }
 
 /**
- * The members of a canary wave that has ended without one success, as far as no person has passed them over: given up,
- * never planned, with nothing to do. None of them failed, and none has shown that the others may follow.
+ * The members of a canary wave that has ended without one success, unless a person let the window go on since it ended: given
+ * up, never planned, with nothing to do, or failed in the moment in which a person resumed after another failure. None of them
+ * has shown that the others may follow.
  */
 export function untested(state: Scheduled, rollouts: readonly RolloutSeen[]): readonly RolloutSeen[] {
   const [canary] = state.window.waves;
-  if (canary?.canary !== true || (state.waves[0]?.ended ?? null) === null) return [];
+  const [first] = state.waves;
+  if (canary?.canary !== true || first === undefined || first.ended === null || first.passedOver) return [];
   const members = rollouts.filter(({ cluster }) => canary.clusters.includes(cluster));
   const tested = members.some(({ ended }) => ended?.result === 'succeeded');
-  return tested ? [] : members.filter(({ id }) => !state.passedOver.includes(id));
+  return tested ? [] : members;
 }
 
 function overBudget(turn: Turn): WindowEvent | null {

@@ -162,6 +162,8 @@ export type WindowStatus = 'absent' | 'scheduled' | 'rejected' | 'cancelled' | '
 export interface WaveState {
   readonly begunAt: string;
   readonly ended: { readonly at: string; readonly soakUntil: string; readonly results: WindowResults } | null;
+  /** A person let the window go on after it had ended, whatever had become of it. */
+  readonly passedOver: boolean;
 }
 
 export interface WindowState {
