@@ -56,8 +56,10 @@ export function exportSizes({ exportedFiles }: SignedEvidence): ReadonlyMap<stri
 }
 
 /**
- * Within the caller's transaction. `sizes` are the exports' from before it: what is exported is in the table first, so whatever was
- * exported then, this transaction has to see; what came later it cannot. With `stream`, what is signed of that stream alone; then missing statements are not noticed. */
+ * Within the caller's transaction. `sizes` are the exports' from before it: what is exported is in the table first, so whatever
+ * was exported then, this transaction has to see; what came later it cannot. With `stream`, what is signed of that stream alone;
+ * then missing statements are not noticed.
+ */
 export async function compareClaims(
   client: pg.ClientBase,
   schema: string,

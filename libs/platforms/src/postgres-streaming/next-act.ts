@@ -1,12 +1,10 @@
-import type { Next } from '../verb-loop.js';
 import { nextDrain } from './next-drain.js';
+import { act, stuck, wait, type PostgresNext } from './next.js';
 import { nextJoin } from './next-join.js';
 import { nextSwitchover } from './next-switchover.js';
-import type { PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import type { PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { startOrGiveUp } from './starts.js';
 import { answering, diskOf, isDown, nodeNamed, streamsFrom, unknownOnes, writableOnes } from './topology.js';
-
-export type PostgresNext = Next<PostgresAct>;
 
 /**
  * The next act towards a goal, from one observation alone. Pure: the same on a real cluster and in a simulated one.
@@ -70,16 +68,4 @@ function nextStart(snapshot: PostgresSnapshot, goal: PostgresGoal, node: Postgre
     if (unknown.length > 0) return wait(`node ${node.node} would start as a primary, and ${unknown.join('; ')}`);
   }
   return startOrGiveUp(goal, node);
-}
-
-function act(value: PostgresAct): PostgresNext {
-  return { next: 'act', act: value, binding: false };
-}
-
-function wait(why: string): PostgresNext {
-  return { next: 'wait', why, binding: false };
-}
-
-function stuck(reason: string): PostgresNext {
-  return { next: 'stuck', reason };
 }

@@ -1,5 +1,5 @@
-import type { Next } from '../verb-loop.js';
-import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot, Sender } from './snapshot.js';
+import { act, stuck, wait, type PostgresNext } from './next.js';
+import type { Disk, PostgresGoal, PostgresNode, PostgresSnapshot, Sender } from './snapshot.js';
 import {
   answering,
   diskOf,
@@ -13,8 +13,6 @@ import {
   upstreamOf,
   writableOnes,
 } from './topology.js';
-
-type PostgresNext = Next<PostgresAct>;
 
 /** A receiver that has confirmed nothing new for so long after it was asked counts for no commit, in milliseconds. */
 const CONFIRM_PATIENCE_MS = 2_000;
@@ -94,16 +92,4 @@ function confirmation(goal: PostgresGoal, active: PostgresNode, others: readonly
 
 function hasConfirmed({ confirmedLsn }: Sender, checkpoint: number): boolean {
   return confirmedLsn !== null && confirmedLsn > checkpoint;
-}
-
-function act(value: PostgresAct): PostgresNext {
-  return { next: 'act', act: value, binding: false };
-}
-
-function wait(why: string): PostgresNext {
-  return { next: 'wait', why, binding: false };
-}
-
-function stuck(reason: string): PostgresNext {
-  return { next: 'stuck', reason };
 }

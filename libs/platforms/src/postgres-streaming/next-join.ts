@@ -1,30 +1,19 @@
-import type { Next } from '../verb-loop.js';
-import type { Disk, PostgresAct, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
+import { act, stuck, wait, type PostgresNext } from './next.js';
+import type { Disk, PostgresGoal, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { startOrGiveUp } from './starts.js';
 import { answering, diskOf, isWritable, lagBytes, pointsAt, streamsFrom, upstreamOf, writableOnes } from './topology.js';
 
-type PostgresNext = Next<PostgresAct>;
-
 /** A member again, replicating from the active node on its timeline. Marks that keep it from being elected stay. */
 export function nextJoin(snapshot: PostgresSnapshot, goal: PostgresGoal, node: PostgresNode): PostgresNext {
-  if (diskOf(node) === undefined) return { next: 'wait', why: `host ${node.host} cannot be looked at`, binding: false };
+  if (diskOf(node) === undefined) return wait(`host ${node.host} cannot be looked at`);
   const [active, second] = writableOnes(snapshot);
-  if (active === undefined) return { next: 'wait', why: 'no node is seen to serve, so there is nothing to join', binding: false };
+  if (active === undefined) return wait('no node is seen to serve, so there is nothing to join');
   if (second !== undefined)
-    return {
-      next: 'stuck',
-      reason: `nodes ${active.node} and ${second.node} both accept writes: a person must decide which one is right`,
-    };
-  if (isWritable(node)) return { next: 'stuck', reason: `node ${node.node} serves: it is the one to join` };
+    return stuck(`nodes ${active.node} and ${second.node} both accept writes: a person must decide which one is right`);
+  if (isWritable(node)) return stuck(`node ${node.node} serves: it is the one to join`);
   const lag = lagBytes(node, active);
   if (streamsFrom(node, active) && lag !== null && lag <= snapshot.lagCeilingBytes) return { next: 'done' };
-  return (
-    follow(goal, node, active) ?? {
-      next: 'wait',
-      why: `node ${node.node} does not stream within the lag ceiling yet`,
-      binding: false,
-    }
-  );
+  return follow(goal, node, active) ?? wait(`node ${node.node} does not stream within the lag ceiling yet`);
 }
 
 /**
@@ -39,7 +28,7 @@ export function follow(
   const disk = diskOf(node);
   if (disk === undefined) return undefined;
   const reason = whyNotFollow(goal, node, disk, active);
-  if (reason !== undefined) return { next: 'stuck', reason };
+  if (reason !== undefined) return stuck(reason);
   const missing = missingSlots([node], active);
   if (missing.length > 0) return act({ act: 'create-slots', host: active.host, node: active.node, slots: missing });
   return startOrPoint(goal, node, disk, active);
@@ -98,8 +87,4 @@ export function missingSlots(nodes: readonly PostgresNode[], active: PostgresNod
   if (there === undefined) return [];
   const wanted = nodes.map((node) => (pointsAt(upstreamOf(node), active) ? upstreamOf(node)?.slot : node.slot));
   return wanted.flatMap((slot) => (slot && !there.includes(slot) ? [slot] : []));
-}
-
-function act(value: PostgresAct): PostgresNext {
-  return { next: 'act', act: value, binding: false };
 }

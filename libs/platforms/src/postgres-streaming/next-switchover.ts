@@ -1,4 +1,4 @@
-import type { Next } from '../verb-loop.js';
+import { stuck, type PostgresNext } from './next.js';
 import { follow, missingSlots } from './next-join.js';
 import type {
   ControlState,
@@ -22,8 +22,6 @@ import {
   upstreamOf,
   writableOnes,
 } from './topology.js';
-
-type PostgresNext = Next<PostgresAct>;
 
 /** A WAL sender that has not confirmed a fresh position for this long is a laggard; nothing is stopped then. */
 const SENDER_PATIENCE_MS = 2_000;
@@ -355,8 +353,4 @@ function act(value: PostgresAct, binding: boolean): PostgresNext {
 
 function wait(why: string, binding: boolean): PostgresNext {
   return { next: 'wait', why, binding };
-}
-
-function stuck(reason: string): PostgresNext {
-  return { next: 'stuck', reason };
 }

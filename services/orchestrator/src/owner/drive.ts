@@ -187,7 +187,7 @@ export class Drive {
     this.memory = { ...this.memory, observation: null };
     // Whatever speaks against it is in the log: who is not the owner any more drops the rollout now, not when it hears of it.
     await this.tools.rollouts.reload(this.live);
-    await this.pause(RETRY_MS);
+    if (this.isOurs()) await this.pause(RETRY_MS);
   }
 
   private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
