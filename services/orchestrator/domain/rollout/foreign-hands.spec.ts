@@ -62,6 +62,26 @@ describe('somebody moves the workload', () => {
     expect(actsOf(owner, '14-switchover-b')).toEqual([]);
   });
 
+  it('while another node is drained: the drain is no success of silence, the move is recorded and held', () => {
+    const world = new World(3);
+    const planned = plannedOf({
+      cluster: definitionOf(3),
+      plan: planOf({ cluster: definitionOf(3), snapshot: world.snapshot() }),
+    });
+    const before = once(
+      (stepId, move) => /^\d+-drain-/.test(stepId) && move === 'perform',
+      () => {
+        world.node('a').active = false;
+        world.node('c').active = true;
+      },
+    );
+    const owner = drive({ world, planned, before });
+    expect(of(owner, 'DeviationRecorded')).toMatchObject([
+      { what: 'c serves, not a: somebody else moved the workload.', evidence: { active: 'c', expected: 'a' }, serving: 'c' },
+    ]);
+    expect(owner.state.held?.reason).toBe('c serves, not a: somebody else moved the workload.');
+  });
+
   it('or the platform does, to the node that was next to be drained: it is held, and what serves is left alone', () => {
     const owner = drive({
       before: at('07-drain-b', (world) => {

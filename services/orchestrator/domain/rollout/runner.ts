@@ -1,9 +1,11 @@
+import type { Verb } from '@understudy/cluster';
 import { dueNow, dueWithLook } from './conclusion.js';
 import { deviationOf } from './deviation.js';
 import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
 import { escalationDueMs } from './mixed-versions.js';
 import type { Move, RunnerMemory } from './move.js';
 import type { Goal, Observation } from './observation.js';
+import type { Ask } from './plan.js';
 import { outageDueMs } from './outage.js';
 import { overrideInForce } from './override.js';
 import { gatesDue, orderRefusal, type StepOrder } from './request.js';
@@ -280,8 +282,7 @@ function performed(open: Open): boolean {
 
 function outcome(open: Open, goal: Goal, seen: Observation): Move {
   const { stepId, attempt } = open.requested;
-  // No job moves the workload: where it is elsewhere after one, that is a deviation for the next step's look to tell.
-  const serving = open.requested.ask.ask === 'job' ? undefined : servingIn(seen, open.state.planned.workload);
+  const serving = tellsServing(open.requested.ask, goal) ? servingIn(seen, open.state.planned.workload) : undefined;
   return give({
     type: 'RecordOutcome',
     stepId,
@@ -297,6 +298,17 @@ function outcome(open: Open, goal: Goal, seen: Observation): Move {
     at: isoOf(open.nowMs),
   });
 }
+
+/**
+ * Where a step that moves no workload did what it should and the workload is elsewhere, that is a deviation, for the next step's
+ * look to tell; so it is after a job. What failed may have failed because of it, and the way back has to know.
+ */
+function tellsServing(ask: Ask, { goal }: Goal): boolean {
+  if (ask.ask === 'job') return false;
+  return goal !== 'met' || (ask.ask === 'verb' && MOVING_VERBS.includes(ask.verb));
+}
+
+const MOVING_VERBS: readonly Verb[] = ['switchover', 'start', 'stop'];
 
 const OUTCOMES = { met: 'succeeded', unmet: 'failed', unclear: 'unknown' } as const;
 

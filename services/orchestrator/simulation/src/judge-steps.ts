@@ -14,7 +14,7 @@ const LAG_CEILING_BYTES = 16 * 1024 * 1024;
 const SETTLED_MS = 20_000;
 
 /** Nothing but our own acts changed this cluster for a while. */
-function isSettled(judge: Judge, site: Site): boolean {
+export function isSettled(judge: Judge, site: Site): boolean {
   return judge.window.scheduler.nowMs - site.disturbedMs > SETTLED_MS;
 }
 

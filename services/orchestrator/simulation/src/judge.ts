@@ -3,6 +3,7 @@ import { takesWrites, type World } from '@understudy/simulated-cluster';
 import type { Hand, Site } from './ground.js';
 import type { JobCall } from './jobs.js';
 import { judgeEvent } from './judge-events.js';
+import { isSettled } from './judge-steps.js';
 import { judgeAct, judgeJob, judgeWorld, type SeenAct } from './judge-world.js';
 import type { Stored } from './log.js';
 import { record, RolloutRecord } from './record.js';
@@ -58,7 +59,8 @@ export class Judge {
     const kept = this.record(rolloutId);
     judgeEvent(this, rolloutId, kept, event);
     const site = this.siteOf(kept);
-    const serving = site === null ? null : (Object.values(site.world.nodes).find(takesWrites)?.node ?? null);
+    const serving =
+      site === null || !isSettled(this, site) ? null : (Object.values(site.world.nodes).find(takesWrites)?.node ?? null);
     record(kept, event, serving);
   }
 

@@ -68,8 +68,12 @@ export class RolloutRecord {
   rollbackAsked: RollbackRequested | null = null;
   /** A deviation was recorded, and no hold yet. */
   owesHold = false;
-  /** As its own events tell: some node is believed to serve. */
-  believesServing = true;
+  /** Who serves, as its own events tell; null = nobody does, undefined = it was not told yet. */
+  believed: string | null | undefined = undefined;
+
+  get believesServing(): boolean {
+    return this.believed !== null;
+  }
 
   step(stepId: string): StepRecord | undefined {
     return this.steps.find((candidate) => candidate.step.stepId === stepId);
@@ -92,13 +96,13 @@ export class RolloutRecord {
     this.lookAfterMs = found.endedAtMs;
     found.evidence = data.evidence ?? {};
     found.longestMs = interruption?.measured === true ? (interruption.longestMs ?? null) : found.longestMs;
-    if (data.serving !== undefined) this.believesServing = data.serving !== null;
+    if (data.serving !== undefined) this.believed = data.serving;
     if (status === 'succeeded') this.succeeded(found);
   }
 
   private succeeded({ step }: StepRecord): void {
     const node = step.node ?? '';
-    if (step.kind === 'switchover') this.believesServing = true;
+    if (step.kind === 'switchover') this.believed = node;
     if (step.kind === 'stop-probe') this.probeAsked = false;
     if (step.kind === 'patch') this.patched.add(node);
     if (step.kind === 'unpatch') this.patched.delete(node);
@@ -130,7 +134,7 @@ function fresh(step: PlannedStep): StepRecord {
   };
 }
 
-/** @param serving who takes writes at this moment, in the world. */
+/** @param serving who takes writes at this moment, in the world; null where somebody else may have moved it since the last look. */
 export function record(kept: RolloutRecord, event: RolloutEvent, serving: string | null): void {
   const fold = FOLDS[event.type] as
     ((kept: RolloutRecord, data: RolloutEvent['data'], serving: string | null) => void) | undefined;
@@ -151,8 +155,10 @@ const FOLDS: Folds = {
     kept.plan(data.plan?.steps ?? []);
     kept.forwardMs = data.plan?.forwardMs ?? 0;
     kept.fingerprint = data.topologyFingerprint;
+    kept.believed = data.plan?.originalActive;
   },
   PlanRevised: (kept, data) => {
+    if (kept.admittedHosts === null) kept.believed = data.plan.originalActive;
     kept.plan(data.plan.steps);
     kept.fingerprint = data.topologyFingerprint;
     if (data.recovery !== null) {
@@ -185,7 +191,7 @@ const FOLDS: Folds = {
     if (found !== undefined) found.missedDeadline = true;
   },
   DeviationRecorded: (kept, data) => {
-    if (data.serving !== undefined) kept.believesServing = data.serving !== null;
+    if (data.serving !== undefined) kept.believed = data.serving;
     kept.lookAfterMs = Date.parse(data.at);
     kept.owesHold = true;
   },
@@ -232,7 +238,7 @@ function requested(kept: RolloutRecord, data: StepRequested, serving: string | n
   const found = kept.step(data.stepId);
   if (found === undefined) return;
   const { kind, phase, node } = found.step;
-  if (phase === 'standby' && kept.original === null) kept.original = serving;
+  if (phase === 'standby' && kept.original === null) kept.original = serving ?? kept.believed ?? null;
   found.status = 'requested';
   found.attempt = data.attempt;
   found.requested = data;
