@@ -5,6 +5,7 @@ import {
   checkpoint,
   createSlots,
   dropSlots,
+  isAttached,
   kill,
   markDrained,
   markStandby,
@@ -156,10 +157,11 @@ function stopActive(world: World, node: string, limitMs: number): ActedWorld | S
   return { world: beginStop(marked, node), stopsWithinMs: limitMs };
 }
 
-/** As PostgreSQL checks it in the same statement: still the standby that was seen, and nothing replayed since. */
+/** As PostgreSQL checks it in the same statement: still the standby that was seen, nothing replayed since, and no active node. */
 function promoteAsSeen(world: World, act: Extract<PostgresAct, { act: 'promote' }>): ActedWorld {
   const { log } = nodeOf(world, act.node);
   if (log.timeline > act.timeline || log.position !== act.replayedLsn)
     return { world, code: 3, detail: 'it has replayed more than was seen' };
+  if (isAttached(world, nodeOf(world, act.node))) return { world, code: 3, detail: 'it receives from an active node' };
   return checked(promote(world, act.node), 'it is not in recovery');
 }

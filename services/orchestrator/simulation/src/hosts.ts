@@ -28,8 +28,11 @@ export type ActAnswer =
 
 /** Told of each effect of ours in the moment before it takes place. */
 export interface EffectWatcher {
-  acting(site: Site, call: Pick<ActCall, 'act' | 'key' | 'fence' | 'lookedAtMs'>): void;
+  acting(site: Site, call: Effect): void;
 }
+
+/** `inVain`: who carries it out will find that it is not as it was seen, and change nothing. */
+export type Effect = Pick<ActCall, 'act' | 'key' | 'fence' | 'lookedAtMs'> & { readonly inVain: boolean };
 
 /** Between two looks whether a stop is over, in milliseconds. */
 const STOP_POLL_MS = 20;
@@ -100,9 +103,14 @@ export class Hosts {
   statement(call: ActCall): ActAnswer {
     const site = this.ground.site(call.cluster);
     if (nodeOf(site.world, call.act.node).service.state !== 'running') return { status: 'unknown', detail: 'connection refused' };
-    this.watcher.acting(site, call);
+    this.announce(site, call);
     const { code, detail } = this.apply(call, (world) => beginOn(world, call.act, call.stepKey) as ActedWorld);
     return { status: 'ended', code, detail };
+  }
+
+  private announce(site: Site, call: ActCall): void {
+    const wouldBe = beginOn(site.world, call.act, call.stepKey);
+    this.watcher.acting(site, { ...call, inVain: 'code' in wouldBe && wouldBe.code !== 0 });
   }
 
   /** An act may end late, within the time that it was given. */
@@ -114,7 +122,7 @@ export class Hosts {
 
   private async perform(life: Life, call: ActCall, untilMs: number): Promise<ActedWorld> {
     const { scheduler } = this.ground;
-    this.watcher.acting(this.ground.site(call.cluster), call);
+    this.announce(this.ground.site(call.cluster), call);
     let stopsWithinMs = 0;
     const begun = this.apply(call, (world) => {
       const answer = beginOn(world, call.act, call.stepKey);

@@ -1,6 +1,6 @@
 import { attachedTo, lostBytes, nodeOf, takesWrites, writableNodes, type World } from '@understudy/simulated-cluster';
 import type { Hand, Site } from './ground.js';
-import type { ActCall } from './hosts.js';
+import type { Effect } from './hosts.js';
 import type { JobCall } from './jobs.js';
 import type { Judge } from './judge.js';
 import type { RolloutRecord, StepRecord } from './record.js';
@@ -38,11 +38,9 @@ export function wasMoved(site: Site): boolean {
   return site.foreign.some((each) => each.moved);
 }
 
-export type SeenAct = Pick<ActCall, 'act' | 'key' | 'fence' | 'lookedAtMs'>;
-
 const TAKES_AWAY: ReadonlySet<string> = new Set(['stop', 'mark-drained', 'stop-active', 'stop-at-once']);
 
-export function judgeAct(judge: Judge, site: Site, call: SeenAct): void {
+export function judgeAct(judge: Judge, site: Site, call: Effect): void {
   const asked = askedBy(judge, call.key);
   if (asked === null) return;
   const { act } = call;
@@ -50,13 +48,13 @@ export function judgeAct(judge: Judge, site: Site, call: SeenAct): void {
   if (site.disturbedMs < call.lookedAtMs && kind !== 'switchover') takingAway(judge, site, kind, call);
   if (act.act === 'mark-drained') judge.drained.add(`${site.slug}/${act.node}`);
   if (act.act === 'release') judge.drained.delete(`${site.slug}/${act.node}`);
-  if (act.act === 'promote') promotion(judge, site, act.node, call.key);
+  if (act.act === 'promote' && !call.inVain) promotion(judge, site, act.node, call.key);
   atOnce(judge, site, call);
   frozen(judge, asked, call);
 }
 
 /** Where nobody else changed anything since the look that the act was decided on. */
-function takingAway(judge: Judge, site: Site, kind: string, call: SeenAct): void {
+function takingAway(judge: Judge, site: Site, kind: string, call: Effect): void {
   const { act, key } = call;
   if (!TAKES_AWAY.has(act.act)) return;
   const node = nodeOf(site.world, act.node);
@@ -68,7 +66,7 @@ function takingAway(judge: Judge, site: Site, kind: string, call: SeenAct): void
 }
 
 /** One act of a rollout at a time: what was begun somewhere and may still run is waited for. */
-function atOnce(judge: Judge, site: Site, call: SeenAct): void {
+function atOnce(judge: Judge, site: Site, call: Effect): void {
   const { nowMs } = judge.window.scheduler;
   const [rolloutId = ''] = call.key.split('/');
   for (const { host, journal } of Object.values(site.world.hosts)) {
@@ -87,7 +85,7 @@ function atOnce(judge: Judge, site: Site, call: SeenAct): void {
 }
 
 /** Draining a node never stops the active from accepting writes: others count in its place, and a receiver that hangs does not. */
-function commits(judge: Judge, site: Site, { act, key }: SeenAct): void {
+function commits(judge: Judge, site: Site, { act, key }: Effect): void {
   const active = Object.values(site.world.nodes).find(takesWrites);
   if (active === undefined) return;
   const { needed, names } = active.synchronous;
@@ -114,7 +112,7 @@ function promotion(judge: Judge, site: Site, target: string, key: string): void 
 /** Acts may be on their way for so long, in milliseconds, when a freeze is heard. */
 const FREEZE_HEARD_MS = 15_000;
 
-function frozen(judge: Judge, { kept, step }: Asked, call: SeenAct): void {
+function frozen(judge: Judge, { kept, step }: Asked, call: Effect): void {
   const { nowMs } = judge.window.scheduler;
   if (kept.stands !== 'frozen' || step.step.kind === 'switchover' || nowMs - kept.frozenAtMs < FREEZE_HEARD_MS) return;
   if (judge.window.hadSilence(kept.frozenAtMs)) return;

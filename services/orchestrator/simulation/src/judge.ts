@@ -3,8 +3,9 @@ import { takesWrites, type World } from '@understudy/simulated-cluster';
 import type { Hand, Site } from './ground.js';
 import type { JobCall } from './jobs.js';
 import { judgeEvent } from './judge-events.js';
+import type { Effect } from './hosts.js';
 import { isSettled } from './judge-steps.js';
-import { judgeAct, judgeJob, judgeWorld, type SeenAct } from './judge-world.js';
+import { judgeAct, judgeJob, judgeWorld } from './judge-world.js';
 import type { Stored } from './log.js';
 import { record, RolloutRecord } from './record.js';
 import type { Window } from './window.js';
@@ -64,7 +65,7 @@ export class Judge {
     record(kept, event, serving);
   }
 
-  acting(site: Site, call: SeenAct): void {
+  acting(site: Site, call: Effect): void {
     this.window.trace(() => `ACT ${call.key} on ${call.act.host} at epoch ${call.fence.epoch}`);
     judgeAct(this, site, call);
   }
