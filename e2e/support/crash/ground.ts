@@ -29,6 +29,7 @@ export class Ground {
   private readonly places: string;
   private readonly data: string;
   private cells: readonly Cell[] = [];
+  private slug = '';
   private child: ProductProcess | undefined;
   /** Its code is loaded and it waits, so that nobody has to wait for that after a kill. */
   private spare: ProductProcess | undefined;
@@ -72,6 +73,7 @@ export class Ground {
   /** From now on the cells are taken, in whichever order their places are reached. */
   order(order: Order): void {
     this.cells = order.cells;
+    this.slug = order.slug;
     rmSync(join(this.places, 'phase'), { force: true });
     const file = join(this.places, 'order.json');
     writeFileSync(`${file}.new`, JSON.stringify({ ...order, ...(this.victim === 'store' ? { victimPid: this.store.pid } : {}) }));
@@ -189,11 +191,13 @@ export class Ground {
 
   private tell({ cell: { place, at, act }, pid }: Kill): void {
     const now = performance.now();
-    const lived = `${((now - this.lastKillAt) / 1_000).toFixed(1)} s since the last`;
+    const since = `${((now - this.lastKillAt) / 1_000).toFixed(1)} s after the one before`;
     const served = this.backAfterMs === undefined ? 'not yet back' : `back after ${(this.backAfterMs / 1_000).toFixed(1)} s`;
     this.lastKillAt = now;
     this.backAfterMs = undefined;
-    this.say(`killed ${place} ${at}${act === undefined ? '' : ` ${act}`} (process ${pid}), ${lived}; it was ${served}`);
+    const where = `${place} ${at}${act === undefined ? '' : ` ${act}`}`;
+    const nth = `${this.kills.filter((kill) => this.cells.includes(kill.cell)).length} of ${this.cells.length}`;
+    this.say(`${this.slug}: ${nth} killed ${where} (process ${pid}), ${since}; it was ${served}`);
   }
 
   /** The process that wrote a place's name, before it killed. */
