@@ -1,36 +1,18 @@
 /** The product as one process in a group of its own, on a store that survives it, started again whenever a place has killed it. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@understudy/testing/outside';
 import { Rest } from '../distributed/rest.js';
 import { Undo } from '../distributed/undo.js';
 import { waitFor, waitUntil } from '../distributed/waiting.js';
-import { REPOSITORY } from '../product.js';
 import type { Cell, Victim } from './cells.js';
+import { killOf, type Death, type Kill } from './deaths.js';
+import { ProductProcess } from './product-process.js';
 
-const MAIN = join(REPOSITORY, 'services/standalone/dist/main.js');
-const PRELOAD = join(REPOSITORY, 'e2e/support/crash/places.mjs');
 const READY_LIMIT_MS = 90_000;
-const STOP_LIMIT_MS = 30_000;
 const STORE_BACK_LIMIT_MS = 60_000;
 const STORE_AGAIN_MS = 250;
 const LOG_TAIL_BYTES = 6_000;
-
-/** A kill that counts: the place's name was written, and the victim then died of signal 9. */
-export interface Kill {
-  readonly cell: Cell;
-  readonly pid: number;
-}
-
-/** How a life of the product ended. */
-interface Ended {
-  readonly pid: number;
-  readonly signal: NodeJS.Signals | null;
-  readonly code: number | null;
-}
 
 /** What the preload reads. */
 export interface Order {
@@ -47,7 +29,13 @@ export class Ground {
   private readonly places: string;
   private readonly data: string;
   private cells: readonly Cell[] = [];
-  private child: ChildProcess | undefined;
+  private slug = '';
+  private child: ProductProcess | undefined;
+  /** Its code is loaded and it waits, so that nobody has to wait for that after a kill. */
+  private spare: ProductProcess | undefined;
+  /** How long its last start took; undefined until it serves. */
+  private backAfterMs: number | undefined;
+  private lastKillAt = performance.now();
   private stopping = false;
   private failure: Error | undefined;
   private keeping: Promise<void> | undefined;
@@ -85,6 +73,7 @@ export class Ground {
   /** From now on the cells are taken, in whichever order their places are reached. */
   order(order: Order): void {
     this.cells = order.cells;
+    this.slug = order.slug;
     rmSync(join(this.places, 'phase'), { force: true });
     const file = join(this.places, 'order.json');
     writeFileSync(`${file}.new`, JSON.stringify({ ...order, ...(this.victim === 'store' ? { victimPid: this.store.pid } : {}) }));
@@ -112,7 +101,7 @@ export class Ground {
   async stop(): Promise<readonly string[]> {
     const left = await this.undo.run();
     this.stopping = true;
-    if (this.child) await end(this.child);
+    await Promise.all([this.child?.end(), this.spare?.end()]);
     await this.keeping?.catch(() => undefined);
     await this.store.stop();
     return left;
@@ -120,60 +109,68 @@ export class Ground {
 
   private async keepProduct(): Promise<void> {
     while (!this.stopping) {
-      const { pid, signal, code } = await this.run();
+      const death = await this.run();
       if (this.stopping) return;
-      const cell = this.cells.find(({ id }) => this.writtenBy(id) === pid);
-      if (signal !== 'SIGKILL' || cell === undefined) {
-        this.failure = this.endedByItself({ pid, signal, code });
-        return;
-      }
+      const cell = this.cells.find(({ id }) => this.writtenBy(id) === death.pid);
+      if (!this.count(death, cell)) return;
       rmSync(join(this.data, 'address.json'), { force: true });
-      this.kills.push({ cell, pid });
-      const since = performance.now();
-      void this.ready().then(
-        () => this.tell(cell, pid, performance.now() - since),
-        (error: unknown) => (this.failure = error as Error),
-      );
     }
   }
 
   /** One life of the product. */
-  private async run(): Promise<Ended> {
-    const log = openSync(join(this.folder, 'product.log'), 'a', 0o600);
-    const preload = pathToFileURL(PRELOAD);
-    preload.searchParams.set('folder', this.places);
-    this.child = spawn(process.execPath, ['--import', preload.href, MAIN, '--data', this.data, '--port', '0'], {
-      stdio: ['ignore', log, log],
-      detached: true,
-      env: { ...process.env, STORE_URL: this.store.adminConnectionString() },
-    });
-    closeSync(log);
-    const [code, signal] = (await once(this.child, 'exit')) as [number | null, NodeJS.Signals | null];
-    return { pid: this.child.pid ?? -1, signal, code };
+  private run(): Promise<Death> {
+    const since = performance.now();
+    const child = this.spare ?? this.prepared();
+    this.spare = undefined;
+    this.child = child;
+    child.go();
+    void this.ready().then(
+      () => {
+        if (this.stopping || this.child !== child || this.victim === 'store') return;
+        this.backAfterMs = performance.now() - since;
+        this.spare ??= this.prepared();
+      },
+      (error: unknown) => (this.failure ??= error as Error),
+    );
+    return child.death;
   }
 
-  private endedByItself({ pid, signal, code }: Ended): Error {
-    return new Error(`The product (process ${pid}) ended by itself (${signal ?? `exit code ${code}`}). It said:\n${this.log()}`);
+  private prepared(): ProductProcess {
+    const { folder, places, data } = this;
+    return new ProductProcess({ log: join(folder, 'product.log'), places, data, storeUrl: this.store.adminConnectionString() });
+  }
+
+  /** False when this was no death that a cell brought about: then nothing goes on. */
+  private count(death: Death, cell: Cell | undefined): boolean {
+    const kill = killOf(this.victim, death, cell);
+    if (typeof kill === 'string') {
+      this.failure = new Error(`${kill} It said:\n${this.log()}`);
+      return false;
+    }
+    this.kills.push(kill);
+    this.tell(kill);
+    return true;
   }
 
   /** The product lives on; the store is started again on what it left, at the same port. */
   private async keepStore(): Promise<void> {
     const life = this.run().then((ended) => {
-      if (!this.stopping) this.failure = this.endedByItself(ended);
+      if (!this.stopping) this.count(ended, undefined);
     });
     while (!this.stopping && this.failure === undefined) {
-      await Promise.race([this.store.ended, life]);
+      const end = await Promise.race([this.store.ended, life]);
       if (this.stopping || this.failure !== undefined) return;
-      await this.storeBack().catch((error: unknown) => (this.failure = error as Error));
+      await this.storeBack({ pid: this.store.pid, signal: end?.signal ?? null, code: end?.code ?? null }).catch(
+        (error: unknown) => (this.failure = error as Error),
+      );
     }
   }
 
-  private async storeBack(): Promise<void> {
-    const { pid, port } = this.store;
+  private async storeBack(death: Death): Promise<void> {
+    const { port } = this.store;
     const since = performance.now();
     const cell = this.cells.find(({ id }) => this.writtenBy(id) !== undefined && !this.kills.some((kill) => kill.cell.id === id));
-    if (cell === undefined) throw new Error(`The store (process ${pid}) ended, and no place was written.`);
-    this.kills.push({ cell, pid });
+    if (!this.count(death, cell)) return;
     await this.store.stop();
     // Its children notice that it is gone, one by one; until then their shared memory keeps a new one out.
     this.store = await waitFor('the store to start again', STORE_BACK_LIMIT_MS, async () => {
@@ -181,7 +178,7 @@ export class Ground {
       return startEmbeddedPostgres({ dataFolder: join(this.folder, 'store'), port });
     });
     this.rearm();
-    this.tell(cell, pid, performance.now() - since);
+    this.backAfterMs = performance.now() - since;
   }
 
   private rearm(): void {
@@ -192,10 +189,15 @@ export class Ground {
     renameSync(`${file}.new`, file);
   }
 
-  private tell(cell: Cell, pid: number, backMs: number): void {
-    this.say(
-      `killed ${cell.place} ${cell.at}${cell.act === undefined ? '' : ` ${cell.act}`} (process ${pid}); back after ${(backMs / 1_000).toFixed(1)} s`,
-    );
+  private tell({ cell: { place, at, act }, pid }: Kill): void {
+    const now = performance.now();
+    const since = `${((now - this.lastKillAt) / 1_000).toFixed(1)} s after the one before`;
+    const served = this.backAfterMs === undefined ? 'not yet back' : `back after ${(this.backAfterMs / 1_000).toFixed(1)} s`;
+    this.lastKillAt = now;
+    this.backAfterMs = undefined;
+    const where = `${place} ${at}${act === undefined ? '' : ` ${act}`}`;
+    const nth = `${this.kills.filter((kill) => this.cells.includes(kill.cell)).length} of ${this.cells.length}`;
+    this.say(`${this.slug}: ${nth} killed ${where} (process ${pid}), ${since}; it was ${served}`);
   }
 
   /** The process that wrote a place's name, before it killed. */
@@ -213,13 +215,4 @@ export class Ground {
   private addressFile(): { readonly address: string; readonly tokenFile: string } {
     return JSON.parse(readFileSync(join(this.data, 'address.json'), 'utf8')) as { address: string; tokenFile: string };
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-  await exited;
-  clearTimeout(timer);
 }

@@ -26,12 +26,19 @@ export function tableOf(windows: readonly Played[], victim: Victim): readonly st
     ['double acts', (ends) => sum(ends, ({ doubleActs }) => doubleActs.length)],
     ['acknowledged writes', (ends) => sum(ends, ({ acknowledgedWrites }) => acknowledgedWrites)],
     ['lost writes', (ends) => sum(ends, ({ lostWrites }) => lostWrites)],
-    ['looks for two writable', (ends) => sum(ends, ({ writable }) => writable.looks)],
+    ['looks at who accepts writes', (ends) => sum(ends, ({ writable }) => writable.looks)],
+    ['answered, by the quieter node', (ends) => sum(ends, ({ writable: { answered } }) => leastOf(answered))],
+    ['outside of switchovers', (ends) => sum(ends, ({ writable }) => writable.calm)],
+    ['of these with a writer', (ends) => sum(ends, ({ writable }) => writable.calmWithWriter)],
     ['two writable nodes', (ends) => sum(ends, ({ writable }) => writable.twoAtOnce.length)],
   ];
   const ends = (plan: PlanName): readonly WindowEnd[] => windows.filter((window) => window.plan === plan).map(({ end }) => end);
   const totals = sums.map(([name, total]) => [name, ...plans.map((plan) => total(ends(plan)))]);
   return aligned([['place', ...plans], ...rows, [''], ...totals]);
+}
+
+function leastOf(answered: Readonly<Record<string, number>>): number {
+  return Object.keys(answered).length === 0 ? 0 : Math.min(...Object.values(answered));
 }
 
 function sum(ends: readonly WindowEnd[], of: (end: WindowEnd) => number): string {

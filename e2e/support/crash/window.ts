@@ -5,8 +5,10 @@ import { notByTheOwner, recordedTwice } from '../distributed/two-orchestrators.j
 import { openWindow, type PairWindow, type RecordedEvent } from '../distributed/window.js';
 import { doneTwice, factsOf, journalOf, lostWrites, PREPARATIONS } from '../distributed/witness.js';
 import { PLANS, type Cell, type PlanName } from './cells.js';
-import type { Ground, Kill } from './ground.js';
-import { watchWritable, type Writable } from './writable.js';
+import type { Kill } from './deaths.js';
+import type { Ground } from './ground.js';
+import { lookProblems, seenIn, switchoversOf, type Look, type Writable } from './looks.js';
+import { watchWritable } from './writable.js';
 
 /** Between the plan and the opening the cells are put in place. */
 const OPENS_IN_MS = 4_000;
@@ -34,15 +36,39 @@ export interface WindowEnd {
   readonly promotions: number;
   /** Everything that is not as it should be, in sentences. */
   readonly problems: readonly string[];
+  /** Where there are problems: what was recorded, and what the hosts' journals hold. */
+  readonly evidence?: unknown;
 }
 
-/** @param signal ends the window under way. */
+/**
+ * A window that could not be played to its end has that among its problems.
+ * @param signal ends the window under way.
+ * @throws when the window could not be opened.
+ */
 export async function playWindow(ground: Ground, run: WindowRun, signal: AbortSignal): Promise<WindowEnd> {
-  const { slug, plan } = run;
+  const before = ground.kills.length;
+  const window = await opened(ground, run);
+  const watch = watchWritable(window.pair);
+  let end: WindowEnd;
+  try {
+    const steps = await window.steps();
+    const phases = Object.fromEntries(steps.map(({ stepId, phase }) => [stepId, phase]));
+    ground.order({ slug: run.slug, cells: run.cells, phases });
+    const closed = await untilClosed(ground, window, signal);
+    const empty = ground.disarm();
+    end = await judged(window, run, { closed, empty, looks: await watch.stop(), kills: ground.kills.slice(before) });
+  } catch (error) {
+    ground.disarm();
+    end = brokenOff(ground.kills.slice(before), seenIn(await watch.stop(), []), String(error));
+  }
+  return end.problems.length === 0 ? end : { ...end, evidence: await evidenceOf(window) };
+}
+
+function opened(ground: Ground, { slug, plan }: WindowRun): Promise<PairWindow> {
   const phases = { switchoverTest: { enabled: true, andBack: true }, failback: { enabled: false } };
   const kinds = ['switchover', 'drain', 'patch', 'unpatch', 'reboot', 'join', 'release'];
   const durations = Object.fromEntries(kinds.map((kind) => [kind, EXPECTED_MS]));
-  const window = await openWindow(ground, {
+  return openWindow(ground, {
     slug,
     opensInMs: OPENS_IN_MS,
     minutes: WINDOW_MINUTES,
@@ -51,19 +77,15 @@ export async function playWindow(ground: Ground, run: WindowRun, signal: AbortSi
       if (plan === 'rollback') for (const node of cluster.nodes) breakRelease(node, postgresBinaries('newer').version);
     },
   });
-  const watch = watchWritable(window.pair);
-  const before = ground.kills.length;
-  try {
-    const steps = await window.steps();
-    ground.order({ slug, cells: run.cells, phases: Object.fromEntries(steps.map(({ stepId, phase }) => [stepId, phase])) });
-    const closed = await untilClosed(ground, window, signal);
-    const empty = ground.disarm();
-    const writable = await watch.stop();
-    return await judged(window, run, { closed, empty, writable, kills: ground.kills.slice(before) });
-  } finally {
-    ground.disarm();
-    await watch.stop();
-  }
+}
+
+function brokenOff(kills: readonly Kill[], writable: Writable, why: string): WindowEnd {
+  return { kills, writable, doubleActs: [], lostWrites: 0, acknowledgedWrites: 0, promotions: 0, problems: [why] };
+}
+
+async function evidenceOf(window: PairWindow): Promise<unknown> {
+  const journals = Object.fromEntries(window.nodes.map((node) => [node.slug, journalOf(node)]));
+  return { journals, events: await window.events().catch(String) };
 }
 
 /** @throws past the limit, or when what is kept running could not be. */
@@ -83,7 +105,7 @@ async function untilClosed(ground: Ground, window: PairWindow, signal: AbortSign
 interface Seen {
   readonly closed: RecordedEvent;
   readonly empty: readonly Cell[];
-  readonly writable: Writable;
+  readonly looks: readonly Look[];
   readonly kills: readonly Kill[];
 }
 
@@ -98,6 +120,8 @@ async function judged(window: PairWindow, { plan, slug }: WindowRun, seen: Seen)
   const promotions = await promotionsOf(window, serving[0]?.slug);
   const version = PLANS[plan].result === 'succeeded' ? window.targetVersion : postgresBinaries('older').version;
   const { result } = seen.closed.body;
+  const writable = seenIn(seen.looks, switchoversOf(events));
+  const nodes = window.nodes.map(({ slug: node }) => node);
   const acknowledged = ledger.filter(({ kind }) => kind === 'ack').length;
   const rules: readonly (readonly [boolean, string])[] = [
     [
@@ -108,7 +132,7 @@ async function judged(window: PairWindow, { plan, slug }: WindowRun, seen: Seen)
     ...doubleActs.map((act) => [true, `Done twice by the journal: ${act}`] as const),
     ...recordedTwice(events).map((what) => [true, `Recorded twice: ${what}`] as const),
     ...notByTheOwner(events).map((what) => [true, `Not by the owner: ${what}`] as const),
-    ...seen.writable.twoAtOnce.map((what) => [true, `Two nodes accepted writes: ${what}`] as const),
+    ...lookProblems(writable, nodes).map((what) => [true, what] as const),
     [serving.length !== 1, `${serving.length} nodes accept writes at the end.`],
     [lost !== 0, `${lost} acknowledged writes are lost.`],
     [acknowledged === 0, 'The client had no write acknowledged.'],
@@ -119,7 +143,7 @@ async function judged(window: PairWindow, { plan, slug }: WindowRun, seen: Seen)
     ...effectProblems(events, plan, slug),
   ];
   const problems = rules.filter(([isBroken]) => isBroken).map(([, sentence]) => sentence);
-  const { kills, writable } = seen;
+  const { kills } = seen;
   return { kills, writable, doubleActs, lostWrites: lost, acknowledgedWrites: acknowledged, promotions, problems };
 }
 
@@ -138,7 +162,7 @@ function nodeProblems(
 function jobProblems(nodes: readonly PracticeNode[], plan: PlanName): readonly (readonly [boolean, string])[] {
   return nodes.map((node) => {
     const expected = PLANS[plan].steps.filter((step) => /\/patch-/.test(step) && step.endsWith(`-${node.slug.at(-1)}`)).length;
-    const jobs = journalOf(node).filter(({ kind, key, code }) => kind === 'jobs' && /-\d{2}-patch-/.test(key) && code === 0);
+    const jobs = journalOf(node).filter(({ kind, key }) => kind === 'jobs' && /-\d{2}-patch-/.test(key));
     return [jobs.length !== expected, `${node.slug} was patched ${jobs.length} times and not ${expected}.`];
   });
 }

@@ -46,15 +46,38 @@ function actOf({ kind, key }: JournalFile): string {
 /** Preparations of a switchover that have to be fresh: they stop and promote nothing, and a look that they have aged repeats them. */
 export const PREPARATIONS = / (record-position|checkpoint): /;
 
-/** Acts and jobs that ended well more than once, in whatever attempt and under whatever number: `<host> <step> <act>: n times`. */
-export function doneTwice(nodes: readonly PracticeNode[]): readonly string[] {
-  return nodes.flatMap((node) => {
-    const times = new Map<string, number>();
-    for (const entry of journalOf(node)) {
-      if (entry.code === 0) times.set(actOf(entry), (times.get(actOf(entry)) ?? 0) + 1);
-    }
-    return [...times].filter(([, count]) => count > 1).map(([act, count]) => `${node.slug} ${act}: ${count} times`);
-  });
+/** Exit code of the host's program: the precondition was gone, and nothing was changed. */
+const PRECONDITION_GONE = 3;
+/** Exit code of a start after which PostgreSQL did not run: what was tried has come to nothing, and may be tried again. */
+const DID_NOT_START = 4;
+/** Sent over SQL after they were entered: without an end nobody knows whether they were sent, and one that was refused changed nothing. */
+const BY_SQL: readonly string[] = ['create-slots', 'drop-slots', 'checkpoint', 'promote'];
+
+/**
+ * Whether the host did what the entry stands for, as far as its journal can say: with whatever exit code, and also where none was
+ * recorded, for then it was cut off in the middle. A promotion without an end is left to PostgreSQL's own history of timelines.
+ */
+function wasExecuted(entry: JournalFile): boolean {
+  if (entry.kind === 'jobs') return true;
+  const act = ACT.exec(entry.key)?.groups?.['act'] ?? '';
+  if (BY_SQL.includes(act)) return entry.code === 0;
+  return entry.code !== PRECONDITION_GONE && !(act === 'start' && entry.code === DID_NOT_START);
+}
+
+/** Acts and jobs that one host executed more than once, under whatever attempt and number: `<step> <act>: n times (their codes)`. */
+export function repeated(entries: readonly JournalFile[]): readonly string[] {
+  const codes = new Map<string, string[]>();
+  for (const entry of entries) {
+    const act = actOf(entry);
+    if (wasExecuted(entry)) codes.set(act, [...(codes.get(act) ?? []), String(entry.code ?? 'no end')]);
+  }
+  const twice = [...codes].filter(([, each]) => each.length > 1);
+  return twice.map(([act, each]) => `${act}: ${each.length} times (${each.join(', ')})`);
+}
+
+/** As `repeated`, of several hosts: `<host> <step> <act>: n times (their codes)`. */
+export function doneTwice(nodes: readonly Pick<PracticeNode, 'slug' | 'root'>[]): readonly string[] {
+  return nodes.flatMap((node) => repeated(journalOf(node)).map((act) => `${node.slug} ${act}`));
 }
 
 /** The steps for which a host has something entered. */

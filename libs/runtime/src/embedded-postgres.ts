@@ -73,8 +73,14 @@ export interface EmbeddedPostgres {
   adminConnectionString(database?: string): string;
   /** Fast shutdown (SIGINT), after `limitMs` immediate (SIGQUIT), then SIGKILL. Harmless when it has stopped already. */
   stop(limitMs?: number): Promise<void>;
-  /** Settles when the server has ended, by us or by itself. */
-  readonly ended: Promise<void>;
+  /** Settles when the server has ended, by us or by itself; says how, where it was started here and not taken over. */
+  readonly ended: Promise<ServerEnd | undefined>;
+}
+
+/** How a process ended: one of the two is null. */
+export interface ServerEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
@@ -257,8 +263,9 @@ async function endOf(pid: number, limitMs: number): Promise<boolean> {
 }
 
 /** Watches a server that is not our child, without keeping this process alive. */
-async function endOfAdopted(pid: number): Promise<void> {
+async function endOfAdopted(pid: number): Promise<undefined> {
   while (isAlive(pid)) await delay(ADOPTED_POLL_MS, undefined, { ref: false });
+  return undefined;
 }
 
 async function stopServer(pid: number, limitMs: number): Promise<void> {
@@ -278,11 +285,13 @@ async function stopServer(pid: number, limitMs: number): Promise<void> {
   );
 }
 
-async function startOnce(server: Server, port: number): Promise<{ pid: number; ended: Promise<void> } | undefined> {
+type Running = Pick<EmbeddedPostgres, 'pid' | 'port' | 'ended'>;
+
+async function startOnce(server: Server, port: number): Promise<Omit<Running, 'port'> | undefined> {
   const child = spawnServer(server, port);
-  const ended = new Promise<void>((done) => {
-    child.once('exit', () => done());
-    child.once('error', () => done());
+  const ended = new Promise<ServerEnd | undefined>((done) => {
+    child.once('exit', (code, signal) => done({ code, signal }));
+    child.once('error', () => done(undefined));
   });
   child.unref();
   const limitMs = server.options.startLimitMs ?? START_LIMIT_MS;
@@ -294,7 +303,7 @@ async function startOnce(server: Server, port: number): Promise<{ pid: number; e
   return undefined;
 }
 
-async function adopt(server: Server): Promise<{ pid: number; port: number; ended: Promise<void> } | undefined> {
+async function adopt(server: Server): Promise<Running | undefined> {
   const left = orphan(server.folder);
   if (!left) return undefined;
   const samePort = server.options.port === undefined || server.options.port === left.port;
@@ -305,7 +314,7 @@ async function adopt(server: Server): Promise<{ pid: number; port: number; ended
   return undefined;
 }
 
-async function startFresh(server: Server): Promise<{ pid: number; port: number; ended: Promise<void> }> {
+async function startFresh(server: Server): Promise<Running> {
   await initialise(server);
   for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt += 1) {
     const port = server.options.port ?? (await freePort());
