@@ -2,7 +2,7 @@ import { writableNodes, type ClusterSnapshot } from '@understudy/cluster';
 import type { MeasuredInterruption } from './observation.js';
 import { remains } from './left-behind.js';
 import { lossWords } from './loss.js';
-import { awayByUs } from './outage.js';
+import { awayByUs, doesNotComeBack, mayTurnBack } from './outage.js';
 import { afterFailure, givingUp, takingBack, type Way } from './recovery.js';
 import { orderRefusal, outOfTime, type StepOrder } from './request.js';
 import type { RollbackRequested, RolloutResult, RolloutState, StepState } from './rollout.js';
@@ -24,6 +24,8 @@ export type Conclusion =
   | { readonly due: 'close'; readonly result: RolloutResult; readonly reason: string };
 
 const OPERATOR = 'an operator: resume after a look, or abort';
+/** Taking back what is installed is still open, unless its way back is not proven: then that is refused, and why. */
+const WHOEVER_BRINGS_BACK = 'an operator: resume to start it again, roll back to the version before, or abort';
 
 /** What is due whatever the cluster looks like now. `nothing`: go on with the next step. */
 export function dueNow(state: Going, nowMs: number): Conclusion {
@@ -74,10 +76,13 @@ function afterUnknown(state: Going): Conclusion | null {
 function afterFailed(state: Going): Conclusion | null {
   const failed = openFailure(state);
   if (failed === undefined) return null;
+  const down = doesNotComeBack(state);
+  if (state.rollbackRequested !== null && down) return turningBack(state, state.rollbackRequested);
   if (state.abortRequested !== null) return abortAfter(state, failed);
   if (state.rollbackRequested !== null && state.recovery === null) return turningBack(state, state.rollbackRequested);
   const way = afterFailure(state, failed);
-  return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt: OPERATOR };
+  const whoCanChangeIt = down ? WHOEVER_BRINGS_BACK : OPERATOR;
+  return way.possible ? { due: 'recover', way } : { due: 'hold', reason: way.because, whoCanChangeIt };
 }
 
 /** What has happened since it was asked for may stand against it now: the point of no return, a node that serves. */
@@ -90,6 +95,9 @@ function turningBack(state: Going, wish: RollbackRequested): Conclusion {
 
 function abortAfter(state: Going, failed: StepState): Conclusion {
   const reason = `Aborted after ${failed.step.stepId} had failed: ${reasonOf(failed)}`;
+  // The way back was the abort's own: nobody has been told yet that it leaves the workload down. Another abort ends it there.
+  if (doesNotComeBack(state) && state.recovery?.result === 'aborted')
+    return { due: 'hold', reason: `${reason} The workload is down.`, whoCanChangeIt: WHOEVER_BRINGS_BACK };
   const lost = state.serving === null && !awayByUs(state);
   if (state.recovery !== null || lost) return { due: 'close', result: 'needs-attention', reason };
   return { due: 'recover', way: givingUp(state, reason, failed.step.stepId, 'aborted') };
@@ -117,11 +125,11 @@ function afterWish(state: Going): Conclusion | null {
   const verdict = testVerdict(state);
   if (verdict.verdict === 'failed') return { due: 'recover', way: givingUp(state, verdict.reason, verdict.stepId, 'failed') };
   const { abortRequested, rollbackRequested } = state;
-  if (rollbackRequested !== null && atSafePoint(state)) {
+  if (rollbackRequested !== null && mayTurnBack(state)) {
     const turn = turningBack(state, rollbackRequested);
     if (turn.due === 'recover' || abortRequested === null) return turn;
   }
-  if (abortRequested !== null && atSafePoint(state)) {
+  if (abortRequested !== null && mayTurnBack(state)) {
     const because = `Aborted by ${abortRequested.by}: ${abortRequested.reason}`;
     return { due: 'recover', way: givingUp(state, because, null, 'aborted') };
   }

@@ -4,7 +4,7 @@ import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import { withOutage } from './outage.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
-import { INITIAL, moving, resumedAs, standbyBegun } from './state.js';
+import { INITIAL, isOpenFailure, moving, resumedAs, standbyBegun } from './state.js';
 
 type Data<T extends RolloutEvent['type']> = Extract<RolloutEvent, { type: T }>['data'];
 type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => RolloutState };
@@ -127,10 +127,6 @@ function resumed(state: RolloutState, { at }: Data<'RolloutResumed'>): RolloutSt
   return { ...on, held: null, holdRequested: null, steps };
 }
 
-function isOpenFailure(state: RolloutState, step: StepState): boolean {
-  return step.status === 'failed' && (state.recovery === null || step.step.phase === 'recovery');
-}
-
 /**
  * Steps that have begun keep what is known of them; the others are as the new plan says. On the way back nothing of the way
  * there is tried again: what waited for another attempt has failed.
@@ -138,14 +134,17 @@ function isOpenFailure(state: RolloutState, step: StepState): boolean {
 function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned');
   const begun = new Map(kept.map((step) => [step.step.stepId, data.recovery === null ? step : notAgain(step)]));
+  const steps = data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step));
+  const failed = steps.filter(({ status }) => status === 'failed').map(({ step }) => step.stepId);
   return {
     ...state,
     plan: data.plan,
     binding: data.binding,
     topologyFingerprint: data.topologyFingerprint,
-    steps: data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step)),
+    steps,
     gates: data.recovery === null ? lapsedWithPlan(state.gates, data.at) : state.gates,
     recovery: data.recovery ?? state.recovery,
+    answered: data.recovery === null ? state.answered : failed,
     status: data.recovery === null ? state.status : 'recovering',
     serving: state.admitted === null ? data.plan.originalActive : state.serving,
     originalActive: state.admitted === null ? data.plan.originalActive : state.originalActive,

@@ -3,7 +3,7 @@ import { expectedMs } from './budget.js';
 import { paceOf } from './learnt.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
-import { isKnown, nodeOf, stepNamed, type Going, type Known } from './state.js';
+import { atSafePoint, isKnown, nodeOf, openFailure, stepNamed, type Going, type Known } from './state.js';
 import { msOf } from './time.js';
 
 /**
@@ -66,6 +66,20 @@ function ended(state: RolloutState, at: string): RolloutState {
 /** Away because we took it away, as approved: bringing it back loses nothing and waits for nobody. */
 export function awayByUs(state: RolloutState): boolean {
   return state.outage.since !== null;
+}
+
+/**
+ * May a wish to turn back be carried out now? At a safe point; and wherever the workload is away by our hand, for then every
+ * other step only keeps it away for longer.
+ */
+export function mayTurnBack(state: RolloutState): boolean {
+  return atSafePoint(state) || awayByUs(state);
+}
+
+/** The workload is away by our hand, and the step that was to bring it back with what is installed has failed. */
+export function doesNotComeBack(state: RolloutState): boolean {
+  const { recovery } = state;
+  return awayByUs(state) && recovery !== null && recovery.result !== 'rolled-back' && openFailure(state) !== undefined;
 }
 
 export function outageMs(state: RolloutState, nowMs: number): number {

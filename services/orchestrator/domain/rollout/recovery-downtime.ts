@@ -3,7 +3,7 @@ import { plannedStep, type StepDraft } from './drafts.js';
 import { paceOf } from './learnt.js';
 import { awayByUs } from './outage.js';
 import type { Recovery, StepState } from './rollout.js';
-import { returned, undoing, type Way, type WayBack } from './recovery.js';
+import { lastOrdinal, returned, undoing, type Way, type WayBack } from './recovery.js';
 import { nodeOf, type Going } from './state.js';
 import { changedNodes, losesWrites, unprovenAmong } from './way-back.js';
 
@@ -42,7 +42,7 @@ export function serviceBack(state: Going, recovery: Recovery, rollBack: readonly
   const playbook = paceOf(state);
   const steps = [
     ...kept,
-    ...drafts.map((draft, index) => plannedStep(draft, state.steps.length + index + 1, workload, playbook)),
+    ...drafts.map((draft, index) => plannedStep(draft, lastOrdinal(state) + index + 1, workload, playbook)),
   ];
   const { pointOfNoReturn: _passed, ...plan } = state.plan;
   return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, playbook), wayBackMs: 0 } };

@@ -77,9 +77,14 @@ function wayBack(state: Going, recovery: Recovery, rollBack: readonly string[]):
     ...(state.probeRunning ? [{ kind: 'stop-probe', phase: 'recovery' } as const] : []),
   ];
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned').map((step) => step.step);
-  const steps = [...kept, ...drafts.map((draft, index) => numbered(state, draft, state.steps.length + index + 1))];
+  const steps = [...kept, ...drafts.map((draft, index) => numbered(state, draft, lastOrdinal(state) + index + 1))];
   const { pointOfNoReturn: _passed, ...plan } = state.plan;
   return { possible: true, recovery, plan: { ...plan, steps, forwardMs: totalMs(drafts, paceOf(state)), wayBackMs: 0 } };
+}
+
+/** No step of a way back takes the id of one before it, also where that one was of another way back: acts are remembered by it. */
+export function lastOrdinal({ steps }: Going): number {
+  return Math.max(0, ...steps.map(({ step }) => Number.parseInt(step.stepId, 10)));
 }
 
 function numbered(state: Going, draft: StepDraft, ordinal: number): PlannedStep {

@@ -4,7 +4,7 @@ import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
 import { paceOf } from './learnt.js';
 import { writtenIn } from './loss.js';
-import { awayByUs } from './outage.js';
+import { awayByUs, mayTurnBack } from './outage.js';
 import type { StepRequested, StepState } from './rollout.js';
 import { atSafePoint, endsOwnSwitchover, inFlight, nextPlanned, unknownStep, type Going } from './state.js';
 import { STEP_RULES } from './steps/index.js';
@@ -59,10 +59,9 @@ function outOfTurn(state: Going, next: StepState): Refusal | null {
     return { pointer: '/stepId', code: 'STEP_UNDER_WAY', detail: `${busy.step.stepId} has no outcome yet.` };
   if (nextPlanned(state) !== next)
     return { pointer: '/stepId', code: 'OUT_OF_ORDER', detail: `${next.step.stepId} is not the next step.` };
-  if (!atSafePoint(state)) return null;
   // An abort is what the way back is for; a hold stops that one too.
-  const turning = state.recovery === null ? (state.abortRequested ?? state.rollbackRequested) : null;
-  const wish = turning ?? state.holdRequested;
+  const turning = state.recovery === null && mayTurnBack(state) ? (state.abortRequested ?? state.rollbackRequested) : null;
+  const wish = turning ?? (atSafePoint(state) ? state.holdRequested : null);
   return wish === null ? null : { pointer: '', code: 'STOP_REQUESTED', detail: `${wish.by} asked to stop: ${wish.reason}` };
 }
 

@@ -1,12 +1,16 @@
 import { accept, refuse, type Decision } from '@understudy/decider';
 import { notAllowed } from './decide-people.js';
+import { doesNotComeBack } from './outage.js';
 import type { RolloutCommand, RolloutEvent } from './rollout.js';
 import { inFlight, isGoing, nodeOf, unknownStep, type Going, type Known } from './state.js';
 import { changedNodes, rollbackRefusal, type Refused } from './way-back.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
 
-/** A person turns back: one node, or all that were patched, at the next safe point or from a hold. Refused where nothing could. */
+/**
+ * A person turns back: one node, or all that were patched, at the next safe point, from a hold, or where a downtime's workload does not
+ * come back with what is installed. Refused where nothing could.
+ */
 export function rollBack(command: Command<'RollBack'>, state: Known): Decision<RolloutEvent> {
   const { reason, at, by, node } = command;
   const forbidden = notAllowed(by);
@@ -37,7 +41,7 @@ function touchedNodes(state: Going): readonly string[] {
 function notNow(state: Going): Refused | null {
   if (state.status === 'frozen')
     return { code: 'FROZEN', detail: 'The rollout is frozen, a person drives. Resume it first, then roll back.' };
-  if (state.abortRequested === null && state.recovery === null) return null;
+  if (doesNotComeBack(state) || (state.abortRequested === null && state.recovery === null)) return null;
   return { code: 'TURNING_BACK', detail: 'The rollout is on its way back already.' };
 }
 

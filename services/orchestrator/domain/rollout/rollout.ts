@@ -387,6 +387,8 @@ export interface RolloutState {
   readonly breaches: readonly number[];
   /** What a recovery is for, once one began. */
   readonly recovery: Recovery | null;
+  /** Ids of failed steps that a way back was put in place for. */
+  readonly answered: readonly string[];
   /** An order is decided on a look that is not older than this: the last outcome, resume, adoption or deviation. */
   readonly lookAfter: string | null;
   readonly closed: RolloutClosed | null;

@@ -42,6 +42,7 @@ export const INITIAL: RolloutState = {
   frozen: null,
   breaches: [],
   recovery: null,
+  answered: [],
   lookAfter: null,
   closed: null,
 };
@@ -105,11 +106,13 @@ export function endsOwnSwitchover(state: RolloutState, next: StepState): boolean
   return next.step.kind === 'switchover' && next.attempt > 0 && (serving === null || serving === next.step.node);
 }
 
-/** A failure that no way back has been put in place for. */
+/** A failure that no way back has been put in place for, or that happened on the one that is. */
 export function openFailure(state: RolloutState): StepState | undefined {
-  return state.steps.find(
-    (candidate) => candidate.status === 'failed' && (state.recovery === null || candidate.step.phase === 'recovery'),
-  );
+  return state.steps.find((candidate) => isOpenFailure(state, candidate));
+}
+
+export function isOpenFailure({ answered }: RolloutState, { status, step }: StepState): boolean {
+  return status === 'failed' && !answered.includes(step.stepId);
 }
 
 /** Would stopping here leave the workload served by a validated node? */
