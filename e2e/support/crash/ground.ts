@@ -74,7 +74,7 @@ export class Ground {
   order(order: Order): void {
     this.cells = order.cells;
     this.slug = order.slug;
-    rmSync(join(this.places, 'phase'), { force: true });
+    rmSync(join(this.places, 'step'), { force: true });
     const file = join(this.places, 'order.json');
     writeFileSync(`${file}.new`, JSON.stringify({ ...order, ...(this.victim === 'store' ? { victimPid: this.store.pid } : {}) }));
     renameSync(`${file}.new`, file);

@@ -118,10 +118,19 @@ function told({ wanted, results, played, problems }: Run): boolean {
 
 /** Detached jobs and nodes of a run that broke off are ended by the folder's name; a good run leaves none. */
 function endAll(folder: string): readonly string[] {
-  return [...new Set(processesNaming(folder))].map((pid) => {
+  return [...new Set(processesNaming(folder))]
+    .filter(wasKilled)
+    .map((pid) => `Process ${pid} was left running and has been ended.`);
+}
+
+/** False for one that has ended by itself since it was found. */
+function wasKilled(pid: number): boolean {
+  try {
     process.kill(pid, 'SIGKILL');
-    return `Process ${pid} was left running and has been ended.`;
-  });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function main(): Promise<number> {

@@ -28,7 +28,7 @@ let acting = '';
 subscribe('understudy:crash-place', (said) => {
   const order = read('order.json', JSON.parse);
   if (order === undefined || isOfAnotherLog(said)) return;
-  const cell = order.cells.find(isCellOf(said, stepOf(order, said)));
+  const cell = order.cells.find(isCellOf(said, stepOf(order, said), order));
   if (cell !== undefined) kill(cell, order, said);
 });
 
@@ -40,14 +40,20 @@ function isOfAnotherLog({ place, detail }) {
 function stepOf(order, { place, detail }) {
   const step = place === 'after-act-sent' ? acting : nameOf(order, detail);
   if (place === 'before-act-sent') acting = step;
-  if (step !== '') note(step.split('/')[0]);
+  if (step !== '') note(step);
   return step;
 }
 
-function isCellOf({ place, detail }, step) {
-  const phase = read('phase', String) ?? 'admit';
+/**
+ * A phase's place waits until the step under way was killed at its own: a process that died of a renewed lease in the middle of an act
+ * finds the step done when it comes back, and the act's places are never reached.
+ */
+function isCellOf({ place, detail }, step, order) {
+  const current = read('step', String) ?? 'admit/';
   const act = detail.split('/')[place === 'after-act-sent' ? ACT_IN_KEY : 1];
-  const isHere = (each) => each.place === place && (each.at === step || each.at === phase);
+  const isOpen = ({ id, at }) => at === current && !existsSync(join(folder, id));
+  const isOfPhase = ({ at }) => at === current.split('/')[0] && !order.cells.some(isOpen);
+  const isHere = (each) => each.place === place && (each.at === step || isOfPhase(each));
   return (each) => isHere(each) && (each.act ?? act) === act && isDue(each);
 }
 
@@ -93,9 +99,9 @@ function isDue({ id, after }) {
   return before !== undefined && !before.startsWith(`${process.pid} `);
 }
 
-/** The phase outlives this process. */
-function note(phase) {
-  if (read('phase', String) !== phase) writeFileSync(join(folder, 'phase'), phase);
+/** The step under way outlives this process. */
+function note(step) {
+  if (read('step', String) !== step) writeFileSync(join(folder, 'step'), step);
 }
 
 /** False when another process was faster. */
