@@ -27,6 +27,7 @@ import {
   type RolloutState,
 } from '@understudy/orchestrator-domain';
 import { Problem, newId } from '@understudy/runtime';
+import type { OwnEpoch } from './owner/authority.js';
 
 /** Our own reactions, as the log names them. */
 export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
@@ -71,6 +72,9 @@ export class LiveRollout {
 
   /** The claims on its hosts as this process appended them with the admission: their release need not read them. */
   claims: readonly LoadedStream<ClaimState>[] = [];
+
+  /** Its adoptions and its admission, as far as this process has read or written them. */
+  readonly epochs: OwnEpoch[] = [];
 
   get state(): RolloutState {
     return this.loaded.state;
@@ -260,6 +264,9 @@ function note(live: LiveRollout, events: readonly StoredEvent[]): void {
   for (const event of events) {
     if (event.stream !== live.loaded.stream) continue;
     live.traceparent = event.metadata.traceparent ?? live.traceparent;
-    if (event.type === 'RolloutAdopted' || event.type === 'RolloutAdmitted') live.epoch = Math.max(live.epoch, event.position);
+    if (event.type !== 'RolloutAdopted' && event.type !== 'RolloutAdmitted') continue;
+    const { incarnation = null } = event.body as { readonly incarnation?: string };
+    live.epochs.push({ position: event.position, incarnation });
+    live.epoch = Math.max(live.epoch, event.position);
   }
 }
