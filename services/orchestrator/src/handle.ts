@@ -171,14 +171,17 @@ export class RolloutStore {
   ): Promise<Executed<RolloutState, RolloutEvent>> {
     let claims: readonly LoadedStream<ClaimState>[] = [];
     let own = live.claims;
-    const also = async (decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> => {
-      const asked = claimsFor(live.rolloutId, decided);
+    const withClaims = async (asked: readonly ClaimAsked[]): Promise<readonly StreamAppend[]> => {
       const known = own;
       own = []; // Another try follows a conflict, and what conflicts may be a claim.
       claims = await Promise.all(
         asked.map(async ({ stream }) => known.find((claim) => claim.stream === stream) ?? loadClaim(this.log, stream)),
       );
       return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as LoadedStream<ClaimState>, wanted));
+    };
+    const also = (decided: readonly RolloutEvent[]): readonly StreamAppend[] | Promise<readonly StreamAppend[]> => {
+      const asked = claimsFor(live.rolloutId, decided);
+      return asked.length === 0 ? [] : withClaims(asked);
     };
     const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
     try {
@@ -214,11 +217,13 @@ function afterAppend(
   });
 }
 
+interface ClaimAsked {
+  readonly stream: string;
+  readonly command: ClaimCommand;
+}
+
 /** Claims go with the admission, and come back with the close, in the same append. */
-function claimsFor(
-  rolloutId: string,
-  decided: readonly RolloutEvent[],
-): readonly { readonly stream: string; readonly command: ClaimCommand }[] {
+function claimsFor(rolloutId: string, decided: readonly RolloutEvent[]): readonly ClaimAsked[] {
   return decided.flatMap((event) => {
     if (event.type !== 'RolloutAdmitted' && event.type !== 'RolloutClosed') return [];
     const type = event.type === 'RolloutAdmitted' ? ('ClaimHost' as const) : ('ReleaseHost' as const);
