@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ import pg from 'pg';
 import { type Benchmark, median, medianRatio, type Report, type Target } from './benchmark.js';
 import { startBenchDatabase } from './database.js';
 import type { Cluster } from './saga/ground.js';
+import { Kept } from './saga/kept.js';
 import type { Flight, Order } from './saga/server.js';
 
 const PROGRAM = fileURLToPath(new URL('./saga/server.js', import.meta.url));
@@ -198,10 +199,7 @@ async function inTheMiddle(client: pg.Client): Promise<void> {
 
 /** By the hosts' own journals: acts that were entered for one step more than once, jobs included. */
 function repeatedIn(folder: string): number {
-  const clusters = readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Cluster);
-  return clusters.reduce((sum, cluster) => sum + repeatedOn(cluster), 0);
+  return Kept.all<Cluster>(folder).reduce((sum, cluster) => sum + repeatedOn(cluster), 0);
 }
 
 function repeatedOn({ machines }: Cluster): number {

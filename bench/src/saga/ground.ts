@@ -1,9 +1,7 @@
 /**
  * Clusters that answer at once, with hosts whose jobs end as they begin. In a folder they survive the process: a cluster is written
- * there with each act and each job, and read when it is first asked for.
+ * there with each act and each job.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ClusterDefinition, ClusterSnapshot, NodeSnapshot, PatchSet } from '@understudy/cluster';
 import type { Fence, Host, HostJobs, HostJournal, PatchSource } from '@understudy/hosts';
 import {
@@ -15,6 +13,7 @@ import {
   type StepKind,
 } from '@understudy/orchestrator-domain';
 import type { ClusterTarget, PlatformDriver, VerbRequest, VerbResult } from '@understudy/platforms';
+import { Kept } from './kept.js';
 
 const OLD_VERSION = '17.9';
 const NEW_VERSION = '17.10';
@@ -87,9 +86,12 @@ const DONE: VerbResult['acts'] = [];
 export class Ground {
   private readonly clusters = new Map<string, Cluster>();
   private readonly byHost = new Map<string, ClusterDefinition>();
+  private readonly kept: Kept<Cluster> | undefined;
 
   /** @param folder where clusters are kept; undefined: nowhere. */
-  constructor(private readonly folder: string | undefined) {}
+  constructor(folder: string | undefined) {
+    this.kept = folder === undefined ? undefined : Kept.open(folder);
+  }
 
   readonly driver: PlatformDriver = {
     platform: 'simulated',
@@ -130,9 +132,7 @@ export class Ground {
   private clusterOf(definition: ClusterDefinition): Cluster {
     const known = this.clusters.get(definition.slug);
     if (known !== undefined) return known;
-    const file = this.fileOf(definition.slug);
-    const cluster =
-      file !== undefined && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Cluster) : newCluster(definition);
+    const cluster = this.kept?.newest(definition.slug) ?? newCluster(definition);
     this.clusters.set(definition.slug, cluster);
     for (const { slug } of definition.hosts) this.byHost.set(slug, definition);
     return cluster;
@@ -197,14 +197,7 @@ export class Ground {
 
   /** What was done and that it was done are kept together: no kill comes between. */
   private keep(definition: ClusterDefinition): void {
-    const file = this.fileOf(definition.slug);
-    if (file === undefined) return;
-    writeFileSync(`${file}.new`, JSON.stringify(this.clusterOf(definition)));
-    renameSync(`${file}.new`, file);
-  }
-
-  private fileOf(slug: string): string | undefined {
-    return this.folder === undefined ? undefined : join(this.folder, `${slug}.json`);
+    this.kept?.keep(definition.slug, this.clusterOf(definition));
   }
 }
 

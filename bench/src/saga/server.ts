@@ -131,7 +131,8 @@ class Saga {
     const latencies: number[] = [];
     const closed = new Map<string, () => void>();
     const ends = this.ends(count, (rolloutId) => closed.get(rolloutId)?.(), meter);
-    await inTurns(plans, PLANNERS, async (planned) => {
+    // Each is let go when it is in the log: whoever plans in production keeps none either.
+    await inTurns(lettingGo(plans), PLANNERS, async (planned) => {
       const { rolloutId } = planned;
       const before = performance.now();
       const end = new Promise<void>((resolve) => closed.set(rolloutId, resolve));
@@ -182,7 +183,7 @@ class Saga {
     const appends = await appendsOfOneRollout(this.store);
     const latencies: number[] = [];
     const meter = new Meter();
-    await inTurns(Array.from({ length: streams }), callers, async () => {
+    await inTurns(Array.from({ length: streams }).values(), callers, async () => {
       const before = performance.now();
       const id = uuidv7();
       for (const { streams: parts } of appends) {
@@ -239,12 +240,16 @@ class Meter {
 }
 
 /** All of them, so many at once. */
-async function inTurns<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
+async function inTurns<T>(items: Iterator<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
+    for (let next = items.next(); next.done !== true; next = items.next()) await work(next.value);
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+/** From the last to the first; empties the array. */
+function* lettingGo<T>(items: T[]): Generator<T> {
+  for (let item = items.pop(); item !== undefined; item = items.pop()) yield item;
 }
 
 async function unfinishedRollouts(store: Store): Promise<readonly string[]> {

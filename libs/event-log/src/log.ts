@@ -5,6 +5,7 @@ import type { SignedEvidence } from './checkpoints/claims.js';
 import { EVENT_COPY, copyOut, rawEvent } from './copy.js';
 import { EVENT_COLUMNS, type EventRow, storedEvent } from './row.js';
 import { verifyLog } from './verify.js';
+import { StreamReader } from './stream-reader.js';
 import { activeTraceparent } from './trace.js';
 import { Writer } from './writer.js';
 
@@ -42,10 +43,12 @@ function reader(): (row: Buffer) => StoredEvent {
 export class PgEventLog implements EventLog {
   readonly logId: string;
   private readonly writer: Writer;
+  private readonly reader: StreamReader;
   private readonly listeners = new Set<(headPosition: number, appended: readonly StoredEvent[]) => void>();
 
   constructor(private readonly options: LogOptions) {
     this.logId = options.logId;
+    this.reader = new StreamReader(options.pool, options.schema);
     this.writer = new Writer({
       connection: options.connection,
       schema: options.schema,
@@ -64,10 +67,8 @@ export class PgEventLog implements EventLog {
     return this.writer.append({ ...request, metadata: { ...request.metadata, traceparent } });
   }
 
-  async readStream(stream: string, fromVersion = 1): Promise<readonly StoredEvent[]> {
-    const text = `select ${EVENT_COLUMNS} from ${this.options.schema}.event where stream = $1 and version >= $2 order by version`;
-    const { rows } = await this.options.pool.query<EventRow>({ name: 'read-stream', text, values: [stream, fromVersion] });
-    return rows.map(storedEvent);
+  readStream(stream: string, fromVersion = 1): Promise<readonly StoredEvent[]> {
+    return this.reader.read(stream, fromVersion);
   }
 
   async readAll(afterPosition: number, limit = DEFAULT_PAGE): Promise<readonly StoredEvent[]> {

@@ -1,10 +1,28 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomFillSync, randomUUID } from 'node:crypto';
 import { activeTraceparent } from '@understudy/event-log';
 import { v7 } from 'uuid';
 
-/** A fresh id, ordered by time: UUIDv7 (RFC 9562). */
+/** The system is asked for bytes once for so many ids: asking it for each id would take most of the time of making one. */
+const IDS_PER_FILL = 256;
+const BYTES_PER_ID = 16;
+const pool = Buffer.alloc(IDS_PER_FILL * BYTES_PER_ID);
+let used = pool.length;
+let lastMs = 0;
+let sequence = 0;
+
+/** A fresh id, ordered by time, and within a millisecond by when this process made it: UUIDv7 (RFC 9562, section 6.2, method 1). */
 export function newId(): string {
-  return v7();
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const random = pool.subarray(used, used + BYTES_PER_ID);
+  used += BYTES_PER_ID;
+  const nowMs = Date.now();
+  // It begins anywhere in its lower half, so that it can be counted up.
+  sequence = nowMs > lastMs ? random.readUInt32BE() >>> 1 : sequence + 1;
+  lastMs = Math.max(nowMs, lastMs);
+  return v7({ random, msecs: lastMs, seq: sequence });
 }
 
 /**

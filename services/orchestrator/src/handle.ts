@@ -27,6 +27,7 @@ import {
   type RolloutState,
 } from '@understudy/orchestrator-domain';
 import { Problem, newId } from '@understudy/runtime';
+import type { OwnEpoch } from './owner/authority.js';
 
 /** Our own reactions, as the log names them. */
 export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
@@ -71,6 +72,9 @@ export class LiveRollout {
 
   /** The claims on its hosts as this process appended them with the admission: their release need not read them. */
   claims: readonly LoadedStream<ClaimState>[] = [];
+
+  /** Its adoptions and its admission, as far as this process has read or written them. */
+  readonly epochs: OwnEpoch[] = [];
 
   get state(): RolloutState {
     return this.loaded.state;
@@ -167,14 +171,17 @@ export class RolloutStore {
   ): Promise<Executed<RolloutState, RolloutEvent>> {
     let claims: readonly LoadedStream<ClaimState>[] = [];
     let own = live.claims;
-    const also = async (decided: readonly RolloutEvent[]): Promise<readonly StreamAppend[]> => {
-      const asked = claimsFor(live.rolloutId, decided);
+    const withClaims = async (asked: readonly ClaimAsked[]): Promise<readonly StreamAppend[]> => {
       const known = own;
       own = []; // Another try follows a conflict, and what conflicts may be a claim.
       claims = await Promise.all(
         asked.map(async ({ stream }) => known.find((claim) => claim.stream === stream) ?? loadClaim(this.log, stream)),
       );
       return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as LoadedStream<ClaimState>, wanted));
+    };
+    const also = (decided: readonly RolloutEvent[]): readonly StreamAppend[] | Promise<readonly StreamAppend[]> => {
+      const asked = claimsFor(live.rolloutId, decided);
+      return asked.length === 0 ? [] : withClaims(asked);
     };
     const slug = command.type === 'PlanRollout' ? command.planned.cluster.slug : (live.state.planned?.cluster.slug ?? '');
     try {
@@ -210,11 +217,13 @@ function afterAppend(
   });
 }
 
+interface ClaimAsked {
+  readonly stream: string;
+  readonly command: ClaimCommand;
+}
+
 /** Claims go with the admission, and come back with the close, in the same append. */
-function claimsFor(
-  rolloutId: string,
-  decided: readonly RolloutEvent[],
-): readonly { readonly stream: string; readonly command: ClaimCommand }[] {
+function claimsFor(rolloutId: string, decided: readonly RolloutEvent[]): readonly ClaimAsked[] {
   return decided.flatMap((event) => {
     if (event.type !== 'RolloutAdmitted' && event.type !== 'RolloutClosed') return [];
     const type = event.type === 'RolloutAdmitted' ? ('ClaimHost' as const) : ('ReleaseHost' as const);
@@ -260,6 +269,9 @@ function note(live: LiveRollout, events: readonly StoredEvent[]): void {
   for (const event of events) {
     if (event.stream !== live.loaded.stream) continue;
     live.traceparent = event.metadata.traceparent ?? live.traceparent;
-    if (event.type === 'RolloutAdopted' || event.type === 'RolloutAdmitted') live.epoch = Math.max(live.epoch, event.position);
+    if (event.type !== 'RolloutAdopted' && event.type !== 'RolloutAdmitted') continue;
+    const { incarnation = null } = event.body as { readonly incarnation?: string };
+    live.epochs.push({ position: event.position, incarnation });
+    live.epoch = Math.max(live.epoch, event.position);
   }
 }

@@ -48,8 +48,11 @@ export const DRIFT_ANSWER_MS: Readonly<Record<Environment, number>> = { producti
 export const AGEING_GATES: readonly GateName[] = ['drift', 'switchover-test', 'change-ticket', 'approval'];
 
 export function requiredGates(state: Known): readonly GateName[] {
-  const { cluster, kind } = state.planned;
-  return GATES.filter((gate) => requirementOf(gate, cluster.environment, kind) === 'required');
+  return GATES.filter((gate) => isRequired(gate, state));
+}
+
+function isRequired(gate: GateName, { planned: { cluster, kind } }: Known): boolean {
+  return requirementOf(gate, cluster.environment, kind) === 'required';
 }
 
 /** Required gates that are not open at that time (milliseconds since the epoch): one that was never evaluated is closed. */
@@ -62,10 +65,9 @@ export function notOpen(state: Known, nowMs: number, among: readonly GateName[] 
 
 /** Ageing gates of this rollout that are required and not open any more. */
 export function lapsedGates(state: Known, nowMs: number): readonly GateName[] {
-  const required = requiredGates(state);
   return notOpen(
     state,
     nowMs,
-    AGEING_GATES.filter((gate) => required.includes(gate)),
+    AGEING_GATES.filter((gate) => isRequired(gate, state)),
   );
 }

@@ -50,10 +50,9 @@ export function mixedVersionsMaxMs(environment: Environment, playbook: Playbook)
 export function withMixedClock(state: RolloutState, event: RolloutEvent): RolloutState {
   const seen = versionsIn(event, state);
   if (seen === null || !isKnown(state)) return state;
-  const now = merged(state, seen.running);
   // What was seen before changes neither what runs nor the clock.
-  if (Object.entries(now).every(([node, versions]) => isSame(versions, state.running[node]))) return state;
-  const running = { ...state.running, ...now };
+  if (!isNews(state, seen.running)) return state;
+  const running = { ...state.running, ...merged(state, seen.running) };
   return { ...state, running, mixed: clockAt(state.mixed, differ(running), seen.at) };
 }
 
@@ -128,11 +127,13 @@ function merged(state: Known, seen: Readonly<Record<string, unknown>>): Running 
   );
 }
 
-function isSame(versions: Running[string], known: Running[string] | undefined): boolean {
-  const items = Object.keys(versions);
-  return (
-    known !== undefined && items.length === Object.keys(known).length && items.every((item) => versions[item] === known[item])
-  );
+function isNews({ planned, running }: Known, seen: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(seen).some(([node, versions]) => {
+    const known = running[node];
+    if (known === undefined) return true;
+    const now = fields(versions);
+    return planned.patchSet.items.some(({ name }) => typeof now[name] === 'string' && now[name] !== known[name]);
+  });
 }
 
 function differ(running: Running): boolean {

@@ -279,7 +279,7 @@ describe('the hosts’ journals', () => {
     const establish = (by: string = incarnation, known = given) => {
       const { epoch, state } = live;
       const authority = new Authority({ hosts: targets, log, incarnation: by, given: known, checkpoints: undefined });
-      return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch, state });
+      return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch, epochs: [], state });
     };
     const ours = { by: 'us', everywhere: true, unreachable: [] };
     expect(await establish()).toEqual(ours);
@@ -312,7 +312,7 @@ describe('what was signed', () => {
     const log = { logId: 'log-1' } as never;
     const checkpoints = { checked: async () => status };
     const authority = new Authority({ hosts: asked, log, incarnation: 'i', given: new Map(), checkpoints });
-    return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: 1, state: { steps: [] } });
+    return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: 1, epochs: [], state: { steps: [] } });
   };
   const failing = { state: 'failing', position: 0, problem: 'The file cannot be read.' } as const;
 

@@ -45,7 +45,15 @@ export interface Claimant {
   readonly rolloutId: string;
   readonly cluster: ClusterDefinition;
   readonly epoch: number;
+  /** What its own stream says of the epochs that it had. */
+  readonly epochs: readonly OwnEpoch[];
   readonly state: Pick<RolloutState, 'steps'>;
+}
+
+/** Position of an adoption or an admission, and by which process, where it says so. */
+export interface OwnEpoch {
+  readonly position: number;
+  readonly incarnation: string | null;
 }
 
 /** What the log says of the position that a host calls an epoch. */
@@ -112,7 +120,7 @@ export class Authority {
     if (older !== null) return { by: 'nobody', doubt: older };
     const seen = await hosts.seen(cluster, log.logId);
     for (const one of seen) {
-      const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, epoch));
+      const doubt = foreignLog(one, log.logId) ?? (await this.lost(one, claimant));
       if (doubt !== null) return { by: 'nobody', doubt };
     }
     // Who does not answer is not waited for three times; it is asked what it has seen before anything is raised on it.
@@ -149,10 +157,12 @@ export class Authority {
     return { what: `This log is older than what was signed of it. ${status.problem ?? ''}`, evidence: { ...status } };
   }
 
-  private async lost({ host, seen }: HostSeen, epoch: number): Promise<Doubt | null> {
+  private async lost({ host, seen }: HostSeen, { epoch, epochs }: Claimant): Promise<Doubt | null> {
     const { given, incarnation } = this.tools;
     if (seen === null || given.get(seen.epoch)?.has(host) === true) return null;
-    const found: EpochInLog = seen.epoch === epoch ? { event: 'ownership', incarnation } : await this.inLog(seen.epoch);
+    // Most hosts obey what this very rollout had before: that is known from its fold.
+    const own = seen.epoch === epoch ? { incarnation } : epochs.find(({ position }) => position === seen.epoch);
+    const found: EpochInLog = own ? { event: 'ownership', incarnation: own.incarnation } : await this.inLog(seen.epoch);
     return lostEpoch(host, seen, found, incarnation);
   }
 

@@ -137,9 +137,8 @@ export class Drive {
   private async raisedEverywhere(): Promise<boolean> {
     const { admitted, planned } = this.live.state;
     if (!admitted || !planned || this.raisedEpoch === this.live.epoch) return true;
-    const epoch = this.live.epoch;
-    const { rolloutId, state } = this.live;
-    const established = await this.authority.establish({ rolloutId, cluster: planned.cluster, epoch, state });
+    const { rolloutId, state, epoch, epochs } = this.live;
+    const established = await this.authority.establish({ rolloutId, cluster: planned.cluster, epoch, epochs, state });
     if (established.by === 'us') {
       this.unreachable = established.unreachable;
       if (established.everywhere) this.raisedEpoch = epoch;

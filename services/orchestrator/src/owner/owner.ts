@@ -12,8 +12,8 @@ import { RolloutMetrics } from './rollout-metrics.js';
 const RETRY_ADOPTION_MS = 2_000;
 /** Rollouts driven at once by one process; more wait until one ends. */
 const MOST_DRIVEN = 20_000;
-/** So many are adopted side by side: each reads its stream and appends. */
-const ADOPTIONS_AT_ONCE = 32;
+/** So many are adopted side by side, of which many share a read and a flush: all that a process left behind move soon. */
+const ADOPTIONS_AT_ONCE = 1_024;
 
 export interface OwnerTools {
   readonly store: Store;
