@@ -10,8 +10,8 @@ import { RolloutMetrics } from './rollout-metrics.js';
 
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
-/** Rollouts driven at once by one process; more wait until one ends. */
-const MOST_DRIVEN = 20_000;
+/** Rollouts driven at once by one process: what was seen to work. More wait until one ends, and the log says so. */
+const MOST_DRIVEN = 10_000;
 /** So many are adopted side by side, of which many share a read and a flush: all that a process left behind move soon. */
 const ADOPTIONS_AT_ONCE = 1_024;
 
@@ -108,6 +108,7 @@ export class Owner {
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
     const leases = await store.leases();
     const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
+    if (this.driven.size >= MOST_DRIVEN) log.warn({ waiting: this.waiting.size }, `${MOST_DRIVEN} rollouts are driven; others wait`);
     const due = [...this.waiting.keys()].values();
     const adopter = async (): Promise<void> => {
       for (const rolloutId of due) {

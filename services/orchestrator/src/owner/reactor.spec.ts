@@ -9,7 +9,7 @@ import { RolloutStore, systemMetadata } from '../handle.js';
 import { startOrchestrator, type StartedOrchestrator } from '../fixtures/contract.js';
 
 /** A freeze is heard by every rollout within this, whatever else the reactor has to wait for. */
-const FREEZE_HEARD_MS = 2_000;
+const FREEZE_HEARD_MS = 10_000;
 
 /** Pairs in memory, on hosts that are folders of this machine. */
 class Estate {
