@@ -11,11 +11,14 @@ const LOOKS_PAST_DEADLINE = 3;
 const OUT_OF_SERVICE: readonly string[] = ['patch', 'unpatch', 'reboot'];
 
 export function judgeLook(judge: Judge, kept: RolloutRecord, look: StepLook): void {
+  judge.window.trace(() => `LOOK at ${look.requested?.key ?? look.stepId} by ${look.incarnation}, at ${look.at} by its clock`);
   const found = kept.step(look.stepId);
   if (found === undefined) return;
   found.look = look;
   const { requested, at } = look;
   if (requested === null || look.incarnation !== kept.owner?.incarnation || at <= requested.deadlineAt) return;
+  // Of a clock that was put back: it says nothing until it is past what was recorded by it.
+  if (Date.parse(at) <= kept.newestMs) return;
   kept.looksInVain += 1;
   judge.when(
     kept.looksInVain > LOOKS_PAST_DEADLINE,

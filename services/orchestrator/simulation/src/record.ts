@@ -73,6 +73,8 @@ export class RolloutRecord {
   owesHold = false;
   /** Looks at a step past its deadline, with no event since. */
   looksInVain = 0;
+  /** The latest time in any event, by whoever's clock. */
+  newestMs = 0;
   /** Who serves, as its own events tell; null = nobody does, undefined = it was not told yet. */
   believed: string | null | undefined = undefined;
 
@@ -143,6 +145,7 @@ function fresh(step: PlannedStep): StepRecord {
 /** @param serving who takes writes at this moment, in the world; null where somebody else may have moved it since the last look. */
 export function record(kept: RolloutRecord, event: RolloutEvent, serving: string | null): void {
   kept.looksInVain = 0;
+  if ('at' in event.data) kept.newestMs = Math.max(kept.newestMs, Date.parse(event.data.at));
   const fold = FOLDS[event.type] as
     ((kept: RolloutRecord, data: RolloutEvent['data'], serving: string | null) => void) | undefined;
   fold?.(kept, event.data, serving);
