@@ -1,6 +1,7 @@
 /**
  * `npm run sim -- --planted`: plants each bug of `services/orchestrator/simulation/planted/*.patch` in a copy of the tree, compiles
- * it there, and runs windows until one fails. A bug that 2,000 windows do not find fails the run.
+ * it there, and runs windows from seed 1 on until one fails. A bug that 2,000 windows do not find fails the run; so does a named
+ * seed (`src/named-seeds.ts`) that does not find the bug any more that it is named for.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,14 +21,16 @@ export async function findPlanted(root, wanted) {
   const files = readdirSync(join(source, PLANTED))
     .filter((name) => name.endsWith('.patch') && (wanted.length === 0 || wanted.some((word) => name.includes(word))))
     .sort();
+  const { NAMED_SEEDS } = await import(simulationOf(root));
   const folder = mkdtempSync(join(tmpdir(), 'understudy-planted-'));
   const found = [];
   try {
     const tree = join(folder, 'tree');
     copyTree(source, tree, false);
     for (const file of files) {
-      const answer = await tryPatch(tree, join(tree, PLANTED, file));
-      found.push(answer.seed !== undefined);
+      const named = NAMED_SEEDS.filter(({ planted }) => `${planted}.patch` === file).map(({ seed }) => seed);
+      const answer = await tryPatch(tree, join(tree, PLANTED, file), named);
+      found.push(answer.seed !== undefined && answer.blind.length === 0);
       console.log(row(file, answer));
     }
   } finally {
@@ -38,7 +41,8 @@ export async function findPlanted(root, wanted) {
   return files.length > 0 && count === files.length;
 }
 
-async function tryPatch(tree, file) {
+/** @param {readonly number[]} named seeds that have to find it, each for itself */
+async function tryPatch(tree, file, named) {
   const text = readFileSync(file, 'utf8');
   const bug = /^Bug: (.+)$/m.exec(text)?.[1] ?? '';
   const refusal = applyPatch(tree, file);
@@ -46,21 +50,24 @@ async function tryPatch(tree, file) {
   try {
     const built = await runNode(tree, BUILD, BUILD_LIMIT_MS);
     if (built.code !== 0) return { bug, said: `DOES NOT COMPILE: ${built.output.split('\n')[0]}` };
-    return { bug, ...(await firstFailure(tree)) };
+    const first = await firstFailure(tree, 1, MOST_WINDOWS);
+    const blind = [];
+    for (const seed of named) if ((await firstFailure(tree, seed, seed)).seed === undefined) blind.push(seed);
+    return { bug, ...first, blind };
   } finally {
     applyPatch(tree, file, true);
   }
 }
 
 /** Windows are counted in the order in which they ended, over all threads. */
-async function firstFailure(tree) {
+async function firstFailure(tree, from, to) {
   let windows = 0;
   let found = { said: 'NOT FOUND' };
   const startedMs = performance.now();
   await runWindows({
     simulation: simulationOf(pathToFileURL(`${tree}/`)),
-    from: 1,
-    to: MOST_WINDOWS,
+    from,
+    to,
     onResult: ({ seed, result, error }) => {
       windows += 1;
       const breach = result?.breaches[0];
@@ -72,8 +79,9 @@ async function firstFailure(tree) {
   return { ...found, windows, tookMs: performance.now() - startedMs };
 }
 
-function row(file, { bug, seed, windows, said, tookMs }) {
+function row(file, { bug, seed, windows, said, tookMs, blind = [] }) {
   const where =
     seed === undefined ? 'NOT FOUND' : `found after ${windows} windows (seed ${seed}, ${(tookMs / 1_000).toFixed(1)} s)`;
-  return `${where}: ${file.replace('.patch', '')}: ${bug}\n    ${said}`;
+  const unseen = blind.map((each) => `\n    NAMED SEED ${each} does not find it any more`).join('');
+  return `${where}: ${file.replace('.patch', '')}: ${bug}\n    ${said}${unseen}`;
 }

@@ -9,6 +9,6 @@ export { stateChecks } from './postgres-streaming/validate.js';
 export { actOn, beginOn, endStop, hasStopped, type ActedWorld, type Stopping } from './simulated/act.js';
 export { simulatedDriver } from './simulated/driver.js';
 export { simulatedHosts } from './simulated/hosts.js';
-export { viewOf } from './simulated/view.js';
+export { nodeView, viewOf } from './simulated/view.js';
 export { SimulatedWorlds } from './simulated/worlds.js';
 export { runVerb, type ActOutcome, type NamedAct, type Next, type VerbEngine } from './verb-loop.js';

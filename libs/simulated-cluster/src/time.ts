@@ -35,13 +35,25 @@ function startsEnd(world: World): World {
 }
 
 function flow(world: World, ms: number): World {
-  return Object.keys(world.nodes).reduce((next, name) => receive(next, nodeOf(next, name), ms), world);
+  // In order, each from what the ones before it have by now: one copy, however many receive.
+  let nodes: Record<string, SimulatedNode> | undefined;
+  let next = world;
+  for (const name of Object.keys(world.nodes)) {
+    const node = nodeOf(next, name);
+    const log = received(next, node, ms);
+    if (log === node.log) continue;
+    if (nodes === undefined) {
+      nodes = { ...world.nodes };
+      next = { ...world, nodes };
+    }
+    nodes[name] = { ...node, log };
+  }
+  return next;
 }
 
-function receive(world: World, node: SimulatedNode, ms: number): World {
-  if (node.frozen || node.disk.upstream === null || !isAttached(world, node)) return world;
-  const log = catchUp(node, nodeOf(world, node.disk.upstream), world.pace.bytesPerMs * ms);
-  return log === node.log ? world : withNode(world, node.node, { log });
+function received(world: World, node: SimulatedNode, ms: number): SimulatedNode['log'] {
+  if (node.frozen || node.disk.upstream === null || !isAttached(world, node)) return node.log;
+  return catchUp(node, nodeOf(world, node.disk.upstream), world.pace.bytesPerMs * ms);
 }
 
 /** Follows the upstream's history, over the end of a timeline when there is one. */

@@ -30,7 +30,8 @@ export function viewOf(world: World): PostgresSnapshot {
   };
 }
 
-function nodeView(world: World, node: SimulatedNode): PostgresNode {
+/** One node of it, as a look at that moment would show it. */
+export function nodeView(world: World, node: SimulatedNode): PostgresNode {
   return {
     node: node.node,
     host: node.host,
@@ -112,7 +113,8 @@ function serverView(world: World, node: SimulatedNode): Server {
 
 function answeringView(world: World, node: SimulatedNode): Answering {
   const primary = takesWrites(node);
-  const attached = isAttached(world, node);
+  const upstream = upstreamView(world, node);
+  const standbys = attachedTo(world, node.node);
   return {
     says: 'answers',
     inRecovery: !primary,
@@ -128,13 +130,13 @@ function answeringView(world: World, node: SimulatedNode): Answering {
     replayPaused: false,
     applyDelayMs: 0,
     synchronousNames: formatSynchronousNames({ method: 'FIRST', ...node.synchronous }),
-    upstream: upstreamView(world, node),
-    receiver: attached ? { status: 'streaming', host: upstreamView(world, node)?.host ?? null, port: PORT } : null,
-    senders: attachedTo(world, node.node).map((standby, index) => senderView(node, standby, index)),
+    upstream,
+    receiver: isAttached(world, node) ? { status: 'streaming', host: upstream?.host ?? null, port: PORT } : null,
+    senders: standbys.map((standby, index) => senderView(node, standby, index)),
     slots: node.slots.map((name) => ({
       name,
       kind: 'physical',
-      active: attachedTo(world, node.node).some((standby) => standby.disk.slot === name),
+      active: standbys.some((standby) => standby.disk.slot === name),
       walStatus: 'reserved',
     })),
     replayedShutdowns: primary ? [] : replayedShutdowns(world, node),

@@ -159,6 +159,10 @@ export class Drive {
     const seen = await this.tools.effects.look(this.live.state, step, requested);
     const forStep = requested?.key ?? step.stepId;
     this.looked.add(forStep);
+    const { gates, effects, incarnation } = this.tools;
+    const shown = effects.driver.shown.get(this.live.state.planned?.cluster.slug ?? '');
+    if (shown !== undefined)
+      gates.watcher.looked(this.live.rolloutId, { stepId: step.stepId, requested, incarnation, at: seen.at, shown });
     const said = requested !== null && this.said?.key === requested.key ? { performed: this.said.performed } : {};
     this.memory = { ...this.memory, observation: { forStep, observation: { ...this.withDoubt(seen), ...said } } };
   }

@@ -3,12 +3,13 @@ import type { Fence, Host, HostJournal } from '@understudy/hosts';
 import {
   CallMemory,
   nextAct,
+  nodeView,
   runVerb,
   stateChecks,
   summarise,
   topologyChecks,
-  viewOf,
   type ActOutcome,
+  viewOf,
   type PostgresAct,
   type PostgresNode,
   type PostgresSnapshot,
@@ -16,6 +17,7 @@ import {
   type VerbRequest,
   type VerbResult,
 } from '@understudy/platforms';
+import { hostOf, isUp, nodeOf, type World } from '@understudy/simulated-cluster';
 import type { Arms } from './arms.js';
 import type { Ground } from './ground.js';
 import type { ActCall, Hosts } from './hosts.js';
@@ -58,6 +60,9 @@ export class Driver {
     private readonly now: () => number,
   ) {}
 
+  /** What each cluster's newest look showed to whoever looked. */
+  readonly shown = new Map<string, Shown>();
+
   /** Every node for itself, at its own moment of the look. */
   async look(definition: ClusterDefinition): Promise<PostgresSnapshot> {
     const { ground, chance, arms } = this.reach;
@@ -66,31 +71,19 @@ export class Driver {
     const unheard = arms.take('look-partial', definition.slug)
       ? { host: chance.pick(definition.nodes).host, wholly: chance.chance(0.5) }
       : undefined;
-    const early = this.view(definition, unheard);
-    const silent = early.nodes.some((node) => !node.disk.seen);
+    const { world } = ground.site(definition.slug);
+    const silent = Object.values(world.nodes).some(({ host }) => unheard?.host === host || isSilent(world, host));
     await scheduler.sleep(this.durationMs(silent, LOOK_MS), this.life);
-    const late = this.view(definition, unheard);
-    const nodes = early.nodes.map((node, index) => (chance.chance(0.5) ? node : (late.nodes[index] ?? node)));
+    const later = ground.site(definition.slug).world;
+    const nodes = Object.keys(world.nodes).map((node) => nodeSeen(chance.chance(0.5) ? world : later, node, definition, unheard));
     if (arms.take('look-late', definition.slug)) await scheduler.sleep(chance.int(LATE_MS.from, LATE_MS.to), this.life);
-    return { ...early, observedAt, nodes };
+    this.shown.set(definition.slug, shownBy(nodes));
+    return { ...viewOf({ ...world, nodes: {} }), observedAt, nodes };
   }
 
   private durationMs(silent: boolean, usual: { readonly from: number; readonly to: number }): number {
     const { from, to } = silent ? SILENT_MS : usual;
     return this.reach.chance.int(from, to);
-  }
-
-  private view(definition: ClusterDefinition, unheard: Unheard | undefined): PostgresSnapshot {
-    const view = viewOf(this.reach.ground.site(definition.slug).world);
-    const nodes = view.nodes.map((node): PostgresNode => {
-      const reason = definition.nodes.find((candidate) => candidate.slug === node.node)?.notPromotable;
-      const said = reason === undefined ? node : { ...node, notPromotable: reason };
-      if (node.host !== unheard?.host) return said;
-      const away = { ...said, disk: { seen: false, reason: 'no answer in time' } } as const;
-      // Its server may be reached another way than its host.
-      return unheard.wholly ? { ...away, server: { says: 'nothing', reason: 'no answer' } } : away;
-    });
-    return { ...view, nodes };
   }
 
   async observe(definition: ClusterDefinition): Promise<ClusterSnapshot> {
@@ -232,6 +225,33 @@ export class Driver {
     );
     return outcome;
   }
+}
+
+/** Names of the nodes that a look showed to answer, and of those that took writes. */
+export interface Shown {
+  readonly answering: readonly string[];
+  readonly writers: readonly string[];
+}
+
+function shownBy(nodes: readonly PostgresNode[]): Shown {
+  const answering = nodes.filter(({ server }) => server.says === 'answers');
+  const writers = answering.filter(({ server }) => server.says === 'answers' && !server.inRecovery);
+  return { answering: answering.map(({ node }) => node), writers: writers.map(({ node }) => node) };
+}
+
+/** Nothing is heard of it, so a look takes its time. */
+function isSilent(world: World, host: string): boolean {
+  return !hostOf(world, host).linked || !isUp(world, host);
+}
+
+function nodeSeen(world: World, name: string, definition: ClusterDefinition, unheard: Unheard | undefined): PostgresNode {
+  const node = nodeView(world, nodeOf(world, name));
+  const reason = definition.nodes.find((candidate) => candidate.slug === name)?.notPromotable;
+  const said = reason === undefined ? node : { ...node, notPromotable: reason };
+  if (unheard === undefined || node.host !== unheard.host) return said;
+  const away = { ...said, disk: { seen: false, reason: 'no answer in time' } } as const;
+  // Its server may be reached another way than its host.
+  return unheard.wholly ? { ...away, server: { says: 'nothing', reason: 'no answer' } } : away;
 }
 
 function outcomeOf(answer: Awaited<ReturnType<Hosts['act']>>): ActOutcome {

@@ -16,6 +16,7 @@ import { switchOverByHand } from './foreign.js';
 import type { Site } from './ground.js';
 import { OTTO, VERA } from './people.js';
 import { Random } from './random.js';
+import { SCENE_CLASSES } from './scenes.js';
 import type { Window } from './window.js';
 
 /** What goes wrong, and what other people do. A fault that changes nothing does not count. */
@@ -248,7 +249,7 @@ function freezesWhoMoves(window: Window, forMs: number): boolean {
   return true;
 }
 
-export const FAULT_CLASSES: readonly string[] = [...DRAWN, ...Object.keys(DRAWN_APART)];
+export const FAULT_CLASSES: readonly string[] = [...DRAWN, ...Object.keys(DRAWN_APART), ...SCENE_CLASSES];
 
 export interface PlannedFault {
   /** Its place in the seed's own list: what a shrunk history names. */
@@ -295,6 +296,7 @@ const LAST_STEP = 1_100;
 export function strike(window: Window, planned: PlannedFault): boolean {
   const blow = BLOWS[planned.fault] ?? DRAWN_APART[planned.fault];
   if (blow !== undefined) return blow(window, new Random(planned.seed));
+  if (window.scenes.arm(planned)) return false;
   window.arms.arm(planned.fault as Arm);
   return false;
 }

@@ -106,7 +106,7 @@ function lagging(chance: Random, world: World, active: string, behind: string): 
 }
 
 function synchronous(chance: Random, world: World, active: string, standbys: readonly string[]): World {
-  const names = chance.chance(0.5) ? standbys.slice(0, 1) : standbys;
+  const names = chance.chance(0.3) ? standbys.slice(0, 1) : standbys;
   return setSynchronous(world, active, { needed: 1, names });
 }
 

@@ -12,6 +12,7 @@ import {
   type SwitchoverResult,
   type TicketSeen,
 } from '@understudy/orchestrator-domain';
+import type { Shown } from './driver.js';
 import { definitionOf, type Effects } from './effects.js';
 import { ITEM, PATCHES, WORKLOAD, type Patient } from './fleet.js';
 import { hashOf } from './log.js';
@@ -27,10 +28,22 @@ export interface Peers {
   haLayer(cluster: string): GateInputs['haLayer'];
 }
 
-/** Told of what the gates of a rollout are about to be judged on, and of what is about to be performed. */
+/** Told of what the gates of a rollout are about to be judged on, of what is about to be performed, and of what was seen. */
 export interface MoveWatcher {
   collected(rolloutId: string, inputs: GateInputs): void;
   performing(requested: StepRequested, incarnation: string, hasLooked: boolean): void;
+  looked(rolloutId: string, look: StepLook): void;
+}
+
+/** One look at a step, and what it showed. */
+export interface StepLook {
+  readonly stepId: string;
+  /** Null: before it was asked for. */
+  readonly requested: StepRequested | null;
+  readonly incarnation: string;
+  /** By the clock of who looked, RFC 3339. */
+  readonly at: string;
+  readonly shown: Shown;
 }
 
 export class GateLooks {

@@ -62,6 +62,8 @@ const WRITE_EVERY_MS = 10;
 export class Ground {
   readonly sites = new Map<string, Site>();
   readonly boxes = new Map<string, Box>();
+  /** Sites by their hosts: which there are never changes once all have settled. */
+  private readonly carrying = new Map<string, readonly Site[]>();
   watcher: Watcher | null = null;
 
   constructor(readonly scheduler: Scheduler) {}
@@ -73,6 +75,7 @@ export class Ground {
     const world = { ...made, nowMs: this.scheduler.nowMs };
     const site: Site = { slug, definition, world, foreign: [], disturbedMs: 0, gaps: [], wroteMs: 0 };
     this.sites.set(slug, site);
+    this.carrying.clear();
     for (const host of definition.hosts) if (!this.boxes.has(host.slug)) this.boxes.set(host.slug, newBox(host.slug));
     return site;
   }
@@ -93,7 +96,11 @@ export class Ground {
   }
 
   sitesOn(host: string): readonly Site[] {
-    return [...this.sites.values()].filter((site) => site.world.hosts[host] !== undefined);
+    const known = this.carrying.get(host);
+    if (known !== undefined) return known;
+    const found = [...this.sites.values()].filter((site) => site.world.hosts[host] !== undefined);
+    this.carrying.set(host, found);
+    return found;
   }
 
   /** The orchestrators' link to it is there, and it is up. A host without a node (the probe's) always is. */

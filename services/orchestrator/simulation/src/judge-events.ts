@@ -1,6 +1,7 @@
 import type { RolloutEvent, StepRequested } from '@understudy/orchestrator-domain';
 import { comeBackMs, judgeAdmission, judgeGates, judgePlan } from './judge-gates.js';
 import { judgeClose } from './judge-close.js';
+import { judgeShownBefore } from './judge-looks.js';
 import type { Judge } from './judge.js';
 import { judgeHostStep, judgeOutcome, judgeSwitchover } from './judge-steps.js';
 import type { RolloutRecord, StepRecord } from './record.js';
@@ -111,6 +112,7 @@ function judgeRequest(judge: Judge, kept: RolloutRecord, data: StepRequested, ro
   }
   afterTest(judge, kept, step);
   onFreshLook(judge, kept, step, data);
+  judgeShownBefore(judge, kept, step);
   if (HOST_STEPS.includes(step.step.kind)) judgeHostStep(judge, kept, step, data);
   if (step.step.kind === 'switchover') judgeSwitchover(judge, kept, step, data);
 }

@@ -4,6 +4,7 @@ import { attachedTo, nodeOf, takesWrites, writableNodes, type SimulatedNode, typ
 import { ITEM, NEW_VERSION } from './fleet.js';
 import type { Site } from './ground.js';
 import type { Judge } from './judge.js';
+import { judgeShownAfter } from './judge-looks.js';
 import { isDisturbed } from './judge-world.js';
 import type { RolloutRecord, StepRecord } from './record.js';
 
@@ -133,6 +134,7 @@ function succeeded(judge: Judge, kept: RolloutRecord, found: StepRecord, atMs: n
     '9',
     () => `${step.stepId} was over before its time.`,
   );
+  judgeShownAfter(judge, kept, found);
   if (step.node === undefined || isDisturbed(site, found) || !isSettled(judge, site)) return;
   const untrue = whatIsNotSo(judge, kept, found, site, step.node);
   judge.when(untrue !== null, '9', () => `${step.stepId} is said to have succeeded, and ${untrue}.`);

@@ -165,10 +165,11 @@ function once(judge: Judge, site: Site, call: JobCall, asked: Asked): void {
 
 export function judgeWorld(judge: Judge, site: Site, before: World, hand: Hand): void {
   const writers = writableNodes(site.world);
+  if (writers.length < 2) return;
   judge.when(
-    writers.length > 1 && !wasMoved(site) && writableNodes(before).length < 2,
+    !wasMoved(site) && writableNodes(before).length < 2,
     '17',
     () => `${writers.join(' and ')} both take writes (by the hand of: ${hand}).`,
   );
-  if (writers.length > 1) judge.window.note('two nodes take writes');
+  judge.window.note('two nodes take writes');
 }

@@ -1,9 +1,11 @@
 import type { GateInputs, RolloutEvent, StepRequested } from '@understudy/orchestrator-domain';
 import { takesWrites, type World } from '@understudy/simulated-cluster';
+import type { StepLook } from './gates.js';
 import type { Hand, Site } from './ground.js';
 import type { JobCall } from './jobs.js';
 import { judgeEvent } from './judge-events.js';
 import type { Effect } from './hosts.js';
+import { judgeLook } from './judge-looks.js';
 import { isSettled } from './judge-steps.js';
 import { judgeAct, judgeJob, judgeWorld } from './judge-world.js';
 import type { Stored } from './log.js';
@@ -82,6 +84,10 @@ export class Judge {
   performing(requested: StepRequested, incarnation: string, hasLooked: boolean): void {
     if (requested.incarnation !== incarnation && !hasLooked)
       this.breach('6', `${requested.key} was asked for by another incarnation, and is performed without a look.`);
+  }
+
+  looked(rolloutId: string, look: StepLook): void {
+    judgeLook(this, this.record(rolloutId), look);
   }
 
   starting(site: Site, call: JobCall): void {

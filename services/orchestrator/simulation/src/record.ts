@@ -7,6 +7,7 @@ import type {
   RolloutPlanned,
   StepRequested,
 } from '@understudy/orchestrator-domain';
+import type { StepLook } from './gates.js';
 
 /**
  * What the judge keeps of a rollout's history. Folded here, by nobody's rules but the judge's own: he must not share a mistake
@@ -23,6 +24,8 @@ export interface StepRecord {
   longestMs: number | null;
   evidence: Readonly<Record<string, unknown>>;
   missedDeadline: boolean;
+  /** The newest look at it, before the request and after it. */
+  look: StepLook | null;
 }
 
 export interface OpenGate {
@@ -68,6 +71,10 @@ export class RolloutRecord {
   rollbackAsked: RollbackRequested | null = null;
   /** A deviation was recorded, and no hold yet. */
   owesHold = false;
+  /** Looks at a step past its deadline, with no event since. */
+  looksInVain = 0;
+  /** The latest time in any event, by whoever's clock. */
+  newestMs = 0;
   /** Who serves, as its own events tell; null = nobody does, undefined = it was not told yet. */
   believed: string | null | undefined = undefined;
 
@@ -131,11 +138,14 @@ function fresh(step: PlannedStep): StepRecord {
     longestMs: null,
     evidence: {},
     missedDeadline: false,
+    look: null,
   };
 }
 
 /** @param serving who takes writes at this moment, in the world; null where somebody else may have moved it since the last look. */
 export function record(kept: RolloutRecord, event: RolloutEvent, serving: string | null): void {
+  kept.looksInVain = 0;
+  if ('at' in event.data) kept.newestMs = Math.max(kept.newestMs, Date.parse(event.data.at));
   const fold = FOLDS[event.type] as
     ((kept: RolloutRecord, data: RolloutEvent['data'], serving: string | null) => void) | undefined;
   fold?.(kept, event.data, serving);
@@ -243,6 +253,7 @@ function requested(kept: RolloutRecord, data: StepRequested, serving: string | n
   found.attempt = data.attempt;
   found.requested = data;
   found.missedDeadline = false;
+  found.look = null;
   if (kind === 'start-probe') kept.probeAsked = true;
   if (node === undefined) return;
   if (kind === 'drain') kept.out.add(node);

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import type { RolloutEvent } from '@understudy/orchestrator-domain';
 import { describe, expect, it } from 'vitest';
 import { FAULT_CLASSES, NAMED_SEEDS, runWindow } from './index.js';
@@ -37,6 +38,11 @@ describe('a simulated window', () => {
 
   it.each(NAMED_SEEDS)('passes seed $seed, which once found: $found', async ({ seed }) => {
     expect((await run(seed)).breaches).toEqual([]);
+  });
+
+  it('has a named seed for each planted bug that it once found itself', () => {
+    const files = readdirSync(new URL('../planted/', import.meta.url)).filter((name) => name.startsWith('found-'));
+    expect(NAMED_SEEDS.map(({ planted }) => `${planted}.patch`).sort()).toEqual(files.sort());
   });
 });
 

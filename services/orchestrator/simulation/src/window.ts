@@ -15,6 +15,7 @@ import { Net } from './net.js';
 import { Orchestrator, type Surroundings } from './orchestrator.js';
 import { People } from './people.js';
 import { Random } from './random.js';
+import { planScenes, Scenes } from './scenes.js';
 import { newLife, Scheduler, type Life } from './scheduler.js';
 import { Store, streamOf } from './store.js';
 
@@ -23,9 +24,11 @@ import { Store, streamOf } from './store.js';
 /** So much time, in milliseconds of the window's own clock, may pass at most. */
 const LONGEST_MS = 2 * 3_600_000;
 const MOST_STEPS = 200_000;
-const MOST_FAULTS = 46;
+const MOST_FAULTS = 43;
 /** Sets the generator of the faults that are drawn apart apart. */
 const APART = 0x2545_f491;
+/** As well, those that wait for their moment. */
+const SCENES = 0x3c6e_f372;
 /** After the last fault was due, armed ones still have so many steps to strike. */
 const CALM_AFTER_STEPS = 400;
 /** A process looks at the leases so long, in milliseconds, before it adopts, with an append in between. */
@@ -74,6 +77,7 @@ export class Window {
   readonly ground: Ground;
   readonly store: Store;
   readonly arms: Arms;
+  readonly scenes = new Scenes(this);
   readonly people: People;
   readonly patients: readonly Patient[];
   readonly processes: Orchestrator[] = [];
@@ -91,7 +95,7 @@ export class Window {
   constructor(readonly options: WindowOptions) {
     const faultChance = new Random(options.seed ^ 0x5bd1_e995);
     const drawn = planFaults(faultChance, options.mostFaults ?? MOST_FAULTS);
-    this.planned = options.mostFaults === 0 ? drawn : planApart(new Random(options.seed ^ APART), drawn);
+    this.planned = options.mostFaults === 0 ? drawn : behind(options.seed, drawn);
     this.chance = new Random(options.seed);
     this.scheduler = new Scheduler(T0 - 10_000, options.drained);
     this.ground = new Ground(this.scheduler);
@@ -101,7 +105,12 @@ export class Window {
     this.store = new Store(this.scheduler, chance, arms);
     const net = new Net(ground, chance, arms);
     const judge = new Judge(this);
-    const hosts = new Hosts(ground, chance, arms, judge);
+    const hosts = new Hosts(ground, chance, arms, {
+      acting: (site, call) => {
+        judge.acting(site, call);
+        this.scenes.acting(site, call);
+      },
+    });
     const jobs = new Jobs(ground, hosts, chance, arms);
     jobs.watcher = judge;
     ground.watcher = judge;
@@ -126,7 +135,7 @@ export class Window {
       gates: new GateLooks(this.patients, this.people, judge),
       saw: note,
     };
-    this.store.watchers.push(judge, this);
+    this.store.watchers.push(judge, this.scenes, this);
     this.store.ordered = (order, by, owner) =>
       judge.when(by !== owner, '5', () => `${order} by ${by} is taken, and ${owner ?? 'nobody'} owns the rollout.`);
   }
@@ -239,6 +248,7 @@ export class Window {
   calmDown(): void {
     this.calm = true;
     this.arms.disarm();
+    this.scenes.disarm();
     this.store.away = false;
     this.trace(() => 'CALM');
     for (const process of this.processes) if (process.life.frozen) this.wake(process);
@@ -261,6 +271,10 @@ export class Window {
       return status === 'closed' || (status === 'held' && this.people.hasGivenUp(rolloutId));
     });
   }
+}
+
+function behind(seed: number, drawn: readonly PlannedFault[]): readonly PlannedFault[] {
+  return planScenes(new Random(seed ^ SCENES), planApart(new Random(seed ^ APART), drawn));
 }
 
 export async function runWindow(options: WindowOptions): Promise<WindowResult> {
