@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
+import type { ClusterSnapshot, NodeSnapshot } from '@understudy/cluster';
 import { openStore, type Store } from '@understudy/event-log';
-import type { RolloutCommand } from '@understudy/orchestrator-domain';
+import type { GateInputs, RolloutCommand, RolloutPlanned } from '@understudy/orchestrator-domain';
 import { createTestStore } from '@understudy/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { at, inputsOf, PAIR, plannedOf } from '../domain/rollout/fixtures/given/contract.js';
 import { RolloutStore, systemMetadata } from './handle.js';
 
 const others: Store[] = [];
@@ -10,7 +11,52 @@ afterEach(async () => {
   for (const store of others.splice(0)) await store.close();
 });
 
+const SAMPLE = new URL('../domain/rollout/samples/RolloutPlanned.v1.json', import.meta.url);
+const { data: planned } = JSON.parse(readFileSync(SAMPLE, 'utf8')) as { readonly data: RolloutPlanned };
+const at = (seconds: number): string => new Date(Date.parse(planned.opensAt) + seconds * 1_000).toISOString();
 const OLLI = { subject: 'olli', role: 'operator' } as const;
+
+const standby: NodeSnapshot = {
+  node: 'b',
+  host: 'host-b',
+  reachable: true,
+  availability: 'serving',
+  native: 'streaming',
+  roles: { main: 'standby' },
+  writable: false,
+  joined: true,
+  electable: true,
+  promotion: { promotable: true },
+  lag: { bytes: 0, ceilingBytes: 1_000 },
+  versions: { postgresql: { installed: '17.9', running: '17.9' } },
+  systemIdentifier: 'sys-1',
+  timeline: 1,
+  bootId: 'boot-1',
+};
+const active: NodeSnapshot = { ...standby, node: 'a', host: 'host-a', roles: { main: 'active' }, writable: true, lag: null };
+const PAIR: ClusterSnapshot = {
+  cluster: 'pair',
+  platform: 'simulated',
+  observedAt: at(0),
+  complete: true,
+  nodes: [active, standby],
+  disagreements: [],
+};
+const NO_DRIFT = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
+const OPEN: GateInputs = {
+  snapshot: PAIR,
+  haLayer: { haLayer: 'application', rolling: true, reason: 'Streaming replication was seen.' },
+  drift: NO_DRIFT,
+  ticket: null,
+  rehearsal: null,
+  wayBack: ['a', 'b'].map((node) => ({ node, proven: true, applicable: true, detail: 'the old release is at hand' })),
+  probe: { available: true, detail: 'A probe writes twenty times a second.' },
+  topologyFingerprint: planned.topologyFingerprint,
+  own: { systemIdentifiers: ['own-store'], machineIds: ['own-machine'] },
+  machineIds: {},
+  claimed: {},
+  neighbours: [],
+};
 
 describe('hosts that one process claimed', () => {
   it('are free for its next rollout when another process has ended the first one', async () => {
@@ -21,21 +67,15 @@ describe('hosts that one process claimed', () => {
     const give = async (to: RolloutStore, rolloutId: string, command: RolloutCommand): Promise<void> =>
       expect(await to.handle(rolloutId, command, systemMetadata())).toMatchObject({ accepted: true });
     const admit = async (rolloutId: string): Promise<void> => {
-      await give(here, rolloutId, { type: 'PlanRollout', planned: plannedOf({ rolloutId }), downtimePlan: null });
-      const live = await here.load(rolloutId);
-      const owner = { instance: 'here', incarnation: 'i-1', replaces: null, at: at(0) };
-      expect(await here.give(live, { type: 'Adopt', ...owner })).toMatchObject({ accepted: true });
-      const assessment = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
+      await give(here, rolloutId, { type: 'PlanRollout', planned: { ...planned, rolloutId }, downtimePlan: null });
+      await give(here, rolloutId, { type: 'Adopt', instance: 'here', incarnation: 'i-1', replaces: null, at: at(0) });
       await give(here, rolloutId, { type: 'RequestDriftAssessment', requestId: 'q-1', deadlineAt: at(30), at: at(0) });
-      await give(here, rolloutId, { type: 'RecordDriftAssessment', assessment, at: at(0) });
-      await here.reload(live);
-      const inputs = inputsOf(PAIR, { drift: assessment });
-      expect(await here.give(live, { type: 'EvaluateGates', inputs, at: at(1) })).toMatchObject({ accepted: true });
+      await give(here, rolloutId, { type: 'RecordDriftAssessment', assessment: NO_DRIFT, at: at(0) });
+      await give(here, rolloutId, { type: 'EvaluateGates', inputs: OPEN, at: at(1) });
       expect(await there.claimedBy('host-a')).toBe(rolloutId);
     };
     await admit('r-1');
-    const owner = { instance: 'there', incarnation: 'i-2', replaces: 'i-1', at: at(2) };
-    await give(there, 'r-1', { type: 'Adopt', ...owner });
+    await give(there, 'r-1', { type: 'Adopt', instance: 'there', incarnation: 'i-2', replaces: 'i-1', at: at(2) });
     await give(there, 'r-1', { type: 'Abort', by: OLLI, reason: 'not tonight', at: at(3) });
     const conclude = { type: 'Conclude', incarnation: 'i-2', snapshot: PAIR, neighbours: [], interruption: null } as const;
     await give(there, 'r-1', { ...conclude, at: at(4) }); // nothing began: the way back is empty

@@ -108,7 +108,8 @@ export class Owner {
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
     const leases = await store.leases();
     const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
-    if (this.driven.size >= MOST_DRIVEN) log.warn({ waiting: this.waiting.size }, `${MOST_DRIVEN} rollouts are driven; others wait`);
+    if (this.driven.size >= MOST_DRIVEN)
+      log.warn({ waiting: this.waiting.size }, `${MOST_DRIVEN} rollouts are driven; others wait`);
     const due = [...this.waiting.keys()].values();
     const adopter = async (): Promise<void> => {
       for (const rolloutId of due) {
