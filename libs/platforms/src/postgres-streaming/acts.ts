@@ -63,6 +63,7 @@ export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome>
         act.timeline,
         PROMOTION_WAIT_S,
         act.replayedLsn === null ? null : formatLsn(act.replayedLsn),
+        act.receives,
       ]);
   }
 }
@@ -72,13 +73,13 @@ const CREATE_SLOTS = `select pg_create_physical_replication_slot(name, true) fro
 const DROP_SLOTS = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = any($1::name[]) and not active`;
 /**
  * PostgreSQL itself checks that this is still the standby that was seen: same data, no later timeline, nothing replayed since, and
- * no active node that it receives from. Whoever slept between the journal and this statement promotes nothing beside somebody else.
+ * nobody that it receives from who was not there. Whoever slept between the journal and this statement promotes nothing beside somebody else.
  */
 const PROMOTE = `select pg_promote(true, $3) as promoted where pg_is_in_recovery()
   and (select system_identifier::text from pg_control_system()) = $1
   and (select timeline_id from pg_control_checkpoint()) <= $2
   and pg_last_wal_replay_lsn() is not distinct from $4::pg_lsn
-  and not exists (select from pg_stat_wal_receiver where status = 'streaming')`;
+  and ($5 or not exists (select from pg_stat_wal_receiver where status = 'streaming'))`;
 
 async function onHost(
   call: ActCall,

@@ -164,7 +164,7 @@ describe('switchover, while nobody serves', () => {
   it('promotes only when the old active node can come up as nothing but a standby', () => {
     expect(then(given(old({ standbySignal: true }), replayed), switchover)).toEqual({
       next: 'act',
-      act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1, replayedLsn: 1_000 },
+      act: { act: 'promote', host: 'host-b', node: 'b', systemIdentifier: '7', timeline: 1, replayedLsn: 1_000, receives: false },
       binding: true,
     });
     const control = { ...(cleanStop.control as NonNullable<Disk['control']>), state: 'in-archive-recovery' as const };

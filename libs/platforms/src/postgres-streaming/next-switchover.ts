@@ -244,7 +244,8 @@ function oldMarked(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByU
   if (isStandby && hasEverything(target, disk)) {
     if (mark.promoting === false) return act({ act: 'announce-promotion', host: old.host, node: old.node }, true);
     const { systemIdentifier, timeline, replayedLsn } = server;
-    return act({ act: 'promote', host: target.host, node: target.node, systemIdentifier, timeline, replayedLsn }, true);
+    const seen = { systemIdentifier, timeline, replayedLsn, receives: server.receiver?.status === 'streaming' };
+    return act({ act: 'promote', host: target.host, node: target.node, ...seen }, true);
   }
   if ((mark.promoting === false || lacksLastRecord(target, disk)) && tooLate(mark, goal)) return goBack(stopped);
   return wait(

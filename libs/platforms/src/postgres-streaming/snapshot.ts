@@ -225,5 +225,7 @@ export type PostgresAct =
       readonly timeline: number;
       /** Where its replay stood still: a standby that has replayed more since is fed by somebody who writes. */
       readonly replayedLsn: number | null;
+      /** It was seen to receive: from the old active node, which somebody started as the standby that it is marked as. */
+      readonly receives: boolean;
     }
   | { readonly act: 'end-switchover'; readonly host: string; readonly node: string };

@@ -157,11 +157,11 @@ function stopActive(world: World, node: string, limitMs: number): ActedWorld | S
   return { world: beginStop(marked, node), stopsWithinMs: limitMs };
 }
 
-/** As PostgreSQL checks it in the same statement: still the standby that was seen, nothing replayed since, and no active node. */
+/** As PostgreSQL checks it in the same statement: still the standby that was seen, nothing replayed since, and nobody it receives from who was not there. */
 function promoteAsSeen(world: World, act: Extract<PostgresAct, { act: 'promote' }>): ActedWorld {
   const { log } = nodeOf(world, act.node);
   if (log.timeline > act.timeline || log.position !== act.replayedLsn)
     return { world, code: 3, detail: 'it has replayed more than was seen' };
-  if (isAttached(world, nodeOf(world, act.node))) return { world, code: 3, detail: 'it receives from an active node' };
+  if (!act.receives && isAttached(world, nodeOf(world, act.node))) return { world, code: 3, detail: 'it receives again' };
   return checked(promote(world, act.node), 'it is not in recovery');
 }
