@@ -245,6 +245,24 @@ describe('when a step fails', () => {
     });
   });
 
+  it('a switchover of which nobody can tell what became says nothing about who serves', () => {
+    const world = new World(2);
+    let blind = false;
+    world.interfere = (requested) => {
+      if (requested.stepId !== '03-switchover-b') return undefined;
+      blind = true;
+      return { status: 'unknown', cause: 'deadline', reason: 'host-a does not answer.', acts: [] };
+    };
+    world.distort = (observation) =>
+      blind && observation.snapshot !== undefined
+        ? { ...observation, snapshot: { ...observation.snapshot, complete: false } }
+        : observation;
+    const owner = drive({ world });
+    expect(of(owner, 'StepUnknown')).toMatchObject([{ stepId: '03-switchover-b' }]);
+    expect(of(owner, 'StepUnknown')[0]).not.toHaveProperty('serving');
+    expect(owner.state).toMatchObject({ status: 'held', serving: 'a' });
+  });
+
   it('a switchover that left nobody serving is brought to an end when nothing was promoted', () => {
     const world = new World(2);
     let tries = 0;

@@ -36,6 +36,12 @@ describe('the order of a rollout', () => {
     expect(order(activeSeen('a'), nodeSeen('c'), nodeSeen('b'))).toMatchObject({ target: 'c' });
   });
 
+  it('of standbys that lag too far, one whose lag could not be told is the worse candidate', () => {
+    const late = (bytes: number) => ({ lag: { bytes, ceilingBytes: 1_000 } });
+    const result = order(activeSeen('a'), nodeSeen('b', late(2_000)), nodeSeen('c', { lag: null }), nodeSeen('d'));
+    expect(result.possible && result.order.map(({ node }) => node)).toEqual(['c', 'b', 'd', 'a']);
+  });
+
   it('there is none without a complete look, one active, and a standby that may serve: said in words', () => {
     expect(orderOf(seen([], { complete: false }), definitionOf(2), 'main')).toEqual({
       possible: false,
