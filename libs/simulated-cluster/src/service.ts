@@ -148,12 +148,8 @@ export function write(
     (standby) => !standby.frozen && standby.log.timeline === timeline && names.includes(standby.node),
   );
   if (confirming.length < needed) return { world: written, acknowledged: false };
-  const told = {
-    ...written,
-    acknowledged: { ...written.acknowledged, [timeline]: Math.max(position, written.acknowledged[timeline] ?? 0) },
-  };
-  const flushed = confirming
-    .slice(0, needed)
-    .reduce((next, standby) => withNode(next, standby.node, { log: { ...standby.log, position } }), told);
-  return { world: flushed, acknowledged: true };
+  const acknowledged = { ...written.acknowledged, [timeline]: Math.max(position, written.acknowledged[timeline] ?? 0) };
+  const flushed = { ...written.nodes };
+  for (const standby of confirming.slice(0, needed)) flushed[standby.node] = { ...standby, log: { ...standby.log, position } };
+  return { world: { ...written, nodes: flushed, acknowledged }, acknowledged: true };
 }

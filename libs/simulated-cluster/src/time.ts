@@ -9,7 +9,14 @@ const SHUTDOWN_RECORD_BYTES = 120;
 /** Lets time pass: hosts come back, services start and stop, the log flows. One step; long times are cut by the caller. */
 export function tick(world: World, ms: number): World {
   const later = { ...world, nowMs: world.nowMs + ms };
-  return stopsEnd(flow(startsEnd(hostsReturn(later)), ms));
+  return isSteady(later) ? flow(later, ms) : stopsEnd(flow(startsEnd(hostsReturn(later)), ms));
+}
+
+/** Nobody is on the way up or down. */
+function isSteady({ hosts, nodes }: World): boolean {
+  for (const host of Object.values(hosts)) if (host.upAtMs !== null) return false;
+  for (const { service } of Object.values(nodes)) if (service.state === 'starting' || service.state === 'stopping') return false;
+  return true;
 }
 
 function hostsReturn(world: World): World {

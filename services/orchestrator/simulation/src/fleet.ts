@@ -135,7 +135,7 @@ function patientOf(chance: Random, definition: ClusterDefinition, index: number)
     definition,
     playbook,
     opensAtMs,
-    closesAtMs: opensAtMs + (chance.chance(0.08) ? chance.int(60_000, 150_000) : chance.int(300_000, 1_200_000)),
+    closesAtMs: opensAtMs + (chance.chance(0.08) ? chance.int(60_000, 150_000) : chance.int(300_000, 700_000)),
     unproven: chance.chance(0.12) ? [definition.nodes[0]?.slug ?? ''] : [],
     wayBack: chance.chance(0.85) ? 'lossless' : 'lossy',
   };
