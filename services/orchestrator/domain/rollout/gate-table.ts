@@ -1,4 +1,5 @@
 import type { Environment } from '@understudy/cluster';
+import { wasPassedOver } from './gate-drift.js';
 import type { GateName, GateTable, Playbook, Requirement, RolloutKind } from './plan.js';
 import { GATES } from './plan.js';
 import type { Known } from './state.js';
@@ -63,11 +64,9 @@ export function notOpen(state: Known, nowMs: number, among: readonly GateName[] 
   });
 }
 
-/** Ageing gates of this rollout that are required and not open any more. */
+/** Ageing gates of this rollout that are required and not open any more, or were opened without a node that is back. */
 export function lapsedGates(state: Known, nowMs: number): readonly GateName[] {
-  return notOpen(
-    state,
-    nowMs,
-    AGEING_GATES.filter((gate) => isRequired(gate, state)),
-  );
+  const ageing = AGEING_GATES.filter((gate) => isRequired(gate, state));
+  const shut = notOpen(state, nowMs, ageing);
+  return ageing.filter((gate) => shut.includes(gate) || (gate === 'drift' && wasPassedOver(state)));
 }

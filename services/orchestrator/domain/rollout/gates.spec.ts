@@ -152,6 +152,23 @@ describe('gate drift', () => {
       'closed: Blocking drift: could not be compared: pg_hba of b.',
     );
   });
+
+  it('is open without a node that is out of service by our hand, and says so; not without another', () => {
+    const gap = 'b: postgresql: the connection was refused';
+    const out = (incomplete: readonly string[]): Known => ({
+      ...received({ incomplete }),
+      out: [{ node: 'b', stage: 'drained' }],
+    });
+    expect(judge('drift', out([gap]), { drift: clean })).toMatchObject({
+      status: 'open',
+      reason: 'No blocking drift; 2 warnings, 1 waived. Not compared while out of service: b.',
+      evidence: { passedOver: ['b'] },
+    });
+    expect(reason('drift', out([gap, 'a: no facts were collected']), { drift: clean })).toBe(
+      'closed: Blocking drift: could not be compared: a: no facts were collected.',
+    );
+    expect(reason('drift', { ...out([gap]), out: [{ node: 'b', stage: 'joined' }] }, { drift: clean })).toContain(gap);
+  });
 });
 
 describe('gate switchover-test', () => {

@@ -2,6 +2,7 @@ import type { Evidence } from './observation.js';
 import { overridden } from './override.js';
 import { closed, open, pending, refusedForGood, type Judgement } from './gate-judgement.js';
 import { lastSafeStartMs } from './budget.js';
+import { driftGaps, passedOverIn } from './gate-drift.js';
 import { maxAgeMs, requirementOf } from './gate-table.js';
 import { evaluateTopology } from './gate-topology.js';
 import { GATES, type GateName } from './plan.js';
@@ -87,14 +88,21 @@ function drift(state: Known, inputs: GateInputs, at: string): Judgement {
   if (msOf(until) <= msOf(at))
     return closed(`The drift assessment of ${received.assessedAt} is too old.`, 'the drift service', evidence);
   if (inputs.drift === null) return closed('The drift assessment could not be read again.', 'the drift service', evidence);
-  const worst = [received, inputs.drift].find((seen) => seen.blocking.length > 0 || seen.incomplete.length > 0);
-  if (worst === undefined)
-    return open(`No blocking drift; ${received.warnings} warnings, ${received.waived} waived.`, until, evidence);
-  return closed(driftComplaint(worst), 'whoever mends the node, or waives the finding', {
+  const worst = [received, inputs.drift].find((seen) => seen.blocking.length > 0 || driftGaps(state, seen).length > 0);
+  if (worst === undefined) return openDrift(state, received, until);
+  return closed(driftComplaint(state, worst), 'whoever mends the node, or waives the finding', {
     ...evidence,
     ...driftEvidence(worst),
     requestId: received.requestId,
   });
+}
+
+function openDrift(state: Known, received: DriftSeen, until: string): Judgement {
+  const said = `No blocking drift; ${received.warnings} warnings, ${received.waived} waived`;
+  const passedOver = passedOverIn(state, received);
+  const evidence = driftEvidence(received);
+  if (passedOver.length === 0) return open(`${said}.`, until, evidence);
+  return open(`${said}. Not compared while out of service: ${passedOver.join(', ')}.`, until, { ...evidence, passedOver });
 }
 
 function driftEvidence(seen: DriftSeen): Evidence {
@@ -107,11 +115,11 @@ function driftEvidence(seen: DriftSeen): Evidence {
   };
 }
 
-function driftComplaint(seen: DriftSeen): string {
+function driftComplaint(state: Known, seen: DriftSeen): string {
   const findings = seen.blocking.map(
     (finding) => `${finding.node}: ${finding.name} is ${finding.value}, expected ${finding.expected} (${finding.detail})`,
   );
-  const gaps = seen.incomplete.map((gap) => `could not be compared: ${gap}`);
+  const gaps = driftGaps(state, seen).map((gap) => `could not be compared: ${gap}`);
   return `Blocking drift: ${[...findings, ...gaps].join('; ')}.`;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ADA,
   T0,
   World,
   at,
@@ -7,6 +8,7 @@ import {
   drive,
   inputsOf,
   of,
+  once,
   planOf,
   plannedOf,
   withPlaybook,
@@ -257,6 +259,61 @@ describe('gates that wait', () => {
     const owner = drive({ planned: withPlaybook({ gates, phases: { ...PLAYBOOK.phases, soakMs: 60_000 } }) });
     expect(owner.state.closed?.result).toBe('succeeded');
     expect(of(owner, 'DriftAssessmentRequested').length).toBeGreaterThan(1);
+  });
+
+  it('evidence that lapses while a node is out by our hand opens without it, and it is compared once it is back', () => {
+    const gates = [{ gate: 'drift', maxAgeMs: 30_000 }] as const;
+    const owner = drive({
+      planned: withPlaybook({ gates }),
+      before: once(
+        (stepId, move) => stepId === '08-patch-b' && move === 'observe',
+        ({ world }) => (world.nowMs += 60_000),
+      ),
+      drift: (requestId, world) => ({
+        type: 'RecordDriftAssessment',
+        at: isoOf(world.nowMs),
+        assessment: {
+          ...{ requestId, assessedAt: isoOf(world.nowMs), blocking: [], warnings: 0, waived: 0 },
+          incomplete: world.node('b').availability === 'serving' ? [] : ['b: server: connection refused'],
+        },
+      }),
+    });
+    expect(owner.state.closed?.result).toBe('succeeded');
+    const stepAt = (type: string, stepId: string): number =>
+      owner.log.findIndex((event) => event.type === type && 'stepId' in event.data && event.data.stepId === stepId);
+    const opened = owner.log.flatMap((event, index) =>
+      event.type === 'GateEvaluated' && event.data.gate === 'drift' && event.data.status === 'open'
+        ? [{ index, ...event.data }]
+        : [],
+    );
+    const without = opened.find(({ evidence }) => 'passedOver' in evidence);
+    expect(without).toMatchObject({ reason: expect.stringContaining('Not compared while out of service: b.') as string });
+    expect(without?.index).toBeLessThan(stepAt('StepRequested', '08-patch-b'));
+    const whole = opened.filter(({ evidence }) => !('passedOver' in evidence)).map(({ index }) => index);
+    expect(
+      whole.some((index) => index > stepAt('StepSucceeded', '10-join-b') && index < stepAt('StepRequested', '14-switchover-b')),
+    ).toBe(true);
+  });
+
+  it('an answer that took longer than the pause between two questions is shown to the gate before it is asked again', () => {
+    const owner = drive({
+      planned: plannedOf({ closesAt: at(3_600) }),
+      maxMoves: 200,
+      before: once(
+        (_stepId, move) => move === 'evaluate-gates',
+        (one) => void one.give({ type: 'Abort', by: ADA, reason: 'seen', at: isoOf(one.world.nowMs) }),
+      ),
+      drift: (requestId, world) => {
+        world.nowMs += 20_000;
+        return {
+          type: 'RecordDriftAssessment',
+          at: isoOf(world.nowMs),
+          assessment: { requestId, assessedAt: isoOf(world.nowMs), blocking: [finding], warnings: 0, waived: 0, incomplete: [] },
+        };
+      },
+    });
+    expect(of(owner, 'DriftAssessmentRequested')).toHaveLength(1);
+    expect(owner.state.closed?.result).toBe('aborted');
   });
 
   it('evidence that turns bad under way holds the rollout where it stands', () => {

@@ -1,6 +1,7 @@
 import type { Verb } from '@understudy/cluster';
 import { dueNow, dueWithLook } from './conclusion.js';
 import { deviationOf } from './deviation.js';
+import { driftGaps } from './gate-drift.js';
 import { DRIFT_ANSWER_MS, maxAgeMs, RECHECK_MS } from './gate-table.js';
 import { escalationDueMs } from './mixed-versions.js';
 import type { Move, RunnerMemory } from './move.js';
@@ -95,8 +96,10 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
   if (usable(state, nowMs)) return null;
   // An answer that did not come closes the gate, before the question is asked again.
   if (open && (memory.gatesEvaluatedAtMs ?? 0) < msOf(driftRequest.deadlineAt)) return null;
+  // Nor is it asked again before its answer was shown to the gate, however long that took to come.
+  if (!judged(state)) return null;
   const askAtMs = driftRequest === null ? nowMs : msOf(driftRequest.requestedAt) + RECHECK_MS[environment];
-  if (nowMs < askAtMs) return judged(state) ? sleep(askAtMs, 'Drift is assessed again.') : null;
+  if (nowMs < askAtMs) return sleep(askAtMs, 'Drift is assessed again.');
   const deadlineAt = isoOf(nowMs + DRIFT_ANSWER_MS[environment]);
   return give({ type: 'RequestDriftAssessment', requestId: memory.nextRequestId, deadlineAt, at: isoOf(nowMs) });
 }
@@ -104,7 +107,7 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
 function usable(state: Known, nowMs: number): boolean {
   const { drift } = state;
   if (overrideInForce(state, 'drift', nowMs) !== undefined) return true;
-  if (drift === null || drift.blocking.length > 0 || drift.incomplete.length > 0) return false;
+  if (drift === null || drift.blocking.length > 0 || driftGaps(state, drift).length > 0) return false;
   return nowMs < msOf(drift.assessedAt) + maxAgeMs('drift', state.planned.playbook);
 }
 

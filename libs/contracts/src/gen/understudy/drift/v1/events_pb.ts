@@ -339,7 +339,7 @@ export type DriftAssessed = Message<"understudy.drift.v1.DriftAssessed"> & {
   waived: number;
 
   /**
-   * Nodes whose facts were missing; not empty = the assessment is not whole, and a gate stays closed.
+   * Nodes whose facts were missing, each as `NODE: what`; not empty = the assessment is not whole, and a gate stays closed.
    *
    * @generated from field: repeated string incomplete = 7;
    */
@@ -385,7 +385,7 @@ export type DriftAssessedJson = {
   waived?: number;
 
   /**
-   * Nodes whose facts were missing; not empty = the assessment is not whole, and a gate stays closed.
+   * Nodes whose facts were missing, each as `NODE: what`; not empty = the assessment is not whole, and a gate stays closed.
    *
    * @generated from field: repeated string incomplete = 7;
    */
