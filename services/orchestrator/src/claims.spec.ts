@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { ClusterSnapshot, NodeSnapshot } from '@understudy/cluster';
 import { openStore, type Store } from '@understudy/event-log';
 import type { GateInputs, RolloutCommand, RolloutPlanned } from '@understudy/orchestrator-domain';
+import { simulatedDriver, SimulatedWorlds } from '@understudy/platforms';
 import { createTestStore } from '@understudy/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RolloutStore, systemMetadata } from './handle.js';
@@ -16,32 +16,10 @@ const { data: planned } = JSON.parse(readFileSync(SAMPLE, 'utf8')) as { readonly
 const at = (seconds: number): string => new Date(Date.parse(planned.opensAt) + seconds * 1_000).toISOString();
 const OLLI = { subject: 'olli', role: 'operator' } as const;
 
-const standby: NodeSnapshot = {
-  node: 'b',
-  host: 'host-b',
-  reachable: true,
-  availability: 'serving',
-  native: 'streaming',
-  roles: { main: 'standby' },
-  writable: false,
-  joined: true,
-  electable: true,
-  promotion: { promotable: true },
-  lag: { bytes: 0, ceilingBytes: 1_000 },
-  versions: { postgresql: { installed: '17.9', running: '17.9' } },
-  systemIdentifier: 'sys-1',
-  timeline: 1,
-  bootId: 'boot-1',
-};
-const active: NodeSnapshot = { ...standby, node: 'a', host: 'host-a', roles: { main: 'active' }, writable: true, lag: null };
-const PAIR: ClusterSnapshot = {
-  cluster: 'pair',
-  platform: 'simulated',
-  observedAt: at(0),
-  complete: true,
-  nodes: [active, standby],
-  disagreements: [],
-};
+/** The sample's pair as a look shows it, with what runs before its patch set. */
+const cluster = { ...planned.cluster, settings: { version: '17.9' } };
+const now = (): number => Date.parse(at(0));
+const PAIR = await simulatedDriver(new SimulatedWorlds()).observe({ definition: cluster, hosts: {}, secrets: {}, now }, 1_000);
 const NO_DRIFT = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
 const OPEN: GateInputs = {
   snapshot: PAIR,

@@ -27,7 +27,6 @@ import {
   type RolloutState,
 } from '@understudy/orchestrator-domain';
 import { Problem, newId } from '@understudy/runtime';
-import type { OwnEpoch } from './owner/authority.js';
 
 /** Our own reactions, as the log names them. */
 export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
@@ -59,22 +58,25 @@ const claimCodec = eventCodec<ClaimEvent>({
   upcast: (stored) => upcastDocument(stored) as ClaimEvent,
 });
 
+/** Position of an adoption or an admission, and by which process, where it says so. */
+export interface OwnEpoch {
+  readonly position: number;
+  readonly incarnation: string | null;
+}
+
 /** A rollout that this process follows: its fold, and the fencing epoch that its hosts shall see. */
 export class LiveRollout {
   constructor(
     readonly rolloutId: string,
     public loaded: LoadedStream<RolloutState>,
-    /** Position of the newest adoption or admission: no earlier owner of one of its hosts had a higher one. */
-    public epoch: number,
     /** Where its newest event was decided, for whoever goes on from there. */
     public traceparent: string | undefined = undefined,
+    /** Its adoptions and its admission, oldest first, as far as this process has read or written them. */
+    readonly epochs: OwnEpoch[] = [],
   ) {}
 
   /** The claims on its hosts as this process appended them with the admission: their release need not read them. */
   claims: readonly LoadedStream<ClaimState>[] = [];
-
-  /** Its adoptions and its admission, as far as this process has read or written them. */
-  readonly epochs: OwnEpoch[] = [];
 
   get state(): RolloutState {
     return this.loaded.state;
@@ -82,6 +84,11 @@ export class LiveRollout {
 
   get version(): number {
     return this.loaded.version;
+  }
+
+  /** Position of the newest adoption or admission: no earlier owner of one of its hosts had a higher one. */
+  get epoch(): number {
+    return this.epochs.at(-1)?.position ?? 0;
   }
 }
 
@@ -103,14 +110,14 @@ export class RolloutStore {
 
   /** A rollout of which nothing but its plan was heard; whatever else there is makes the next order to it read on. */
   begun(rolloutId: string, planned: StoredEvent): LiveRollout {
-    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId), 0);
+    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId));
     absorb(live, [planned]);
     return live;
   }
 
   /** Throws `Problem` ROLLOUT_UNKNOWN when there is no such rollout. */
   async load(rolloutId: string): Promise<LiveRollout> {
-    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId), 0);
+    const live = new LiveRollout(rolloutId, emptyRollout(rolloutId));
     await this.reload(live);
     if (live.version === 0)
       throw new Problem(
@@ -144,7 +151,7 @@ export class RolloutStore {
   ): Promise<Executed<RolloutState, RolloutEvent>> {
     // A plan is the first event: if it is not, the append says so, and what there is is read.
     if (command.type === 'PlanRollout')
-      return this.execute(new LiveRollout(rolloutId, emptyRollout(rolloutId), 0), command, metadata);
+      return this.execute(new LiveRollout(rolloutId, emptyRollout(rolloutId)), command, metadata);
     return this.execute(await this.known(rolloutId), command, metadata);
   }
 
@@ -152,7 +159,7 @@ export class RolloutStore {
   private async known(rolloutId: string): Promise<LiveRollout> {
     const followed = this.followed.get(rolloutId);
     if (followed === undefined) return this.load(rolloutId);
-    return new LiveRollout(rolloutId, followed.loaded, followed.epoch, followed.traceparent);
+    return new LiveRollout(rolloutId, followed.loaded, followed.traceparent, [...followed.epochs]);
   }
 
   /** The rollout that holds a host, or null. */
@@ -272,6 +279,5 @@ function note(live: LiveRollout, events: readonly StoredEvent[]): void {
     if (event.type !== 'RolloutAdopted' && event.type !== 'RolloutAdmitted') continue;
     const { incarnation = null } = event.body as { readonly incarnation?: string };
     live.epochs.push({ position: event.position, incarnation });
-    live.epoch = Math.max(live.epoch, event.position);
   }
 }

@@ -273,11 +273,12 @@ describe('the hosts’ journals', () => {
     const rollouts = new RolloutStore(store);
     const live = await rollouts.load(ROLLOUT);
     await rollouts.give(live, { type: 'Adopt', instance: 'one', incarnation, replaces: null, at });
-    const fence = { logId: log.logId, epoch: live.epoch };
+    let { epoch } = live;
+    const fence = { logId: log.logId, epoch };
     const act = (key: string) => hosts['host-b']?.journal.act({ key, fence, argv: ['true'], deadlineMs: 10_000 });
     const given: GivenEpochs = new Map();
     const establish = (by: string = incarnation, known = given) => {
-      const { epoch, state } = live;
+      const { state } = live;
       const authority = new Authority({ hosts: targets, log, incarnation: by, given: known, checkpoints: undefined });
       return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch, epochs: [], state });
     };
@@ -288,14 +289,14 @@ describe('the hosts’ journals', () => {
     await act(`${ROLLOUT}/01-start-probe/1/mark/1`);
     await act('r-10/09-foreign/1/mark/1');
     // A further rollout of this process finds the epoch of the one before, given by itself; another process finds it in the log.
-    live.epoch += 1;
+    epoch += 1;
     expect(await establish()).toEqual(ours);
-    live.epoch -= 1;
+    epoch -= 1;
     expect(await establish('me', new Map())).toMatchObject({ by: 'nobody' });
-    live.epoch += 1;
+    epoch += 1;
     await hosts['host-b']?.journal.act({
       key: `${ROLLOUT}/05-drain-b/1/drain/1`,
-      fence: { ...fence, epoch: live.epoch },
+      fence: { ...fence, epoch },
       argv: ['true'],
       deadlineMs: 10_000,
     });

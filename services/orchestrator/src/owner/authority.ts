@@ -8,6 +8,7 @@ import type { Checkpoints, EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
 import type { RolloutState } from '@understudy/orchestrator-domain';
 import type { HostKeys, HostSeen, Raised } from '../effects/targets.js';
+import type { OwnEpoch } from '../handle.js';
 
 /** Why this process must not act, as it is recorded. */
 export interface Doubt {
@@ -48,12 +49,6 @@ export interface Claimant {
   /** What its own stream says of the epochs that it had. */
   readonly epochs: readonly OwnEpoch[];
   readonly state: Pick<RolloutState, 'steps'>;
-}
-
-/** Position of an adoption or an admission, and by which process, where it says so. */
-export interface OwnEpoch {
-  readonly position: number;
-  readonly incarnation: string | null;
 }
 
 /** What the log says of the position that a host calls an epoch. */
