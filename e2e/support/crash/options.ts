@@ -12,7 +12,8 @@ export const HELP = `Kills the product with -9 at its named places, in real wind
   --plan happy|rollback only that plan (default: both). rollback: the newer release does not start
   --victim NAME         who dies: orchestrator (default), or store: the PostgreSQL that holds the logs, at the same places
   --turn N|N-M          only the windows of these numbers, from 1
-  --at-once N           windows that are played side by side, each with a product and a store of its own (default 2, at most 8)
+  --at-once N           windows that are played side by side, each with a product and a store of its own (default 1: two starve each other on two
+                        cores; at most 8)
   --results FOLDER      what each window came to is kept there; a run of the same build that finds a good window there does not play
                         it again, one that failed it does
   --help                this text
@@ -48,7 +49,7 @@ export function readOptions(argv: readonly string[]): Wanted | 'help' | { readon
   try {
     const flag = { type: 'boolean', default: false } as const;
     const text = { type: 'string' } as const;
-    const of = { plan: text, victim: text, turn: text, results: text, 'at-once': { ...text, default: '2' } };
+    const of = { plan: text, victim: text, turn: text, results: text, 'at-once': { ...text, default: '1' } };
     const { values } = parseArgs({ args: [...argv], options: { all: flag, double: flag, help: flag, ...of } });
     if (values.help) return 'help';
     const wrong = refusal(values);

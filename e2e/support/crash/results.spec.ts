@@ -73,9 +73,9 @@ describe('the options', () => {
   it('name the windows in the order in which they are played, both plans in turn', () => {
     expect(wanted.turns).toHaveLength(20);
     expect(wanted.turns.slice(0, 3).map(({ plan, number }) => `${plan}-${number}`)).toEqual(['happy-1', 'rollback-1', 'happy-2']);
-    const some = readOptions(['--all', '--plan', 'rollback', '--turn', '3-5', '--at-once', '1']) as Wanted;
+    const some = readOptions(['--all', '--plan', 'rollback', '--turn', '3-5', '--at-once', '2']) as Wanted;
     expect(some.turns.map(({ plan, number }) => `${plan}-${number}`)).toEqual(['rollback-3', 'rollback-4', 'rollback-5']);
-    expect(some.atOnce).toBe(1);
+    expect(some.atOnce).toBe(2);
   });
 
   it.each([
