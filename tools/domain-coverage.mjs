@@ -1,8 +1,8 @@
 /**
  * Coverage of the domains by their own given/when/then specs. V8's provider, narrowed: only what a spec inside
  * `services/<service>/domain` executed counts, so an end-to-end test cannot lend a branch to a rule nobody stated, and neither
- * can chance: properties (`*.property.spec.ts`) draw new cases each time, and do not count. The other
- * specs run without the profiler, which would slow down whatever they measure.
+ * can chance: properties (`*.property.spec.ts`) draw new cases each time, and do not count. The other specs run without the
+ * profiler, which would slow down whatever they measure.
  */
 import v8 from '@vitest/coverage-v8';
 

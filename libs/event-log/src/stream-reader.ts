@@ -62,9 +62,9 @@ export class StreamReader {
     const found = all.map((): StoredEvent[] => []);
     try {
       // In lateral, each stream is found by its index, whatever the planner believes of their lengths.
-      const own = `select * from ${this.schema}.event where stream = asked.stream and version >= asked.from_version order by version`;
-      const asked = 'unnest($1::text[], $2::integer[]) with ordinality as asked(stream, from_version, n)';
-      const text = `select asked.n, ${EVENT_COLUMNS.replace('stream', 'e.stream')} from ${asked} cross join lateral (${own}) e`;
+      const own = `select * from ${this.schema}.event where stream = asked.of_stream and version >= asked.from_version order by version`;
+      const asked = 'unnest($1::text[], $2::integer[]) with ordinality as asked(of_stream, from_version, n)';
+      const text = `select asked.n, ${EVENT_COLUMNS} from ${asked} cross join lateral (${own}) e`;
       const values = [all.map(({ stream }) => stream), all.map(({ fromVersion }) => fromVersion)];
       const { rows } = await this.pool.query<AskedRow>({ name: 'read-streams', text, values });
       for (const row of rows) found[Number(row.n) - 1]?.push(storedEvent(row));

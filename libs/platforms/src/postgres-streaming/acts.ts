@@ -71,9 +71,11 @@ export function performAct(act: PostgresAct, call: ActCall): Promise<ActOutcome>
 const CREATE_SLOTS = `select pg_create_physical_replication_slot(name, true) from unnest($1::name[]) as name
   where name not in (select slot_name from pg_replication_slots)`;
 const DROP_SLOTS = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = any($1::name[]) and not active`;
+
 /**
- * PostgreSQL itself checks that this is still the standby that was seen: same data, no later timeline, nothing replayed since, and
- * nobody that it receives from who was not there. Whoever slept between the journal and this statement promotes nothing beside somebody else.
+ * PostgreSQL itself checks that this is still the standby that was seen: same data, no later timeline, nothing replayed since,
+ * and nobody that it receives from who was not there. Whoever slept between the journal and this statement promotes nothing
+ * beside somebody else.
  */
 const PROMOTE = `select pg_promote(true, $3) as promoted where pg_is_in_recovery()
   and (select system_identifier::text from pg_control_system()) = $1

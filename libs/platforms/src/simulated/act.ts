@@ -157,7 +157,10 @@ function stopActive(world: World, node: string, limitMs: number): ActedWorld | S
   return { world: beginStop(marked, node), stopsWithinMs: limitMs };
 }
 
-/** As PostgreSQL checks it in the same statement: still the standby that was seen, nothing replayed since, and nobody it receives from who was not there. */
+/**
+ * As PostgreSQL checks it in the same statement: still the standby that was seen, nothing replayed since, and nobody it
+ * receives from who was not there.
+ */
 function promoteAsSeen(world: World, act: Extract<PostgresAct, { act: 'promote' }>): ActedWorld {
   const { log } = nodeOf(world, act.node);
   if (log.timeline > act.timeline || log.position !== act.replayedLsn)
