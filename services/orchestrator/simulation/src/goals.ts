@@ -38,6 +38,7 @@ export const GOALS: readonly Goal[] = [
   { saw: 'turned back by a person', what: 'a person had a patch taken back', least: 20 },
   { saw: 'too late to turn back', what: 'a rollback was asked for in time, and could not be done any more', least: 1 },
   { saw: 'own approval refused', what: 'somebody tried to approve his own rollout', least: 20 },
+  { saw: 'compared without a node', what: 'drift was asked again while a node was out of service', least: 10 },
   { saw: 'held', what: 'a rollout waited for a person', least: 500 },
   { saw: 'closed: succeeded', what: 'a rollout succeeded', least: 300 },
   { saw: 'closed: rolled-back', what: 'a rollout was rolled back', least: 50 },

@@ -40,6 +40,9 @@ const RULES: Rules = {
     );
     judge.when(data.requestId === kept.driftAnswered, '16', () => `The answer to ${data.requestId} counts twice.`);
   },
+  GateEvaluated: (judge, _kept, data) => {
+    if (data.status === 'open' && 'passedOver' in data.evidence) judge.window.note('compared without a node');
+  },
   RolloutAdmitted: judgeAdmission,
   RolloutAdopted: (judge, kept, data) => {
     judge.window.note('adopted');

@@ -1,4 +1,5 @@
 import type { DriftSeen, GateInputs, Person, RolloutCommand, RolloutState, TicketSeen } from '@understudy/orchestrator-domain';
+import { isUp } from '@understudy/simulated-cluster';
 import type { Arms } from './arms.js';
 import type { Patient } from './fleet.js';
 import type { Peers } from './gates.js';
@@ -118,8 +119,16 @@ export class People implements Peers {
       blocking: this.drifted.has(cluster) ? [finding] : [],
       warnings: 0,
       waived: 0,
-      incomplete: [],
+      incomplete: this.silent(cluster).map((node) => `${node}: postgresql: the connection was refused`),
     };
+  }
+
+  /** Nodes that tell no facts: they do not run, or their host is not up. */
+  private silent(cluster: string): readonly string[] {
+    const { world } = this.ground.site(cluster);
+    return Object.values(world.nodes)
+      .filter(({ service, host }) => service.state !== 'running' || !isUp(world, host))
+      .map(({ node }) => node);
   }
 
   // ------------------------------------------------------------ people

@@ -31,6 +31,8 @@ export interface StepRecord {
 export interface OpenGate {
   readonly open: boolean;
   readonly untilMs: number | null;
+  /** Nodes that drift could not be compared of, and that it was opened without. */
+  readonly without: readonly string[];
 }
 
 export class RolloutRecord {
@@ -185,6 +187,7 @@ const FOLDS: Folds = {
     void kept.gates.set(data.gate, {
       open: data.status === 'open',
       untilMs: data.until === null ? null : Date.parse(data.until),
+      without: (data.evidence['passedOver'] ?? []) as readonly string[],
     }),
   RolloutAdmitted: (kept, data) => void (kept.admittedHosts = data.hosts),
   RolloutAdopted: (kept, data) => {
