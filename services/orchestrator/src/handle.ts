@@ -58,6 +58,9 @@ const claimCodec = eventCodec<ClaimEvent>({
   upcast: (stored) => upcastDocument(stored) as ClaimEvent,
 });
 
+/** The claim on a host, as it was folded; no command is ever repeated on it. */
+type Claim = Omit<LoadedStream<ClaimState>, 'commands'>;
+
 /** Position of an adoption or an admission, and by which process, where it says so. */
 export interface OwnEpoch {
   readonly position: number;
@@ -76,7 +79,7 @@ export class LiveRollout {
   ) {}
 
   /** The claims on its hosts as this process appended them with the admission: their release need not read them. */
-  claims: readonly LoadedStream<ClaimState>[] = [];
+  claims: readonly Claim[] = [];
 
   get state(): RolloutState {
     return this.loaded.state;
@@ -176,7 +179,7 @@ export class RolloutStore {
     command: RolloutCommand,
     metadata: EventMetadata,
   ): Promise<Executed<RolloutState, RolloutEvent>> {
-    let claims: readonly LoadedStream<ClaimState>[] = [];
+    let claims: readonly Claim[] = [];
     let own = live.claims;
     const withClaims = async (asked: readonly ClaimAsked[]): Promise<readonly StreamAppend[]> => {
       const known = own;
@@ -184,7 +187,7 @@ export class RolloutStore {
       claims = await Promise.all(
         asked.map(async ({ stream }) => known.find((claim) => claim.stream === stream) ?? loadClaim(this.log, stream)),
       );
-      return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as LoadedStream<ClaimState>, wanted));
+      return asked.flatMap(({ command: wanted }, index) => claimed(claims[index] as Claim, wanted));
     };
     const also = (decided: readonly RolloutEvent[]): readonly StreamAppend[] | Promise<readonly StreamAppend[]> => {
       const asked = claimsFor(live.rolloutId, decided);
@@ -213,14 +216,14 @@ export class RolloutStore {
   }
 }
 
-function afterAppend(
-  claims: readonly LoadedStream<ClaimState>[],
-  stored: readonly StoredEvent[],
-): readonly LoadedStream<ClaimState>[] {
-  return claims.map((claim) => {
-    const own = stored.filter(({ stream }) => stream === claim.stream);
-    const state = own.map(claimCodec.decode).reduce(claimDecider.evolve, claim.state);
-    return { ...claim, version: own.at(-1)?.version ?? claim.version, state };
+function afterAppend(claims: readonly Claim[], stored: readonly StoredEvent[]): readonly Claim[] {
+  return claims.map(({ stream, version, state }) => {
+    const own = stored.filter((event) => event.stream === stream);
+    return {
+      stream,
+      version: own.at(-1)?.version ?? version,
+      state: own.map(claimCodec.decode).reduce(claimDecider.evolve, state),
+    };
   });
 }
 
@@ -244,7 +247,7 @@ function loadClaim(log: EventLog, stream: string): Promise<LoadedStream<ClaimSta
 }
 
 /** @throws ClaimRefused */
-function claimed({ stream, version, state }: LoadedStream<ClaimState>, command: ClaimCommand): readonly StreamAppend[] {
+function claimed({ stream, version, state }: Claim, command: ClaimCommand): readonly StreamAppend[] {
   const decision = claimDecider.decide(command, state);
   if (!decision.accepted) throw new ClaimRefused(decision.refusals);
   if (decision.events.length === 0) return [];

@@ -49,10 +49,23 @@ export class Owner {
   private hasNew = true;
   private adoptAt = 0;
   private readonly tail: LogTail;
-  private readonly metrics: RolloutMetrics;
+  /** The same for every rollout. */
+  private readonly driveTools: DriveTools;
 
   constructor(private readonly tools: OwnerTools) {
-    this.metrics = new RolloutMetrics(tools.metrics, () => [...this.driven.values()].map(({ live }) => live.state));
+    const { store, rollouts, log } = tools;
+    this.driveTools = {
+      ...tools.drive,
+      rollouts,
+      log,
+      incarnation: store.incarnation,
+      eventLog: store.log,
+      checkpoints: store.checkpoints,
+      given: this.given,
+      now: store.now,
+      leaseRemainingMs: () => store.leaseRemainingMs(),
+      metrics: new RolloutMetrics(tools.metrics, () => [...this.driven.values()].map(({ live }) => live.state)),
+    };
     this.tail = new LogTail({
       name: 'the owner of rollouts',
       eventLog: tools.store.log,
@@ -159,22 +172,8 @@ export class Owner {
   }
 
   private begin(live: LiveRollout): void {
-    const { store, rollouts, log } = this.tools;
-    const drive = new Drive(
-      {
-        ...this.tools.drive,
-        rollouts,
-        log,
-        incarnation: store.incarnation,
-        eventLog: store.log,
-        checkpoints: store.checkpoints,
-        given: this.given,
-        now: store.now,
-        leaseRemainingMs: () => store.leaseRemainingMs(),
-        metrics: this.metrics,
-      },
-      live,
-    );
+    const { store, rollouts } = this.tools;
+    const drive = new Drive(this.driveTools, live);
     rollouts.follow(live);
     const done = drive.run().then(() => {
       this.driven.delete(live.rolloutId);
