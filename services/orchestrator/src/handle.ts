@@ -280,6 +280,7 @@ function note(live: LiveRollout, events: readonly StoredEvent[]): void {
     if (event.stream !== live.loaded.stream) continue;
     live.traceparent = event.metadata.traceparent ?? live.traceparent;
     if (event.type !== 'RolloutAdopted' && event.type !== 'RolloutAdmitted') continue;
+    if (event.position <= live.epoch) continue; // heard before
     const { incarnation = null } = event.body as { readonly incarnation?: string };
     live.epochs.push({ position: event.position, incarnation });
   }

@@ -93,9 +93,7 @@ function assessment(state: LedgerState, judging: Judging, cluster: string, reque
       blocking: open.filter((finding) => finding.severity === 'blocking'),
       warnings: open.filter((finding) => finding.severity === 'warning').length,
       waived: entries.filter((entry) => entry.state === 'waived').length,
-      incomplete: comparison(state, judging)?.incomplete ?? [
-        `${cluster}: the cluster is not registered, or none of its facts are known`,
-      ],
+      incomplete: comparison(state, judging)?.incomplete ?? ['the cluster is not registered, or none of its facts are known'],
     },
   };
 }

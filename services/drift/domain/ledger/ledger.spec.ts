@@ -198,7 +198,7 @@ describe('assessments', () => {
       { incomplete: ['b: no answer'] },
     ]);
     expect(assessed(given().when(ask('r-1'), receive(2, { nodes: [], activeNode: '' }, 'r-1')).added)).toMatchObject([
-      { blocking: [], incomplete: ['orders: the cluster is not registered, or none of its facts are known'] },
+      { blocking: [], incomplete: ['the cluster is not registered, or none of its facts are known'] },
     ]);
   });
   it('count warnings and leave waived findings out of what blocks', () => {

@@ -4,7 +4,7 @@ import type { Known } from './state.js';
 /**
  * A node that we took out of service cannot be compared with the others until it is joined again. An assessment that could not
  * compare it says nothing against the rest, so the gate opens without it; once it is back, drift is asked again before anything
- * that cannot be undone.
+ * that cannot be undone, and before the last look at the whole.
  */
 
 /** What an assessment says of nodes that should have been comparable. */
@@ -23,9 +23,9 @@ export function wasPassedOver(state: Known): boolean {
   return without.some((node) => !outOfService(state).includes(node));
 }
 
-/** By our hand, from the moment its drain is asked for until it is joined. */
+/** By our hand, and seen to be: from its drain until it is joined. What may be half drained may still serve. */
 function outOfService({ out }: Known): readonly string[] {
-  return out.filter(({ stage }) => stage === 'draining' || stage === 'drained').map(({ node }) => node);
+  return out.filter(({ stage }) => stage === 'drained').map(({ node }) => node);
 }
 
 /** The drift service names the node first: `NODE: what`. */

@@ -1,5 +1,6 @@
 import { refuse, type Decision, type Refusal } from '@understudy/decider';
 import { lastSafeStepMs, wayBackMsFrom } from './budget.js';
+import { wasPassedOver } from './gate-drift.js';
 import { lapsedGates } from './gate-table.js';
 import { violations, type OrderLook } from './invariants.js';
 import { paceOf } from './learnt.js';
@@ -82,8 +83,13 @@ export function outOfTime(state: Going, next: StepState, nowMs: number): Refusal
   };
 }
 
-/** Gates to evaluate again before this step: only irreversible ones bind, and never on the way back or a repair of our own. */
+/**
+ * Gates to evaluate again before this step: only irreversible ones bind, and never on the way back or a repair of our own. Before
+ * the last look at the whole, drift is asked about a node that could not be compared while it was out.
+ */
 export function gatesDue(state: Going, next: StepState, nowMs: number): boolean {
-  if (endsOwnSwitchover(state, next) || awayByUs(state)) return false;
-  return next.step.phase !== 'recovery' && STEP_RULES[next.step.kind].irreversible && lapsedGates(state, nowMs).length > 0;
+  const { kind, phase } = next.step;
+  if (phase === 'recovery' || endsOwnSwitchover(state, next) || awayByUs(state)) return false;
+  if (kind === 'postflight') return wasPassedOver(state);
+  return STEP_RULES[kind].irreversible && lapsedGates(state, nowMs).length > 0;
 }

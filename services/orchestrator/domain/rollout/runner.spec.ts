@@ -13,6 +13,7 @@ import {
   plannedOf,
   withPlaybook,
   PLAYBOOK,
+  type Owner,
 } from './fixtures/contract.js';
 import { isoOf } from './time.js';
 
@@ -261,12 +262,12 @@ describe('gates that wait', () => {
     expect(of(owner, 'DriftAssessmentRequested').length).toBeGreaterThan(1);
   });
 
-  it('evidence that lapses while a node is out by our hand opens without it, and it is compared once it is back', () => {
-    const gates = [{ gate: 'drift', maxAgeMs: 30_000 }] as const;
-    const owner = drive({
-      planned: withPlaybook({ gates }),
+  /** The evidence lapses after this step's look; `silent` nodes cannot be compared. */
+  const lapsesAt = (step: string, silent: (world: World) => readonly string[]): Owner =>
+    drive({
+      planned: withPlaybook({ gates: [{ gate: 'drift', maxAgeMs: 30_000 }] }),
       before: once(
-        (stepId, move) => stepId === '08-patch-b' && move === 'observe',
+        (stepId, move) => stepId === step && move === 'observe',
         ({ world }) => (world.nowMs += 60_000),
       ),
       drift: (requestId, world) => ({
@@ -274,46 +275,68 @@ describe('gates that wait', () => {
         at: isoOf(world.nowMs),
         assessment: {
           ...{ requestId, assessedAt: isoOf(world.nowMs), blocking: [], warnings: 0, waived: 0 },
-          incomplete: world.node('b').availability === 'serving' ? [] : ['b: server: connection refused'],
+          incomplete: silent(world).map((node) => `${node}: server: connection refused`),
         },
       }),
     });
-    expect(owner.state.closed?.result).toBe('succeeded');
-    const stepAt = (type: string, stepId: string): number =>
-      owner.log.findIndex((event) => event.type === type && 'stepId' in event.data && event.data.stepId === stepId);
-    const opened = owner.log.flatMap((event, index) =>
+  const down = (world: World): readonly string[] => ['a', 'b'].filter((node) => world.node(node).availability !== 'serving');
+  const stepAt = ({ log }: Owner, type: string, stepId: string): number =>
+    log.findIndex((event) => event.type === type && 'stepId' in event.data && event.data.stepId === stepId);
+  /** Where the drift gate opened: without a node, and without none. */
+  const opened = ({ log }: Owner): { readonly without: readonly number[]; readonly whole: readonly number[] } => {
+    const all = log.flatMap((event, index) =>
       event.type === 'GateEvaluated' && event.data.gate === 'drift' && event.data.status === 'open'
-        ? [{ index, ...event.data }]
+        ? [{ index, isWhole: !('passedOver' in event.data.evidence) }]
         : [],
     );
-    const without = opened.find(({ evidence }) => 'passedOver' in evidence);
-    expect(without).toMatchObject({ reason: expect.stringContaining('Not compared while out of service: b.') as string });
-    expect(without?.index).toBeLessThan(stepAt('StepRequested', '08-patch-b'));
-    const whole = opened.filter(({ evidence }) => !('passedOver' in evidence)).map(({ index }) => index);
-    expect(
-      whole.some((index) => index > stepAt('StepSucceeded', '10-join-b') && index < stepAt('StepRequested', '14-switchover-b')),
-    ).toBe(true);
+    const indexes = (wanted: boolean): number[] => all.filter(({ isWhole }) => isWhole === wanted).map(({ index }) => index);
+    return { without: indexes(false), whole: indexes(true) };
+  };
+
+  it('evidence that lapses while a node is out by our hand opens without it, and it is compared once it is back', () => {
+    const owner = lapsesAt('08-patch-b', down);
+    expect(owner.state.closed?.result).toBe('succeeded');
+    const { without, whole } = opened(owner);
+    expect(without[0]).toBeLessThan(stepAt(owner, 'StepRequested', '08-patch-b'));
+    const [from, to] = [stepAt(owner, 'StepSucceeded', '10-join-b'), stepAt(owner, 'StepRequested', '14-switchover-b')];
+    expect(whole.some((index) => index > from && index < to)).toBe(true);
+  });
+
+  it('also the last node: drift is asked about it before the last look at the whole', () => {
+    const owner = lapsesAt('19-patch-a', down);
+    expect(owner.state.closed?.result).toBe('succeeded');
+    const { without, whole } = opened(owner);
+    expect(without[0]).toBeLessThan(stepAt(owner, 'StepRequested', '19-patch-a'));
+    const [from, to] = [stepAt(owner, 'StepSucceeded', '21-join-a'), stepAt(owner, 'StepRequested', '24-postflight')];
+    expect(whole.some((index) => index > from && index < to)).toBe(true);
+  });
+
+  it('holds where the node cannot be compared once it is back either', () => {
+    const owner = lapsesAt('08-patch-b', ({ nowMs }) => (nowMs > T0 + 60_000 ? ['b'] : []));
+    expect(owner.state.held?.reason).toContain('could not be compared: b: server: connection refused');
+    expect(stepAt(owner, 'StepSucceeded', '10-join-b')).toBeGreaterThan(0);
+    expect(stepAt(owner, 'StepRequested', '14-switchover-b')).toBe(-1);
   });
 
   it('an answer that took longer than the pause between two questions is shown to the gate before it is asked again', () => {
+    const asked: string[] = [];
     const owner = drive({
-      planned: plannedOf({ closesAt: at(3_600) }),
-      maxMoves: 200,
       before: once(
-        (_stepId, move) => move === 'evaluate-gates',
-        (one) => void one.give({ type: 'Abort', by: ADA, reason: 'seen', at: isoOf(one.world.nowMs) }),
+        (_stepId, move) => move === 'RequestDriftAssessment' && asked.length === 1,
+        (one) => one.give({ type: 'Abort', by: ADA, reason: 'seen', at: isoOf(one.world.nowMs) }),
       ),
       drift: (requestId, world) => {
+        asked.push(requestId);
         world.nowMs += 20_000;
-        return {
-          type: 'RecordDriftAssessment',
-          at: isoOf(world.nowMs),
-          assessment: { requestId, assessedAt: isoOf(world.nowMs), blocking: [finding], warnings: 0, waived: 0, incomplete: [] },
-        };
+        const at = isoOf(world.nowMs);
+        const assessment = { requestId, assessedAt: at, blocking: [finding], warnings: 0, waived: 0, incomplete: [] };
+        return { type: 'RecordDriftAssessment', at, assessment };
       },
     });
-    expect(of(owner, 'DriftAssessmentRequested')).toHaveLength(1);
-    expect(owner.state.closed?.result).toBe('aborted');
+    expect(asked).toHaveLength(1);
+    expect(of(owner, 'GateEvaluated').filter(({ gate }) => gate === 'drift')).toMatchObject([
+      { status: 'closed', evidence: { requestId: asked[0] } },
+    ]);
   });
 
   it('evidence that turns bad under way holds the rollout where it stands', () => {

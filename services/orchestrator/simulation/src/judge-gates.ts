@@ -80,9 +80,14 @@ export function judgeGates(judge: Judge, kept: RolloutRecord, data: StepRequeste
   const required = kept.planned?.cluster.environment === 'production' ? [...AGEING, ...WITH_PEOPLE] : AGEING;
   const lapsed = required.filter((gate) => !isOpen(kept, gate, Date.parse(data.at)));
   judge.when(lapsed.length > 0, '10', () => `${data.stepId} is asked for, and the evidence has lapsed of: ${lapsed.join(', ')}.`);
-  // When the workload moves, nobody is out of service any more.
-  const without = data.stepId.includes('-switchover-') ? (kept.gates.get('drift')?.without ?? []) : [];
+  const without = (kept.gates.get('drift')?.without ?? []).filter((node) => isBack(kept, node));
   judge.when(without.length > 0, '10', () => `${data.stepId} is asked for on a comparison without ${without.join(', ')}.`);
+}
+
+/** Joined again after its last drain. */
+function isBack(kept: RolloutRecord, node: string): boolean {
+  const moved = kept.steps.filter(({ step, status }) => step.node === node && status === 'succeeded');
+  return moved.findLast(({ step }) => step.kind === 'drain' || step.kind === 'join')?.step.kind === 'join';
 }
 
 /** Standbys first, the worst candidate before the better ones, and everybody who is behind is in it. */

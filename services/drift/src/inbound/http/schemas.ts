@@ -145,6 +145,11 @@ export const ASSESSMENT: Schema = {
     blocking: { type: 'array', items: { type: 'object' }, description: 'Findings that no waiver covers, as they were then.' },
     warnings: { type: 'integer' },
     waived: { type: 'integer' },
-    incomplete: { type: 'array', items: { type: 'string' }, description: 'Not empty = not whole, and a gate stays closed.' },
+    incomplete: {
+      type: 'array',
+      items: { type: 'string' },
+      description:
+        'What could not be compared, `NODE: what` where it is about one node. Not empty = not whole, and a gate stays closed, unless the rollout has taken that node out of service.',
+    },
   },
 };

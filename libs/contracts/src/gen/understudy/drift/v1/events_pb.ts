@@ -339,7 +339,8 @@ export type DriftAssessed = Message<"understudy.drift.v1.DriftAssessed"> & {
   waived: number;
 
   /**
-   * Nodes whose facts were missing, each as `NODE: what`; not empty = the assessment is not whole, and a gate stays closed.
+   * What could not be compared, `NODE: what` where it is about one node; not empty = the assessment is not whole, and a gate stays
+   * closed, unless the rollout has taken that node out of service.
    *
    * @generated from field: repeated string incomplete = 7;
    */
@@ -385,7 +386,8 @@ export type DriftAssessedJson = {
   waived?: number;
 
   /**
-   * Nodes whose facts were missing, each as `NODE: what`; not empty = the assessment is not whole, and a gate stays closed.
+   * What could not be compared, `NODE: what` where it is about one node; not empty = the assessment is not whole, and a gate stays
+   * closed, unless the rollout has taken that node out of service.
    *
    * @generated from field: repeated string incomplete = 7;
    */
