@@ -42,6 +42,12 @@ describe('a patch set', () => {
     expect(refused(command({ patchSet: { ...patchSet, items: [] } }))).toEqual(['/items NO_ITEMS']);
   });
 
+  it('may be published now by a clock that is up to a minute ahead', () => {
+    const publishedAt = (time: string) => refused(command({ patchSet: { ...patchSet, publishedAt: time } }));
+    expect(publishedAt('2026-03-01T20:01:00.000Z')).toEqual([]);
+    expect(publishedAt('2026-03-01T20:01:00.001Z')).toEqual(['/publishedAt PUBLISHED_IN_THE_FUTURE']);
+  });
+
   it('is defined by operators and admins alone', () => {
     expect(decide(command({ by: { subject: 'eve', role: 'approver' } }))).toMatchObject({ kind: 'forbidden' });
     expect(decide(command({ by: { subject: 'root', role: 'admin' } })).accepted).toBe(true);

@@ -21,6 +21,9 @@ export interface PatchSetState {
   readonly patchSet: PatchSet | null;
 }
 
+/** Whoever publishes and this log read two clocks: so far ahead is now. */
+const CLOCK_SKEW_MS = 60_000;
+
 function decide(command: PatchSetCommand, state: PatchSetState): Decision<PatchSetEvent> {
   const { patchSet, by, at } = command;
   if (by.role !== 'operator' && by.role !== 'admin') {
@@ -70,7 +73,7 @@ function complaints(command: PatchSetCommand): readonly Refusal[] {
         : []),
     ];
   });
-  const early = Date.parse(patchSet.publishedAt) > Date.parse(at);
+  const early = Date.parse(patchSet.publishedAt) - Date.parse(at) > CLOCK_SKEW_MS;
   const future: Refusal = {
     pointer: '/publishedAt',
     code: 'PUBLISHED_IN_THE_FUTURE',
