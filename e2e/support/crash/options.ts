@@ -12,8 +12,8 @@ export const HELP = `Kills the product with -9 at its named places, in real wind
   --plan happy|rollback only that plan (default: both). rollback: the newer release does not start
   --victim NAME         who dies: orchestrator (default), or store: the PostgreSQL that holds the logs, at the same places
   --turn N|N-M          only the windows of these numbers, from 1
-  --at-once N           windows that are played side by side, each with a product and a store of its own (default 1: two starve each other on two
-                        cores; at most 8)
+  --at-once N           windows that are played side by side, each with a product and a store of its own (default 1, at most 8; two
+                        starve each other on two cores)
   --results FOLDER      what each window came to is kept there; a run of the same build that finds a good window there does not play
                         it again, one that failed it does
   --help                this text
