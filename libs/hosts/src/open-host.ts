@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { HostDefinition } from '@understudy/cluster';
+import { tableOf, type HostDefinition } from '@understudy/cluster';
 import { openAccess } from './access/index.js';
 import { HostAgent, type OnSent } from './agent/agent.js';
 import { AgentJobs } from './agent/jobs.js';
@@ -24,12 +24,12 @@ export function openHost(definition: HostDefinition, onSent?: OnSent): Host {
  * @throws HostError when two definitions claim one slug, or two slugs one access target: each would think it is alone there.
  */
 export function openHosts(definitions: readonly HostDefinition[], onSent?: OnSent): Readonly<Record<string, Host>> {
-  const hosts: Record<string, Host> = {};
+  const hosts = new Map<string, Host>();
   const targets = new Map<string, string>();
   for (const definition of definitions) {
     const target = targetOf(definition);
     const other = targets.get(target);
-    if (hosts[definition.slug])
+    if (hosts.has(definition.slug))
       throw new HostError(
         'host-slug-twice',
         `Host ${definition.slug} is defined twice. Define it once and name it where needed.`,
@@ -41,9 +41,9 @@ export function openHosts(definitions: readonly HostDefinition[], onSent?: OnSen
       );
     }
     targets.set(target, definition.slug);
-    hosts[definition.slug] = openHost(definition, onSent);
+    hosts.set(definition.slug, openHost(definition, onSent));
   }
-  return hosts;
+  return tableOf(hosts);
 }
 
 export async function closeHosts(hosts: Readonly<Record<string, Host>>): Promise<void> {

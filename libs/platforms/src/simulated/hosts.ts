@@ -1,11 +1,11 @@
-import type { ClusterDefinition, HostDefinition } from '@understudy/cluster';
+import { tableOf, type ClusterDefinition, type HostDefinition } from '@understudy/cluster';
 import type { Host, HostJournal, JobState } from '@understudy/hosts';
 import { enter, hostOf, isUp, raise, recordEnd } from '@understudy/simulated-cluster';
 import type { SimulatedWorlds } from './worlds.js';
 
 /** Hosts that exist in the world alone: their journal keeps the real one's rules, and they run no commands. */
 export function simulatedHosts(definition: ClusterDefinition, worlds: SimulatedWorlds): Readonly<Record<string, Host>> {
-  return Object.fromEntries(definition.hosts.map((host) => [host.slug, simulatedHost(definition, host, worlds)]));
+  return tableOf(definition.hosts.map((host) => [host.slug, simulatedHost(definition, host, worlds)]));
 }
 
 const NO_COMMANDS = 'a simulated host runs no commands';

@@ -1,18 +1,21 @@
+import { tableOf } from '@understudy/cluster';
 import { withWritten } from './loss.js';
 import { escalated, withMixedClock } from './mixed-versions.js';
 import { lapsedGate, lapsedWithPlan, withOverride } from './override.js';
 import { withOutage } from './outage.js';
 import type { PlannedStep } from './plan.js';
-import type { RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
-import { INITIAL, isOpenFailure, moving, resumedAs, standbyBegun } from './state.js';
+import type { GateEvaluated, RolloutEvent, RolloutState, StepOutcome, StepState, StepStatus } from './rollout.js';
+import { changedState, changedStep, INITIAL, isOpenFailure, moving, resumedAs, standbyBegun, stepNamed } from './state.js';
 
 type Data<T extends RolloutEvent['type']> = Extract<RolloutEvent, { type: T }>['data'];
-type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => RolloutState };
+type Changes = Partial<RolloutState>;
+type Handlers = { readonly [T in RolloutEvent['type']]: (state: RolloutState, data: Data<T>) => Changes };
 
 /** Folds one fact into the state. Refuses nothing: what happened, happened, and what breaks a rule is judged elsewhere. */
 export function evolve(state: RolloutState, event: RolloutEvent): RolloutState {
-  const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => RolloutState;
-  return withWritten(withOutage(withMixedClock(handler(state, event.data), event), event), event);
+  const handler = HANDLERS[event.type] as (state: RolloutState, data: RolloutEvent['data']) => Changes;
+  const next = changedState(state, handler(state, event.data));
+  return withWritten(withOutage(withMixedClock(next, event), event), event);
 }
 
 const HANDLERS: Handlers = {
@@ -28,80 +31,60 @@ const HANDLERS: Handlers = {
     originalActive: data.plan?.originalActive ?? null,
   }),
   PlanRevised: revised,
-  DowntimePlanOffered: (state, data) => ({ ...state, downtimePlan: data }),
-  RolloutApproved: (state, data) => ({ ...state, approval: data }),
-  TicketRecorded: (state, data) => ({ ...state, ticket: data }),
-  DriftAssessmentRequested: (state, data) => ({
-    ...state,
-    driftRequest: { requestId: data.requestId, deadlineAt: data.deadlineAt, requestedAt: data.at },
+  DowntimePlanOffered: (_state, data) => ({ downtimePlan: data }),
+  RolloutApproved: (_state, data) => ({ approval: data }),
+  TicketRecorded: (_state, data) => ({ ticket: data }),
+  DriftAssessmentRequested: (_state, { requestId, deadlineAt, at }) => ({
+    driftRequest: { requestId, deadlineAt, requestedAt: at },
   }),
-  DriftAssessmentReceived: (state, data) => ({ ...state, drift: data }),
-  GateEvaluated: (state, data) => ({ ...state, gates: { ...state.gates, [data.gate]: data } }),
-  RolloutBegun: (state, data) => ({ ...state, begun: data }),
-  RolloutAdmitted: (state, data) => ({ ...state, status: 'running', admitted: data, lookAfter: data.at }),
-  RolloutAdopted: (state, data) => ({ ...state, owner: data, lookAfter: data.at }),
+  DriftAssessmentReceived: (_state, data) => ({ drift: data }),
+  GateEvaluated: ({ gates }, data) => ({ gates: { ...gates, [data.gate]: withTables(data) } }),
+  RolloutBegun: (_state, data) => ({ begun: data }),
+  RolloutAdmitted: (_state, data) => ({ status: 'running', admitted: data, lookAfter: data.at }),
+  RolloutAdopted: (_state, data) => ({ owner: data, lookAfter: data.at }),
   StepRequested: requested,
-  StepSucceeded: (state, data) => succeeded(ended(state, data, 'succeeded', { adopted: data.adopted }), data),
-  StepFailed: (state, data) => ended(state, data, data.mayRepeat ? 'planned' : 'failed', { reason: data.reason }),
-  StepUnknown: (state, data) => ended(state, data, 'unknown', { reason: data.reason }),
-  StepSkipped: (state, data) =>
-    withStep(state, data.stepId, (step) => ({ ...step, status: 'skipped', reason: data.reason, endedAt: data.at })),
-  DeadlineMissed: (state) => state,
-  DeviationRecorded: (state, data) => ({
-    ...state,
-    deviations: [...state.deviations, data.what],
-    serving: data.serving === undefined ? state.serving : data.serving,
-    lookAfter: data.at,
+  StepSucceeded: succeeded,
+  StepFailed: (state, data) => ended(state, data, data.mayRepeat ? 'planned' : 'failed', data.reason, false),
+  StepUnknown: (state, data) => ended(state, data, 'unknown', data.reason, false),
+  StepSkipped: (state, { stepId, reason, at }) => ({
+    steps: withStep(state, stepId, { status: 'skipped', reason, endedAt: at }),
   }),
-  PointOfNoReturnPassed: (state) => ({ ...state, pointOfNoReturnPassed: true }),
-  HoldRequested: (state, data) => ({ ...state, holdRequested: { by: data.by, reason: data.reason } }),
-  RolloutHeld: (state, data) => ({
-    ...state,
+  DeadlineMissed: () => ({}),
+  DeviationRecorded: (state, { what, serving = state.serving, at }) => ({
+    deviations: [...state.deviations, what],
+    serving,
+    lookAfter: at,
+  }),
+  PointOfNoReturnPassed: () => ({ pointOfNoReturnPassed: true }),
+  HoldRequested: (_state, { by, reason }) => ({ holdRequested: { by, reason } }),
+  RolloutHeld: (state, { reason, at, whoCanChangeIt, dropsRollback }) => ({
     status: state.status === 'frozen' || state.status === 'closed' ? state.status : 'held',
-    held: { reason: data.reason, since: data.at, whoCanChangeIt: data.whoCanChangeIt },
+    held: { reason, since: at, whoCanChangeIt },
     holdRequested: null,
-    rollbackRequested: data.dropsRollback === true ? null : state.rollbackRequested,
+    rollbackRequested: dropsRollback === true ? null : state.rollbackRequested,
   }),
   RolloutResumed: resumed,
-  RolloutFrozen: (state, data) => ({
-    ...state,
-    status: 'frozen',
-    frozen: { by: data.by, reason: data.reason, since: data.at },
+  RolloutFrozen: (_state, { by, reason, at }) => ({ status: 'frozen', frozen: { by, reason, since: at } }),
+  AbortRequested: (state, { by, reason, at }) => ({ ...turning(state, at), abortRequested: { by, reason } }),
+  RollbackRequested: (state, data) => ({ ...turning(state, data.at), rollbackRequested: data }),
+  InvariantBreached: ({ breaches }, { number }) => ({ breaches: [...breaches, number] }),
+  MixedVersionsEscalated: ({ mixed }, data) => ({ mixed: escalated(mixed, data) }),
+  OutageBudgetExceeded: () => ({}),
+  OverrideRequested: ({ overrides }, data) => ({ overrides: withOverride(overrides, { type: 'OverrideRequested', data }) }),
+  OverrideConfirmed: ({ overrides }, data) => ({ overrides: withOverride(overrides, { type: 'OverrideConfirmed', data }) }),
+  OverrideWithdrawn: ({ overrides, gates }, data) => ({
+    overrides: withOverride(overrides, { type: 'OverrideWithdrawn', data }),
+    gates: lapsedGate(gates, data.gate, data.at),
   }),
-  AbortRequested: (state, data) => ({
-    ...state,
-    status: state.status === 'held' ? moving(state) : state.status,
-    held: null,
-    holdRequested: null,
-    abortRequested: { by: data.by, reason: data.reason },
-    lookAfter: data.at,
-  }),
-  RollbackRequested: (state, data) => ({
-    ...state,
-    status: state.status === 'held' ? moving(state) : state.status,
-    held: null,
-    holdRequested: null,
-    rollbackRequested: data,
-    lookAfter: data.at,
-  }),
-  InvariantBreached: (state, data) => ({ ...state, breaches: [...state.breaches, data.number] }),
-  MixedVersionsEscalated: (state, data) => ({ ...state, mixed: escalated(state.mixed, data) }),
-  OutageBudgetExceeded: (state) => state,
-  OverrideRequested: (state, data) => ({
-    ...state,
-    overrides: withOverride(state.overrides, { type: 'OverrideRequested', data }),
-  }),
-  OverrideConfirmed: (state, data) => ({
-    ...state,
-    overrides: withOverride(state.overrides, { type: 'OverrideConfirmed', data }),
-  }),
-  OverrideWithdrawn: (state, data) => ({
-    ...state,
-    overrides: withOverride(state.overrides, { type: 'OverrideWithdrawn', data }),
-    gates: lapsedGate(state.gates, data.gate, data.at),
-  }),
-  RolloutClosed: (state, data) => ({ ...state, status: 'closed', held: null, closed: data }),
+  RolloutClosed: (_state, data) => ({ status: 'closed', held: null, closed: data }),
 };
+
+/** Versions by node, as JSON brought them, become a table: their names shall be no shapes of objects for as long as the rollout lives. */
+function withTables(gate: GateEvaluated): GateEvaluated {
+  const { versions } = gate.evidence;
+  if (typeof versions !== 'object' || versions === null) return gate;
+  return { ...gate, evidence: { ...gate.evidence, versions: tableOf(Object.entries(versions)) } };
+}
 
 function untouched(step: PlannedStep): StepState {
   return {
@@ -109,6 +92,7 @@ function untouched(step: PlannedStep): StepState {
     status: 'planned',
     attempt: 0,
     requested: null,
+    requestedAt: null,
     reason: null,
     endedAt: null,
     interruption: null,
@@ -116,14 +100,19 @@ function untouched(step: PlannedStep): StepState {
   };
 }
 
+/** A person wants another way: what had been held goes on, to where it can be turned. */
+function turning(state: RolloutState, at: string): Changes {
+  return { status: state.status === 'held' ? moving(state) : state.status, held: null, holdRequested: null, lookAfter: at };
+}
+
 /**
  * The end of a hold lets failed steps be tried again: a person has looked. The end of a freeze does not: it may be the whole
  * fleet's, and says nothing about why this rollout was held, or was about to be.
  */
-function resumed(state: RolloutState, { at }: Data<'RolloutResumed'>): RolloutState {
-  const on = { ...state, status: resumedAs(state), frozen: null, lookAfter: at };
+function resumed(state: RolloutState, { at }: Data<'RolloutResumed'>): Changes {
+  const on = { status: resumedAs(state), frozen: null, lookAfter: at };
   if (state.frozen !== null) return on;
-  const steps = state.steps.map((step) => (isOpenFailure(state, step) ? { ...step, status: 'planned' as const } : step));
+  const steps = state.steps.map((step) => (isOpenFailure(state, step) ? changedStep(step, { status: 'planned' }) : step));
   return { ...on, held: null, holdRequested: null, steps };
 }
 
@@ -131,13 +120,12 @@ function resumed(state: RolloutState, { at }: Data<'RolloutResumed'>): RolloutSt
  * Steps that have begun keep what is known of them; the others are as the new plan says. On the way back nothing of the way
  * there is tried again: what waited for another attempt has failed.
  */
-function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
+function revised(state: RolloutState, data: Data<'PlanRevised'>): Changes {
   const kept = state.steps.filter((step) => step.attempt > 0 || step.status !== 'planned');
   const begun = new Map(kept.map((step) => [step.step.stepId, data.recovery === null ? step : notAgain(step)]));
   const steps = data.plan.steps.map((step) => begun.get(step.stepId) ?? untouched(step));
   const failed = steps.filter(({ status }) => status === 'failed').map(({ step }) => step.stepId);
   return {
-    ...state,
     plan: data.plan,
     binding: data.binding,
     topologyFingerprint: data.topologyFingerprint,
@@ -152,26 +140,60 @@ function revised(state: RolloutState, data: Data<'PlanRevised'>): RolloutState {
 }
 
 function notAgain(step: StepState): StepState {
-  return step.status === 'planned' ? { ...step, status: 'failed' } : step;
+  return step.status === 'planned' ? changedStep(step, { status: 'failed' }) : step;
 }
 
-function withStep(state: RolloutState, stepId: string, change: (step: StepState) => StepState): RolloutState {
-  return { ...state, steps: state.steps.map((step) => (step.step.stepId === stepId ? change(step) : step)) };
+function withStep(state: RolloutState, stepId: string, changes: Partial<StepState>): RolloutState['steps'] {
+  return state.steps.map((step) => (step.step.stepId === stepId ? changedStep(step, changes) : step));
 }
 
-function stepOf(state: RolloutState, stepId: string): PlannedStep | undefined {
-  return state.steps.find((step) => step.step.stepId === stepId)?.step;
+/** From the moment we ask, the effect may be there: a node that is being drained counts as out. */
+function requested(state: RolloutState, data: Data<'StepRequested'>): Changes {
+  const { stepId, attempt, at } = data;
+  const step = stepNamed(state, stepId)?.step;
+  const steps = withStep(state, stepId, { status: 'requested', attempt, requested: data, requestedAt: at });
+  if (step?.kind === 'start-probe') return { steps, probeRunning: true };
+  const originalActive = step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive;
+  const changes: Changes = { steps, originalActive };
+  return step?.node === undefined ? changes : Object.assign(changes, nodeStepRequested(state, step, step.node));
 }
 
-function ended(state: RolloutState, data: StepOutcome, status: StepStatus, more: Partial<StepState>): RolloutState {
-  const next = withStep(state, data.stepId, (step) => ({
-    ...step,
-    ...more,
+function nodeStepRequested(state: RolloutState, { kind }: PlannedStep, node: string): Changes {
+  switch (kind) {
+    case 'drain':
+    case 'stop':
+      return {
+        rebootNeeded: tableOf([...Object.entries(state.rebootNeeded), [node, false]]),
+        out: atStage(state.out, node, 'draining'),
+      };
+    case 'patch':
+    case 'unpatch':
+      return { validated: without(state.validated, node) };
+    default:
+      return {};
+  }
+}
+
+/** `reason`: null = what was said of an earlier attempt stands. */
+function ended(state: RolloutState, data: StepOutcome, status: StepStatus, reason: string | null, adopted: boolean): Changes {
+  const { stepId, at, serving = state.serving } = data;
+  const before = stepNamed(state, stepId);
+  const steps = withStep(state, stepId, {
     status,
-    endedAt: data.at,
-    interruption: data.interruption ?? step.interruption,
-  }));
-  return { ...next, serving: data.serving === undefined ? state.serving : data.serving, lookAfter: data.at };
+    requested: status === 'succeeded' && before?.step.kind !== 'switchover' ? null : (before?.requested ?? null),
+    reason: reason ?? before?.reason ?? null,
+    endedAt: at,
+    interruption: data.interruption ?? before?.interruption ?? null,
+    adopted,
+  });
+  return { steps, serving, lookAfter: at };
+}
+
+function succeeded(state: RolloutState, data: Data<'StepSucceeded'>): Changes {
+  const changes = ended(state, data, 'succeeded', null, data.adopted);
+  const step = stepNamed(state, data.stepId)?.step;
+  if (step?.kind === 'stop-probe') return { ...changes, probeRunning: false };
+  return step?.node === undefined ? changes : Object.assign(changes, nodeStepSucceeded(state, step, step.node, data));
 }
 
 type Out = RolloutState['out'];
@@ -184,82 +206,49 @@ function without(nodes: readonly string[], node: string): readonly string[] {
   return nodes.filter((candidate) => candidate !== node);
 }
 
-/** From the moment we ask, the effect may be there: a node that is being drained counts as out. */
-function requested(state: RolloutState, data: Data<'StepRequested'>): RolloutState {
-  const next = withStep(state, data.stepId, (step) => ({ ...step, status: 'requested', attempt: data.attempt, requested: data }));
-  const step = stepOf(state, data.stepId);
-  if (step?.kind === 'start-probe') return { ...next, probeRunning: true };
-  const begun = {
-    ...next,
-    originalActive: step?.phase === 'standby' && !standbyBegun(state) ? state.serving : state.originalActive,
-  };
-  if (step?.node === undefined) return begun;
-  if (step.kind === 'drain' || step.kind === 'stop')
-    return {
-      ...begun,
-      rebootNeeded: { ...state.rebootNeeded, [step.node]: false },
-      out: atStage(state.out, step.node, 'draining'),
-    };
-  if (step.kind === 'patch' || step.kind === 'unpatch') return { ...begun, validated: without(state.validated, step.node) };
-  return begun;
-}
-
-function succeeded(state: RolloutState, data: StepOutcome): RolloutState {
-  const step = stepOf(state, data.stepId);
-  if (step?.kind === 'stop-probe') return { ...state, probeRunning: false };
-  return step?.node === undefined ? state : nodeStepSucceeded(state, step, step.node, data);
-}
-
 /** Several items on one node add up: one that needs a reboot, or cannot tell, decides for all. */
-function withReboot(state: RolloutState, node: string, data: StepOutcome): RolloutState {
+function rebootNeeded(state: RolloutState, node: string, data: StepOutcome): RolloutState['rebootNeeded'] {
   const said = data.evidence['rebootNeeded'];
   const now = typeof said === 'boolean' ? said : null;
   const all = [state.rebootNeeded[node], now].filter((answer) => answer !== undefined);
   const sum = all.includes(true) ? true : all.includes(null) ? null : false;
-  return { ...state, rebootNeeded: { ...state.rebootNeeded, [node]: sum } };
+  return tableOf([...Object.entries(state.rebootNeeded), [node, sum]]);
 }
 
-function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string, data: StepOutcome): RolloutState {
+function nodeStepSucceeded(state: RolloutState, step: PlannedStep, node: string, data: StepOutcome): Changes {
+  const { out, patched, unpatched, validated } = state;
+  const { serving = state.serving } = data;
   switch (step.kind) {
     case 'stop':
-      return {
-        ...state,
-        serving: state.serving === node ? null : state.serving,
-        out: atStage(state.out, node, 'drained'),
-      };
+      return { serving: serving === node ? null : serving, out: atStage(out, node, 'drained') };
     case 'start':
-      return {
-        ...state,
-        serving: node,
-        out: state.out.filter((entry) => entry.node !== node),
-      };
+      return { serving: node, out: out.filter((entry) => entry.node !== node) };
     case 'drain':
-      return { ...state, out: atStage(state.out, node, 'drained') };
+      return { out: atStage(out, node, 'drained') };
     case 'patch':
       return {
-        ...withReboot(state, node, data),
-        patched: [...without(state.patched, node), node],
-        unpatched: without(state.unpatched, node),
+        rebootNeeded: rebootNeeded(state, node, data),
+        patched: [...without(patched, node), node],
+        unpatched: without(unpatched, node),
       };
     case 'unpatch':
       return {
-        ...withReboot(state, node, data),
-        patched: without(state.patched, node),
-        unpatched: [...without(state.unpatched, node), node],
+        rebootNeeded: rebootNeeded(state, node, data),
+        patched: without(patched, node),
+        unpatched: [...without(unpatched, node), node],
       };
     case 'join':
-      return { ...state, out: atStage(state.out, node, 'joined') };
+      return { out: atStage(out, node, 'joined') };
     case 'validate':
       return {
-        ...state,
-        validated: [...without(state.validated, node), node],
-        out: state.out.map((entry) => (entry.node === node ? { node, stage: 'validated' } : entry)),
+        validated: [...without(validated, node), node],
+        out: out.map((entry) => (entry.node === node ? { node, stage: 'validated' } : entry)),
       };
     case 'release':
-      return { ...state, out: state.out.filter((entry) => entry.node !== node) };
+      return { out: out.filter((entry) => entry.node !== node) };
     case 'switchover':
-      return { ...state, serving: node };
+      return { serving: node };
     default:
-      return state;
+      return {};
   }
 }

@@ -244,6 +244,7 @@ describe('an order to begin a step', () => {
         status: 'planned',
         attempt: 0,
         requested: null,
+        requestedAt: null,
         reason: null,
         endedAt: null,
         interruption: null,

@@ -85,9 +85,9 @@ function nearestRank(values: readonly number[]): number {
 /** What a rollout teaches: its steps that succeeded when they were asked for. One found done after a restart tells nothing. */
 export function samplesOf(state: RolloutState): readonly DurationSample[] {
   const patchSetId = state.planned?.patchSet.id ?? '';
-  return state.steps.flatMap(({ step, status, adopted, requested, endedAt }) => {
-    if (status !== 'succeeded' || adopted || requested === null || endedAt === null) return [];
-    return [{ kind: step.kind, tookMs: msOf(endedAt) - msOf(requested.at), patchSetId }];
+  return state.steps.flatMap(({ step, status, adopted, requestedAt, endedAt }) => {
+    if (status !== 'succeeded' || adopted || requestedAt === null || endedAt === null) return [];
+    return [{ kind: step.kind, tookMs: msOf(endedAt) - msOf(requestedAt), patchSetId }];
   });
 }
 
@@ -100,12 +100,14 @@ export function paced(playbook: Playbook, durations: Plan['durations']): Pace {
 
 /** The pace of the plan in force; a plan from before durations were learnt has its playbook's. */
 export function paceOf({ plan, planned }: Going): Pace {
-  const known = PACES.get(plan);
+  const { durations } = plan;
+  if (durations === undefined) return planned.playbook;
+  const known = PACES.get(durations);
   if (known?.playbook === planned.playbook) return known.pace;
-  const pace = paced(planned.playbook, plan.durations);
-  PACES.set(plan, { playbook: planned.playbook, pace });
+  const pace = paced(planned.playbook, durations);
+  PACES.set(durations, { playbook: planned.playbook, pace });
   return pace;
 }
 
-/** The same for every order under one plan: worked out once. */
-const PACES = new WeakMap<Plan, { readonly playbook: Playbook; readonly pace: Pace }>();
+/** The same for every order under one plan, and for all plans that share their durations: worked out once. */
+const PACES = new WeakMap<NonNullable<Plan['durations']>, { readonly playbook: Playbook; readonly pace: Pace }>();

@@ -1,6 +1,7 @@
 import { writableNodes, type ClusterSnapshot, type LogEnd, type NodeSnapshot } from '@understudy/cluster';
 import type { Evidence } from './observation.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
+import { changedState } from './state.js';
 
 /**
  * What bringing up another node would lose where the one that served is gone. Nothing here promotes anybody: a failover
@@ -37,7 +38,7 @@ export function withWritten(state: RolloutState, event: RolloutEvent): RolloutSt
     case 'StepFailed':
     case 'StepUnknown': {
       const written = event.data.evidence['written'];
-      return written === undefined ? state : { ...state, written: written as Written };
+      return written === undefined ? state : changedState(state, { written: written as Written });
     }
     default:
       return state;

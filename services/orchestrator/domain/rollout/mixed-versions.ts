@@ -1,8 +1,8 @@
-import type { Environment } from '@understudy/cluster';
+import { tableOf, type Environment } from '@understudy/cluster';
 import { accept, type Decision } from '@understudy/decider';
 import type { Playbook } from './plan.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
-import { isKnown, type Known } from './state.js';
+import { changedState, isKnown, type Known } from './state.js';
 import { msOf } from './time.js';
 
 /**
@@ -52,8 +52,8 @@ export function withMixedClock(state: RolloutState, event: RolloutEvent): Rollou
   if (seen === null || !isKnown(state)) return state;
   // What was seen before changes neither what runs nor the clock.
   if (!isNews(state, seen.running)) return state;
-  const running = { ...state.running, ...merged(state, seen.running) };
-  return { ...state, running, mixed: clockAt(state.mixed, differ(running), seen.at) };
+  const running = tableOf([...Object.entries(state.running), ...merged(state, seen.running)]);
+  return changedState(state, { running, mixed: clockAt(state.mixed, differ(running), seen.at) });
 }
 
 /** When the clock escalates next (milliseconds since the epoch); null = it does not run, or all has been said. */
@@ -86,7 +86,8 @@ export function escalated(mixed: MixedVersions | null, { since, times }: MixedVe
 }
 
 interface VersionsSeen {
-  readonly running: Readonly<Record<string, unknown>>;
+  /** By node. */
+  readonly running: readonly (readonly [string, unknown])[];
   readonly at: string;
 }
 
@@ -94,17 +95,17 @@ interface VersionsSeen {
 function versionsIn(event: RolloutEvent, state: RolloutState): VersionsSeen | null {
   switch (event.type) {
     case 'RolloutAdmitted':
-      return { running: fields(state.gates.topology?.evidence['versions']), at: event.data.at };
+      return { running: Object.entries(fields(state.gates.topology?.evidence['versions'])), at: event.data.at };
     case 'StepSucceeded':
     case 'StepFailed':
     case 'StepUnknown': {
       const { node, running } = event.data.evidence;
-      return typeof node === 'string' && running !== undefined ? { running: { [node]: running }, at: event.data.at } : null;
+      return typeof node === 'string' && running !== undefined ? { running: [[node, running]], at: event.data.at } : null;
     }
     case 'DeviationRecorded':
-      return { running: fields(event.data.evidence['running']), at: event.data.at };
+      return { running: Object.entries(fields(event.data.evidence['running'])), at: event.data.at };
     case 'RolloutClosed':
-      return { running: event.data.versions, at: event.data.at };
+      return { running: Object.entries(event.data.versions), at: event.data.at };
     default:
       return null;
   }
@@ -115,20 +116,18 @@ function fields(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** Only the patch set's items, and only what was seen to run. */
-function merged(state: Known, seen: Readonly<Record<string, unknown>>): Running {
+function merged(state: Known, seen: VersionsSeen['running']): readonly (readonly [string, Running[string]])[] {
   const items = state.planned.patchSet.items.map((item) => item.name);
-  return Object.fromEntries(
-    Object.entries(seen).map(([node, versions]) => {
-      const known = Object.entries(fields(versions)).filter(
-        (entry): entry is [string, string] => items.includes(entry[0]) && typeof entry[1] === 'string',
-      );
-      return [node, { ...state.running[node], ...Object.fromEntries(known) }];
-    }),
-  );
+  return seen.map(([node, versions]) => {
+    const known = Object.entries(fields(versions)).filter(
+      (entry): entry is [string, string] => items.includes(entry[0]) && typeof entry[1] === 'string',
+    );
+    return [node, { ...state.running[node], ...Object.fromEntries(known) }];
+  });
 }
 
-function isNews({ planned, running }: Known, seen: Readonly<Record<string, unknown>>): boolean {
-  return Object.entries(seen).some(([node, versions]) => {
+function isNews({ planned, running }: Known, seen: VersionsSeen['running']): boolean {
+  return seen.some(([node, versions]) => {
     const known = running[node];
     if (known === undefined) return true;
     const now = fields(versions);

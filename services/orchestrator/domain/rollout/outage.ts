@@ -3,7 +3,7 @@ import { expectedMs } from './budget.js';
 import { paceOf } from './learnt.js';
 import type { PlannedStep } from './plan.js';
 import type { RolloutEvent, RolloutState } from './rollout.js';
-import { atSafePoint, isKnown, nodeOf, openFailure, stepNamed, type Going, type Known } from './state.js';
+import { atSafePoint, changedState, isKnown, nodeOf, openFailure, stepNamed, type Going, type Known } from './state.js';
 import { msOf } from './time.js';
 
 /**
@@ -43,9 +43,9 @@ export function withOutage(state: RolloutState, event: RolloutEvent): RolloutSta
     case 'DeviationRecorded':
       return typeof event.data.serving === 'string' ? ended(state, event.data.at) : state;
     case 'RolloutHeld':
-      return { ...state, outage: { ...state.outage, told: state.outage.exceededAt !== null } };
+      return changedState(state, { outage: { ...state.outage, told: state.outage.exceededAt !== null } });
     case 'OutageBudgetExceeded':
-      return { ...state, outage: { ...state.outage, exceededAt: event.data.at } };
+      return changedState(state, { outage: { ...state.outage, exceededAt: event.data.at } });
     default:
       return state;
   }
@@ -53,14 +53,14 @@ export function withOutage(state: RolloutState, event: RolloutEvent): RolloutSta
 
 function taking(state: RolloutState, step: PlannedStep | undefined, at: string): RolloutState {
   const takes = step !== undefined && TAKING.includes(step.kind) && step.node === state.originalActive;
-  return takes && state.outage.since === null ? { ...state, outage: { ...state.outage, since: at } } : state;
+  return takes && state.outage.since === null ? changedState(state, { outage: { ...state.outage, since: at } }) : state;
 }
 
 function ended(state: RolloutState, at: string): RolloutState {
   const { since, totalMs } = state.outage;
   return since === null
     ? state
-    : { ...state, outage: { ...state.outage, since: null, totalMs: totalMs + msOf(at) - msOf(since) } };
+    : changedState(state, { outage: { ...state.outage, since: null, totalMs: totalMs + msOf(at) - msOf(since) } });
 }
 
 /** Away because we took it away, as approved: bringing it back loses nothing and waits for nobody. */

@@ -105,7 +105,7 @@ export function reportOf(events: readonly RolloutEvent[]): RolloutReport | undef
 }
 
 function reportStep(step: StepState): ReportStep {
-  const begun = step.requested?.at ?? null;
+  const begun = step.requestedAt;
   return {
     stepId: step.step.stepId,
     kind: step.step.kind,

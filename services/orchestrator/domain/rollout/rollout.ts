@@ -332,7 +332,10 @@ export interface StepState {
   readonly step: PlannedStep;
   readonly status: StepStatus;
   readonly attempt: number;
+  /** The newest request. Null too where the step has succeeded, unless it was a switchover, which the end is compared with. */
   readonly requested: StepRequested | null;
+  /** When that was, for good. */
+  readonly requestedAt: string | null;
   readonly reason: string | null;
   readonly endedAt: string | null;
   readonly interruption: MeasuredInterruption | null;

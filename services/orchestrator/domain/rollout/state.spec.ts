@@ -31,6 +31,18 @@ describe('folding facts', () => {
     expect(going({}, request('99-nothing'), succeed('99-nothing')).steps).toEqual(going().steps);
   });
 
+  it('lets go of what a step was asked with once it has succeeded; the first switchover is what the end is compared with', () => {
+    const [moved = ''] = planOf().steps.flatMap(({ kind, stepId }) => (kind === 'switchover' ? [stepId] : []));
+    const state = going({}, request('08-patch-b'), request(moved), request('09-reboot-b'), succeed('08-patch-b'), succeed(moved));
+    const kept = (stepId: string): unknown => {
+      const step = stepNamed(state, stepId);
+      return [step?.requested?.stepId, step?.requestedAt];
+    };
+    expect(kept('08-patch-b')).toEqual([undefined, at(1)]);
+    expect(kept('09-reboot-b')).toEqual(['09-reboot-b', at(1)]);
+    expect(kept(moved)).toEqual([moved, at(1)]);
+  });
+
   it('keeps who is out and at which stage, node by node', () => {
     const plan = planOf({ snapshot: seen([activeSeen('a'), nodeSeen('b'), nodeSeen('c')]) });
     const ids = (kind: string, node: string): string =>

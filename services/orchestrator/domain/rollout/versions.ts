@@ -1,4 +1,4 @@
-import { compareVersions, type ClusterSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
+import { compareVersions, tableOf, type ClusterSnapshot, type PatchItem, type PatchSet } from '@understudy/cluster';
 import type { Plan, PlannedStep } from './plan.js';
 
 /** Running versions by node and item; empty where nothing was seen. */
@@ -7,7 +7,7 @@ export function versionsOf(snapshot: ClusterSnapshot | null): Readonly<Record<st
     const versions = Object.entries(node.versions).map(([item, version]) => [item, version.running] as const);
     return [node.node, Object.fromEntries(versions)] as const;
   });
-  return Object.fromEntries(nodes);
+  return tableOf(nodes);
 }
 
 /** What the platform driver says about running two versions side by side, per item: data, asked at the door. */

@@ -1,4 +1,4 @@
-import type { ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
+import { tableOf, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
 import type { Host, PatchSource } from '@understudy/hosts';
 import type { GateInputs, RolloutState } from '@understudy/orchestrator-domain';
 import { withinDeadline, type Peers } from '../peers.js';
@@ -106,7 +106,7 @@ export class GateInputCollector {
   private async claimed(definition: ClusterDefinition, state: RolloutState): Promise<GateInputs['claimed']> {
     const hosts = [...new Set(definition.nodes.map((node) => node.host))];
     const pairs = await Promise.all(hosts.map(async (host) => [host, await this.tools.claimedBy(host)] as const));
-    return Object.fromEntries(
+    return tableOf(
       pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null && pair[1] !== state.planned?.rolloutId),
     );
   }
@@ -121,5 +121,5 @@ async function machineIdsOf(hosts: Readonly<Record<string, Host>>): Promise<Read
       return [slug, answer.code === 0 ? answer.stdout.trim() : ''] as const;
     }),
   );
-  return Object.fromEntries(pairs.filter(([, machineId]) => machineId !== ''));
+  return tableOf(pairs.filter(([, machineId]) => machineId !== ''));
 }
