@@ -27,6 +27,7 @@ import {
   type RolloutState,
 } from '@understudy/orchestrator-domain';
 import { Problem, newId } from '@understudy/runtime';
+import { plannedWithSharedParts } from './shared-parts.js';
 
 /** Our own reactions, as the log names them. */
 export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
@@ -37,7 +38,8 @@ export function systemMetadata(commandId: string = newId(), correlationId?: stri
 
 /** A stored rollout event -> today's shape. */
 export function toRolloutEvent(stored: StoredEvent): RolloutEvent {
-  return upcastRollout({ type: stored.type, schemaVersion: stored.schemaVersion, data: stored.body });
+  const event = upcastRollout({ type: stored.type, schemaVersion: stored.schemaVersion, data: stored.body });
+  return event.type === 'RolloutPlanned' ? { ...event, data: plannedWithSharedParts(event.data) } : event;
 }
 
 /** Every event of a rollout carries its cluster's slug: the key under which it is published. */
@@ -137,13 +139,17 @@ export class RolloutStore {
     absorb(live, events);
   }
 
-  /** Gives the runner's own command to the rollout that this process follows. */
-  give(
-    live: LiveRollout,
-    command: RolloutCommand,
-    metadata: EventMetadata = systemMetadata(),
-  ): Promise<Executed<RolloutState, RolloutEvent>> {
-    return this.execute(live, command, metadata);
+  /**
+   * Gives the runner's own command to the rollout that this process follows. Nobody else knows its id, and the runner asks anew
+   * under another one: once it is answered, no repetition has to be told by it.
+   */
+  async give(live: LiveRollout, command: RolloutCommand): Promise<Executed<RolloutState, RolloutEvent>> {
+    const metadata = systemMetadata();
+    try {
+      return await this.execute(live, command, metadata);
+    } finally {
+      live.loaded.commands.delete(metadata.commandId);
+    }
   }
 
   /** A command from a door, a message or the window: loads, decides, appends. */

@@ -250,7 +250,10 @@ describe('the orchestrator’s door', () => {
       const replaces = live.state.owner?.incarnation ?? null;
       const at = new Date().toISOString();
       const adopt = { type: 'Adopt', instance: 'another', incarnation: other.incarnation, replaces, at } as const;
+      const known = [...live.loaded.commands.keys()];
       expect(await rollouts.give(live, adopt)).toMatchObject({ accepted: true });
+      // An order of one's own is never repeated under its id: that is not kept.
+      expect([...live.loaded.commands.keys()]).toEqual(known);
       const late = await rollouts.give(zombie, { ...adopt, incarnation: newId() });
       expect(late).toMatchObject({ accepted: false, refusals: [{ code: 'OWNER_CHANGED' }] });
       const { body } = await product.get(`/v1/rollouts/${rolloutId}`).expect(200);

@@ -147,6 +147,7 @@ export class Drive {
     const given = await this.tools.client.give(this.live, command);
     if (given.accepted) {
       this.memory = { ...this.memory, nextRequestId: this.tools.newId() };
+      if (command.type === 'RequestStep') this.memory = { ...this.memory, observation: null };
       return;
     }
     this.tools.saw(`refused: ${given.code}`);

@@ -179,6 +179,8 @@ export class Drive {
       this.tools.metrics.note(before, handled.stored);
       if (command.type === 'RequestDriftAssessment')
         this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
+      // What the step was asked for on is in the log with it.
+      if (command.type === 'RequestStep') this.memory = { ...this.memory, observation: null };
       return;
     }
     const detail = handled.refusals.map((refusal) => refusal.detail).join(' ');
