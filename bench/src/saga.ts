@@ -203,7 +203,7 @@ function repeatedIn(folder: string): number {
 }
 
 function repeatedOn({ machines }: Cluster): number {
-  const acts = Object.entries(machines).flatMap(([host, { journal }]) => journal.map((key) => `${host} ${withoutAttempt(key)}`));
+  const acts = machines.flatMap(({ host, journal }) => journal.map((key) => `${host} ${withoutAttempt(key)}`));
   return acts.length - new Set(acts).size;
 }
 

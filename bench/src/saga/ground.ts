@@ -2,7 +2,7 @@
  * Clusters that answer at once, with hosts whose jobs end as they begin. In a folder they survive the process: a cluster is written
  * there with each act and each job.
  */
-import type { ClusterDefinition, ClusterSnapshot, NodeSnapshot, PatchSet } from '@understudy/cluster';
+import { tableOf, type ClusterDefinition, type ClusterSnapshot, type NodeSnapshot, type PatchSet } from '@understudy/cluster';
 import type { Fence, Host, HostJobs, HostJournal, PatchSource } from '@understudy/hosts';
 import {
   planRollout,
@@ -61,6 +61,8 @@ export function clusterNamed(slug: string): ClusterDefinition {
 }
 
 interface Node {
+  readonly slug: string;
+  readonly host: string;
   /** `joined`: it runs what is installed and is not released yet. */
   state: 'serving' | 'drained' | 'joined';
   installed: string;
@@ -68,6 +70,7 @@ interface Node {
 }
 
 interface Machine {
+  readonly host: string;
   fence: Fence | null;
   /** Keys of acts and jobs, in the order in which they were entered. */
   readonly journal: string[];
@@ -75,9 +78,10 @@ interface Machine {
 
 /** One pair, as plain data. */
 export interface Cluster {
+  readonly slug: string;
   active: string;
-  readonly nodes: Readonly<Record<string, Node>>;
-  readonly machines: Readonly<Record<string, Machine>>;
+  readonly nodes: readonly Node[];
+  readonly machines: readonly Machine[];
 }
 
 const DONE: VerbResult['acts'] = [];
@@ -85,7 +89,7 @@ const DONE: VerbResult['acts'] = [];
 /** Clusters that do what they are told in the moment in which they are told. */
 export class Ground {
   private readonly clusters = new Map<string, Cluster>();
-  private readonly byHost = new Map<string, ClusterDefinition>();
+  private readonly byHost = new Map<string, Cluster>();
   private readonly kept: Kept<Cluster> | undefined;
 
   /** @param folder where clusters are kept; undefined: nowhere. */
@@ -114,19 +118,17 @@ export class Ground {
     apply: (_host, item) => ({ argv: ['install', item.targetVersion] }),
     rollback: (_host, _item, previousVersion) => ({ argv: ['install', previousVersion] }),
     verify: ({ definition: { slug } }) =>
-      Promise.resolve({ version: { installed: this.nodeOn(slug).installed }, rebootNeeded: false, checks: [] }),
+      Promise.resolve({ version: { installed: nodeOn(this.clusterOn(slug), slug).installed }, rebootNeeded: false, checks: [] }),
   };
 
   openHosts(definition: ClusterDefinition): Readonly<Record<string, Host>> {
-    const { machines } = this.clusterOf(definition);
+    const cluster = this.clusterOf(definition);
     const hosts = definition.hosts.map((host): readonly [string, Host] => {
-      const machine = machines[host.slug] as Machine;
-      const journal = journalOf(machine, () => this.keep(definition));
-      const none = { status: 'unknown', reason: 'there are no commands here' } as const;
-      const access = { host: host.slug, root: '/', run: () => Promise.resolve(none), close: () => Promise.resolve() };
-      return [host.slug, { definition: host, access, journal, jobs: this.jobsOf(definition, host.slug, machine, journal) }];
+      const machine = cluster.machines.find((each) => each.host === host.slug) as Machine;
+      const journal = new Journal(machine, cluster, this.kept);
+      return [host.slug, { definition: host, access: NO_ACCESS, journal, jobs: new Jobs(journal) }];
     });
-    return Object.fromEntries(hosts);
+    return tableOf(hosts);
   }
 
   private clusterOf(definition: ClusterDefinition): Cluster {
@@ -134,13 +136,19 @@ export class Ground {
     if (known !== undefined) return known;
     const cluster = this.kept?.newest(definition.slug) ?? newCluster(definition);
     this.clusters.set(definition.slug, cluster);
-    for (const { slug } of definition.hosts) this.byHost.set(slug, definition);
+    for (const { slug } of definition.hosts) this.byHost.set(slug, cluster);
+    return cluster;
+  }
+
+  private clusterOn(host: string): Cluster {
+    const cluster = this.byHost.get(host);
+    if (cluster === undefined) throw new Error(`There is no host ${host}.`);
     return cluster;
   }
 
   private picture(definition: ClusterDefinition, nowMs: number): ClusterSnapshot {
     const cluster = this.clusterOf(definition);
-    const nodes = definition.nodes.map(({ slug, host }) => nodePicture(cluster, slug, host));
+    const nodes = cluster.nodes.map((node) => nodePicture(cluster, node));
     const observedAt = new Date(nowMs).toISOString();
     return { cluster: definition.slug, platform: 'simulated', observedAt, complete: true, nodes, disagreements: [] };
   }
@@ -151,7 +159,7 @@ export class Ground {
     const host = definition.nodes.find(({ slug }) => slug === request.node)?.host ?? '';
     const act = { key: `${key}/${verb}/1`, fence, deadlineMs: ACT_LIMIT_MS };
     const cluster = this.clusterOf(definition);
-    const node = cluster.nodes[request.node];
+    const node = cluster.nodes.find(({ slug }) => slug === request.node);
     const entered = await hosts[host]?.journal.begin(act);
     if (entered === undefined || node === undefined) throw new Error(`There is no node ${request.node}.`);
     if (entered.status === 'fenced')
@@ -161,57 +169,34 @@ export class Ground {
     if (verb === 'drain') node.state = 'drained';
     if (verb === 'join') Object.assign(node, { state: 'joined', running: node.installed });
     if (verb === 'release') node.state = 'serving';
-    this.keep(definition);
+    this.kept?.keep(cluster.slug, cluster);
     request.onAct({ act: verb, host, tookMs: 0, detail: 'done' });
     return { status: 'met', acts: DONE, snapshot: this.picture(definition, now()) };
   }
-
-  /** A job installs what it says, in the moment in which it is started. */
-  private jobsOf(definition: ClusterDefinition, host: string, machine: Machine, journal: HostJournal): HostJobs {
-    const at = new Date(0).toISOString();
-    const state: HostJobs['state'] = (jobId) => {
-      const isDone = machine.journal.includes(`jobs/${jobId}`);
-      return Promise.resolve(isDone ? { status: 'exited', code: 0, startedAt: at, endedAt: at } : { status: 'absent' });
-    };
-    return {
-      state,
-      start: async ({ jobId, fence, argv: [, version = ''] }) => {
-        if (machine.journal.includes(`jobs/${jobId}`)) return { status: 'known' };
-        const entered = await journal.begin({ key: `jobs/${jobId}`, fence, deadlineMs: ACT_LIMIT_MS });
-        if (entered.status === 'fenced') return entered;
-        this.nodeOn(host).installed = version;
-        this.keep(definition);
-        return { status: 'started' };
-      },
-      output: (_jobId, fromByte) => Promise.resolve({ status: 'read', text: '', nextByte: fromByte }),
-      stop: (jobId) => state(jobId, 0),
-    };
-  }
-
-  private nodeOn(host: string): Node {
-    const definition = this.byHost.get(host);
-    const node = definition?.nodes.find((candidate) => candidate.host === host);
-    if (definition === undefined || node === undefined) throw new Error(`There is no host ${host}.`);
-    return this.clusterOf(definition).nodes[node.slug] as Node;
-  }
-
-  /** What was done and that it was done are kept together: no kill comes between. */
-  private keep(definition: ClusterDefinition): void {
-    this.kept?.keep(definition.slug, this.clusterOf(definition));
-  }
 }
 
-function newCluster({ nodes }: ClusterDefinition): Cluster {
-  const node = (): Node => ({ state: 'serving', installed: OLD_VERSION, running: OLD_VERSION });
+function newCluster({ slug, nodes }: ClusterDefinition): Cluster {
   return {
+    slug,
     active: nodes[0]?.slug ?? '',
-    nodes: Object.fromEntries(nodes.map(({ slug }) => [slug, node()])),
-    machines: Object.fromEntries(nodes.map(({ host }) => [host, { fence: null, journal: [] }])),
+    nodes: nodes.map((node) => ({
+      slug: node.slug,
+      host: node.host,
+      state: 'serving',
+      installed: OLD_VERSION,
+      running: OLD_VERSION,
+    })),
+    machines: nodes.map(({ host }) => ({ host, fence: null, journal: [] })),
   };
 }
 
-function nodePicture({ active, nodes }: Cluster, slug: string, host: string): NodeSnapshot {
-  const { state, installed, running } = nodes[slug] as Node;
+function nodeOn(cluster: Cluster, host: string): Node {
+  const node = cluster.nodes.find((candidate) => candidate.host === host);
+  if (node === undefined) throw new Error(`No node of ${cluster.slug} is on ${host}.`);
+  return node;
+}
+
+function nodePicture({ active }: Cluster, { slug, host, state, installed, running }: Node): NodeSnapshot {
   const isActive = slug === active;
   const isOut = state === 'drained';
   return {
@@ -233,35 +218,89 @@ function nodePicture({ active, nodes }: Cluster, slug: string, host: string): No
   };
 }
 
-/** The rules of a host's journal: a lower epoch is refused, another log's too, and a key is entered once. */
-function journalOf(machine: Machine, keep: () => void): HostJournal {
-  const raise: HostJournal['raise'] = ({ logId, epoch }) => {
-    const { fence } = machine;
+const NO_COMMANDS = { status: 'unknown', reason: 'there are no commands here' } as const;
+const NO_ACCESS: Host['access'] = {
+  host: 'any',
+  root: '/',
+  run: () => Promise.resolve(NO_COMMANDS),
+  close: () => Promise.resolve(),
+};
+const THEN = new Date(0).toISOString();
+
+/**
+ * The rules of a host's journal: a lower epoch is refused, another log's too, and a key is entered once. What was done and that it
+ * was done are kept together: no kill comes between.
+ */
+class Journal implements HostJournal {
+  constructor(
+    readonly machine: Machine,
+    readonly cluster: Cluster,
+    private readonly kept: Kept<Cluster> | undefined,
+  ) {}
+
+  raise({ logId, epoch }: Fence): ReturnType<HostJournal['raise']> {
+    const { fence } = this.machine;
     if (fence !== null && (fence.logId !== logId || fence.epoch > epoch))
       return Promise.resolve({ status: 'fenced', seen: fence });
     if (fence?.epoch !== epoch) {
-      machine.fence = { logId, epoch };
-      keep();
+      this.machine.fence = { logId, epoch };
+      this.keep();
     }
     return Promise.resolve({ status: 'raised' });
-  };
-  const at = new Date(0).toISOString();
-  return {
-    raise,
-    act: () => Promise.resolve({ status: 'unknown', reason: 'there are no commands here' }),
-    begin: async ({ key, fence }) => {
-      const raised = await raise(fence, ACT_LIMIT_MS);
-      if (raised.status === 'fenced') return raised;
-      machine.journal.push(key);
-      return { status: 'begun' };
-    },
-    end: () => Promise.resolve({ status: 'recorded' }),
-    entries: (prefix) => {
-      const found = machine.journal.filter((key) => key.startsWith(prefix));
-      const entries = found.map((key) => ({ key, epoch: 0, begunAt: at, ended: { at, code: 0 } }));
-      return Promise.resolve({ status: 'read', entries });
-    },
-  };
+  }
+
+  act(): ReturnType<HostJournal['act']> {
+    return Promise.resolve(NO_COMMANDS);
+  }
+
+  async begin({ key, fence }: Parameters<HostJournal['begin']>[0]): ReturnType<HostJournal['begin']> {
+    const raised = await this.raise(fence);
+    if (raised.status === 'fenced') return raised;
+    this.machine.journal.push(key);
+    return { status: 'begun' };
+  }
+
+  end(): ReturnType<HostJournal['end']> {
+    return Promise.resolve({ status: 'recorded' });
+  }
+
+  entries(prefix: string): ReturnType<HostJournal['entries']> {
+    const found = this.machine.journal.filter((key) => key.startsWith(prefix));
+    const entries = found.map((key) => ({ key, epoch: 0, begunAt: THEN, ended: { at: THEN, code: 0 } }));
+    return Promise.resolve({ status: 'read', entries });
+  }
+
+  keep(): void {
+    this.kept?.keep(this.cluster.slug, this.cluster);
+  }
+}
+
+/** A job installs what it says, in the moment in which it is started. */
+class Jobs implements HostJobs {
+  constructor(private readonly on: Journal) {}
+
+  state(jobId: string): ReturnType<HostJobs['state']> {
+    const isDone = this.on.machine.journal.includes(`jobs/${jobId}`);
+    return Promise.resolve(isDone ? { status: 'exited', code: 0, startedAt: THEN, endedAt: THEN } : { status: 'absent' });
+  }
+
+  async start({ jobId, fence, argv: [, version = ''] }: Parameters<HostJobs['start']>[0]): ReturnType<HostJobs['start']> {
+    const { machine, cluster } = this.on;
+    if (machine.journal.includes(`jobs/${jobId}`)) return { status: 'known' };
+    const entered = await this.on.begin({ key: `jobs/${jobId}`, fence, deadlineMs: ACT_LIMIT_MS });
+    if (entered.status === 'fenced') return entered;
+    nodeOn(cluster, machine.host).installed = version;
+    this.on.keep();
+    return { status: 'started' };
+  }
+
+  output(_jobId: string, fromByte: number): ReturnType<HostJobs['output']> {
+    return Promise.resolve({ status: 'read', text: '', nextByte: fromByte });
+  }
+
+  stop(jobId: string): ReturnType<HostJobs['stop']> {
+    return this.state(jobId);
+  }
 }
 
 type GateState = Pick<RolloutState, 'drift'> & { readonly planned: Pick<RolloutPlanned, 'cluster'> | null };

@@ -124,8 +124,9 @@ class Saga {
   /** From the plans to the ends. `together`: nothing is performed before the last one has come to its first act. */
   async flight({ from, count, together }: Extract<Order, { do: 'flight' }>): Promise<Flight> {
     const now = (): number => this.store.now();
-    const definitions = Array.from({ length: count }, (_, index) => clusterNamed(`c-${from + index}`));
-    const plans = await Promise.all(definitions.map((each) => plannedFor(this.ground, uuidv7(), each, now)));
+    const plan = (_: unknown, index: number): ReturnType<typeof plannedFor> =>
+      plannedFor(this.ground, uuidv7(), clusterNamed(`c-${from + index}`), now);
+    const plans = await Promise.all(Array.from({ length: count }, plan));
     if (together) this.hold(count);
     const meter = new Meter();
     const latencies: number[] = [];
