@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,6 +19,7 @@ import { Kept } from './saga/kept.js';
 import type { Flight, Order } from './saga/server.js';
 
 const PROGRAM = fileURLToPath(new URL('./saga/server.js', import.meta.url));
+const IMAGES = fileURLToPath(new URL('../../deploy/Dockerfile', import.meta.url));
 const AT_ONCE = 256;
 const ROUNDS = 7;
 /** Each caller of the floor fills so many streams one after the other, and so many times as many rollouts are planned. */
@@ -39,6 +40,14 @@ type Answer = Partial<Flight> & {
   readonly atMs?: number;
 };
 
+/** Those of the orchestrator's image: what is measured is what is deployed. */
+function nodeOptions(): readonly string[] {
+  const [, image = ''] = readFileSync(IMAGES, 'utf8').split(' AS orchestrator\n');
+  const [, options] = /^ENV NODE_OPTIONS="(.*)"$/m.exec(image) ?? [];
+  if (options === undefined) throw new Error(`${IMAGES} gives the orchestrator no NODE_OPTIONS.`);
+  return options.split(' ');
+}
+
 /** The process under measurement. */
 class Server {
   private readonly answers: Answer[] = [];
@@ -58,7 +67,7 @@ class Server {
   static start(connection: string, instance: string, folder?: string): Server {
     const spawnedAtMs = Date.now();
     const args = [PROGRAM, connection, instance, ...(folder === undefined ? [] : [folder])];
-    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...nodeOptions(), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     return new Server(child, spawnedAtMs);
   }
 
@@ -271,7 +280,7 @@ export const saga: Benchmark = {
     const appends = (first?.appends ?? 0) / (first?.rollouts ?? 1);
     return {
       title: 'Saga',
-      method: `Rollouts of a pair, ${steps} steps and ${appends} appends each, driven by the owner that ships over the log that ships, fsync on; clusters answer at once. The floor: the same appends by ${AT_ONCE} callers, nothing decided. Median of ${ROUNDS} interleaved rounds of ${AT_ONCE * PER_CALLER}. In flight: every rollout had come to its first act before any act was performed.`,
+      method: `Rollouts of a pair, ${steps} steps and ${appends} appends each, driven by the owner that ships over the log that ships, fsync on; clusters answer at once. The floor: the same appends by ${AT_ONCE} callers, nothing decided. Median of ${ROUNDS} interleaved rounds of ${AT_ONCE * PER_CALLER}. In flight: every rollout had come to its first act before any act was performed. In processes with the options of the orchestrator's image: ${nodeOptions().join(' ')}.`,
       columns: ['what', 'rollouts per second', 'steps per second', 'CPU ms per rollout', 'p99 ms per rollout', 'peak MiB'],
       rows: [
         row(`saga, ${AT_ONCE} at once`, all.saga),

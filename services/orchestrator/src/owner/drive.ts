@@ -18,6 +18,7 @@ import { requestIdFor } from '../inbound/events/handlers.js';
 import { Authority, type GivenEpochs, type HostAuthority } from './authority.js';
 import type { RolloutMetrics } from './rollout-metrics.js';
 import { StepTraces } from './step-trace.js';
+import type { Turns } from './turns.js';
 
 /** Between two tries of something that the outside refused for a moment (store away, host silent). */
 const RETRY_MS = 500;
@@ -37,6 +38,7 @@ export interface DriveTools {
   readonly eventLog: EventLog;
   readonly checkpoints: Checkpoints | undefined;
   readonly given: GivenEpochs;
+  readonly turns: Turns;
   readonly now: () => number;
   /** What is left of this process's lease, by the monotonic clock. */
   readonly leaseRemainingMs: () => number;
@@ -44,6 +46,8 @@ export interface DriveTools {
   readonly log: Log;
   readonly metrics: RolloutMetrics;
 }
+
+type OutsideMove = Exclude<Move, { readonly move: 'command' }>;
 
 /**
  * Drives one rollout that this process owns: asks the pure runner for the next move, executes it, and asks again.
@@ -82,8 +86,8 @@ export class Drive {
   async run(): Promise<void> {
     while (!this.stopping && this.isOurs()) {
       try {
-        const move = nextMove(this.live.state, this.memory, this.tools.now());
-        await this.traces.run(move, () => this.make(move));
+        const move = await this.tools.turns.run(this.memory.observation !== null, () => this.decide());
+        if (move !== null) await this.traces.run(move, () => this.make(move));
       } catch (error) {
         this.tools.log.warn(
           { rolloutId: this.live.rolloutId, error: messageOf(error) },
@@ -112,11 +116,19 @@ export class Drive {
     return !this.lost && status !== 'closed' && owner?.incarnation === this.tools.incarnation;
   }
 
-  private async make(move: Move): Promise<void> {
+  /** The next move. An order is given at once, and null answered; what hosts or time are needed for is made outside of the turn. */
+  private async decide(): Promise<OutsideMove | null> {
+    if (this.stopping || !this.isOurs()) return null; // since the turn was asked for
+    const move = nextMove(this.live.state, this.memory, this.tools.now());
+    if (move.move !== 'command') return move;
+    const accepted = await this.traces.run(move, () => this.give(move.command));
+    if (accepted || !this.isOurs()) return null;
+    return { move: 'sleep', untilMs: this.tools.now() + RETRY_MS, because: 'An order was refused.' };
+  }
+
+  private async make(move: OutsideMove): Promise<void> {
     if ((move.move === 'observe' || move.move === 'perform') && !(await this.raisedEverywhere())) return;
     switch (move.move) {
-      case 'command':
-        return this.give(move.command);
       case 'observe':
         return this.observe(move);
       case 'evaluate-gates':
@@ -156,7 +168,7 @@ export class Drive {
   private async doubt(what: string, evidence: Readonly<Record<string, unknown>>): Promise<void> {
     this.tools.log.warn({ rolloutId: this.live.rolloutId, what, evidence }, 'this log may not act on the hosts');
     const { incarnation } = this.tools;
-    await this.give({ type: 'RecordDeviation', what, evidence, incarnation, at: new Date(this.tools.now()).toISOString() });
+    await this.order({ type: 'RecordDeviation', what, evidence, incarnation, at: new Date(this.tools.now()).toISOString() });
   }
 
   /** Another owner is real when the log says so; when it does not, the host obeys somebody else: a person has to look. */
@@ -169,7 +181,14 @@ export class Drive {
     await this.doubt(what, evidence);
   }
 
-  private async give(command: RolloutCommand): Promise<void> {
+  /** An order that a look outside of a turn led to. */
+  private async order(command: RolloutCommand): Promise<void> {
+    const accepted = await this.tools.turns.run(true, () => this.give(command));
+    if (!accepted && this.isOurs()) await this.pause(RETRY_MS);
+  }
+
+  /** Whether it was accepted. Who was refused rests before the next order. */
+  private async give(command: RolloutCommand): Promise<boolean> {
     const before = this.live.state;
     const { moment, detail: what } = placeOf(command);
     atPlace(`before-${moment}`, what);
@@ -181,14 +200,14 @@ export class Drive {
         this.memory = { ...this.memory, nextRequestId: requestIdFor(this.live.rolloutId, this.tools.newId()) };
       // What the step was asked for on is in the log with it.
       if (command.type === 'RequestStep') this.memory = { ...this.memory, observation: null };
-      return;
+      return true;
     }
     const detail = handled.refusals.map((refusal) => refusal.detail).join(' ');
     this.tools.log.warn({ rolloutId: this.live.rolloutId, command: command.type, detail }, 'an order of the runner was refused');
     this.memory = { ...this.memory, observation: null };
     // Whatever speaks against it is in the log: who is not the owner any more drops the rollout now, not when it hears of it.
     await this.tools.rollouts.reload(this.live);
-    if (this.isOurs()) await this.pause(RETRY_MS);
+    return false;
   }
 
   private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
@@ -221,7 +240,7 @@ export class Drive {
     const at = new Date(atMs).toISOString();
     await this.reviseForTopology(inputs.topologyFingerprint, at);
     this.memory = { ...this.memory, gatesEvaluatedAtMs: atMs };
-    await this.give({ type: 'EvaluateGates', inputs, at });
+    await this.order({ type: 'EvaluateGates', inputs, at });
   }
 
   /** Until it is admitted, a rollout whose topology has changed is planned anew; an approval of the old plan lapses with it. */
@@ -232,7 +251,7 @@ export class Drive {
     if (!made.planned.plan) return;
     const { plan: revised, binding, topologyFingerprint: fingerprint } = made.planned;
     const reason = 'The topology has changed since the plan was made: nodes, versions or settings that matter.';
-    await this.give({ type: 'RevisePlan', plan: revised, reason, binding, topologyFingerprint: fingerprint, at });
+    await this.order({ type: 'RevisePlan', plan: revised, reason, binding, topologyFingerprint: fingerprint, at });
   }
 
   private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {

@@ -7,11 +7,14 @@ import type { GivenEpochs } from './authority.js';
 import { Drive, type DriveTools } from './drive.js';
 import { LogTail } from './log-tail.js';
 import { RolloutMetrics } from './rollout-metrics.js';
+import { Turns } from './turns.js';
 
 /** How often rollouts of an owner that may have died are looked at again. */
 const RETRY_ADOPTION_MS = 2_000;
 /** Rollouts driven at once by one process: what was seen to work. More wait until one ends, and the log says so. */
 const MOST_DRIVEN = 10_000;
+/** So many decide and append side by side, of which many share a flush; the others wait for their turn. */
+const DECIDING_AT_ONCE = 256;
 /** So many are adopted side by side, of which many share a read and a flush: all that a process left behind move soon. */
 const ADOPTIONS_AT_ONCE = 1_024;
 
@@ -20,7 +23,7 @@ export interface OwnerTools {
   readonly rollouts: RolloutStore;
   readonly drive: Omit<
     DriveTools,
-    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'given' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
+    'rollouts' | 'incarnation' | 'eventLog' | 'checkpoints' | 'given' | 'turns' | 'now' | 'leaseRemainingMs' | 'log' | 'metrics'
   >;
   /** Ids of rollouts that are not closed, complete up to the log position given. */
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
@@ -62,6 +65,7 @@ export class Owner {
       eventLog: store.log,
       checkpoints: store.checkpoints,
       given: this.given,
+      turns: new Turns(DECIDING_AT_ONCE),
       now: store.now,
       leaseRemainingMs: () => store.leaseRemainingMs(),
       metrics: new RolloutMetrics(tools.metrics, () => [...this.driven.values()].map(({ live }) => live.state)),
