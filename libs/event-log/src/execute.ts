@@ -67,16 +67,16 @@ export type Executed<S, E> =
 
 type Foldable<S, E> = Pick<Decider<S, never, E>, 'initial' | 'evolve'>;
 
+/** `events`: what these stored ones say. */
 function extend<S, E>(
   decider: Foldable<S, E>,
-  codec: EventCodec<E>,
   from: LoadedStream<S>,
-  events: readonly StoredEvent[],
+  stored: readonly StoredEvent[],
+  events: readonly E[],
 ): LoadedStream<S> {
-  const commands = from.commands;
-  for (const event of events) commands.set(event.metadata.commandId, event.metadata.fingerprint);
-  const state = fold<S, E>(decider, events.map(codec.decode), from.state);
-  return { stream: from.stream, version: events.at(-1)?.version ?? from.version, state, commands };
+  const { stream, commands } = from;
+  for (const { metadata } of stored) commands.set(metadata.commandId, metadata.fingerprint);
+  return { stream, version: stored.at(-1)?.version ?? from.version, state: fold<S, E>(decider, events, from.state), commands };
 }
 
 /** Reads and folds a stream, or only what was appended since `from`. */
@@ -87,7 +87,8 @@ export async function loadStream<S, E>(
   from: string | LoadedStream<S>,
 ): Promise<LoadedStream<S>> {
   const start = typeof from === 'string' ? { stream: from, version: 0, state: decider.initial, commands: new Map() } : from;
-  return extend(decider, codec, start, await log.readStream(start.stream, start.version + 1));
+  const stored = await log.readStream(start.stream, start.version + 1);
+  return extend(decider, start, stored, stored.map(codec.decode));
 }
 
 function refused<S, E>(kind: RefusalKind, code: string, detail: string): Executed<S, E> {
@@ -141,8 +142,8 @@ async function decideOnce<S, C, E>(
   const result = await log.append({ streams: [own, ...also], metadata });
   if (!result.appended) return 'conflict';
   const ours = result.events.filter((event) => event.stream === stream);
-  const now = extend(decider, codec, loaded, ours);
   const events = ours.map(codec.decode);
+  const now = extend(decider, loaded, ours, events);
   return { accepted: true, events, stored: result.events, state: now.state, version: now.version, repeated: false, loaded: now };
 }
 
