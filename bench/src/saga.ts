@@ -43,9 +43,10 @@ type Answer = Partial<Flight> & {
 /** Those of the orchestrator's image: what is measured is what is deployed. */
 function nodeOptions(): readonly string[] {
   const [, image = ''] = readFileSync(IMAGES, 'utf8').split(' AS orchestrator\n');
-  const [, options] = /^ENV NODE_OPTIONS="(.*)"$/m.exec(image) ?? [];
-  if (options === undefined) throw new Error(`${IMAGES} gives the orchestrator no NODE_OPTIONS.`);
-  return options.split(' ');
+  const [, entry = '[]'] = /^ENTRYPOINT (.*)$/m.exec(image) ?? [];
+  const options = (JSON.parse(entry) as readonly string[]).filter((argument) => argument.startsWith('--max-'));
+  if (options.length === 0) throw new Error(`${IMAGES} gives the orchestrator's heap no limit.`);
+  return options;
 }
 
 /** The process under measurement. */

@@ -33,7 +33,10 @@ export interface LoadedStream<S> {
   readonly stream: string;
   readonly version: number;
   readonly state: S;
-  /** Command ids of the stream's events, with the fingerprint of the request if there was one. Grows with the stream. */
+  /**
+   * Command ids of the stream's events, with the fingerprint of the request if there was one. Grows with the stream; whoever holds it
+   * may take out ids that nobody repeats.
+   */
   readonly commands: Map<string, string | undefined>;
 }
 
@@ -67,7 +70,7 @@ export type Executed<S, E> =
 
 type Foldable<S, E> = Pick<Decider<S, never, E>, 'initial' | 'evolve'>;
 
-/** `events`: what these stored ones say. */
+/** `events`: those that are stored, decoded. */
 function extend<S, E>(
   decider: Foldable<S, E>,
   from: LoadedStream<S>,

@@ -27,7 +27,7 @@ import {
   type RolloutState,
 } from '@understudy/orchestrator-domain';
 import { Problem, newId } from '@understudy/runtime';
-import { plannedWithSharedParts } from './shared-parts.js';
+import { plannedWithSharedParts, planWithSharedParts } from './shared-parts.js';
 
 /** Our own reactions, as the log names them. */
 export const SYSTEM: Actor = { subject: 'system:orchestrator', role: 'system', authentication: 'internal', from: 'orchestrator' };
@@ -39,7 +39,9 @@ export function systemMetadata(commandId: string = newId(), correlationId?: stri
 /** A stored rollout event -> today's shape. */
 export function toRolloutEvent(stored: StoredEvent): RolloutEvent {
   const event = upcastRollout({ type: stored.type, schemaVersion: stored.schemaVersion, data: stored.body });
-  return event.type === 'RolloutPlanned' ? { ...event, data: plannedWithSharedParts(event.data) } : event;
+  if (event.type === 'RolloutPlanned') return { ...event, data: plannedWithSharedParts(event.data) };
+  if (event.type === 'PlanRevised') return { ...event, data: { ...event.data, plan: planWithSharedParts(event.data.plan) } };
+  return event;
 }
 
 /** Every event of a rollout carries its cluster's slug: the key under which it is published. */
@@ -141,7 +143,7 @@ export class RolloutStore {
 
   /**
    * Gives the runner's own command to the rollout that this process follows. Nobody else knows its id, and the runner asks anew
-   * under another one: once it is answered, no repetition has to be told by it.
+   * under another one: afterwards no repetition has to be told by it.
    */
   async give(live: LiveRollout, command: RolloutCommand): Promise<Executed<RolloutState, RolloutEvent>> {
     const metadata = systemMetadata();

@@ -1,22 +1,22 @@
 import type { Plan, RolloutPlanned } from '@understudy/orchestrator-domain';
 
-/** Different parts that are remembered; the oldest is forgotten when there are more, and then kept by its own rollouts alone. */
-const MOST_KEPT = 1_024;
+/** Different parts that are remembered: those that were met last. Any other is kept by its own rollouts alone. */
+const MOST_KEPT = 64;
 
-/** By what it says. */
+/** By what it says, the one met last at the end. */
 const kept = new Map<string, unknown>();
 
 /** The part that says the same and was met before, or this one. Events are read anew for each rollout; nobody changes what they say. */
 function shared<T>(part: T): T {
   const text = JSON.stringify(part);
-  const known = kept.get(text);
-  if (known !== undefined) return known as T;
+  const known = (kept.get(text) ?? part) as T;
+  kept.delete(text);
+  kept.set(text, known);
   for (const oldest of kept.keys()) {
-    if (kept.size < MOST_KEPT) break;
+    if (kept.size <= MOST_KEPT) break;
     kept.delete(oldest);
   }
-  kept.set(text, part);
-  return part;
+  return known;
 }
 
 /** The same; what it has in common with other rollouts lies in memory once: thousands are planned with one playbook and one patch set. */
@@ -26,11 +26,12 @@ export function plannedWithSharedParts(planned: RolloutPlanned): RolloutPlanned 
     ...planned,
     playbook: shared(playbook),
     patchSet: shared(patchSet),
-    plan: plan === null ? null : withSharedParts(plan),
+    plan: plan === null ? null : planWithSharedParts(plan),
   };
 }
 
-function withSharedParts(plan: Plan): Plan {
+/** The same for a plan that takes another's place. */
+export function planWithSharedParts(plan: Plan): Plan {
   const { versionPairs, durations } = plan;
   return {
     ...plan,

@@ -8,7 +8,7 @@ import { violations } from './invariants.js';
 import { outageBudgetMs } from './outage.js';
 import { invariantRefusal } from './request.js';
 import type { GateEvaluated, RolloutCommand, RolloutEvent } from './rollout.js';
-import { isGoing, isMoving, type Going, type Known } from './state.js';
+import { changedState, isGoing, isMoving, type Going, type Known } from './state.js';
 import { evolve } from './evolve.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
@@ -27,7 +27,7 @@ export function revisePlan(command: Command<'RevisePlan'>, state: Known): Decide
   }
   const { plan, reason, binding, topologyFingerprint, at } = command;
   const order: RolloutEvent = { type: 'PlanRevised', data: { plan, reason, binding, topologyFingerprint, recovery: null, at } };
-  const broken = violations({ ...state, plan }, order, { snapshot: null, neighbours: null });
+  const broken = violations(changedState(state, { plan }) as Going, order, { snapshot: null, neighbours: null });
   return broken.length === 0 ? accept(order) : refuse('conflict', ...broken.map(invariantRefusal));
 }
 

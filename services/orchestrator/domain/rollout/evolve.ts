@@ -79,7 +79,7 @@ const HANDLERS: Handlers = {
   RolloutClosed: (_state, data) => ({ status: 'closed', held: null, closed: data }),
 };
 
-/** Versions by node, as JSON brought them, become a table: their names shall be no shapes of objects for as long as the rollout lives. */
+/** Versions by node, as JSON brought them, become a table, see `tableOf`: they are kept for as long as the rollout lives. */
 function withTables(gate: GateEvaluated): GateEvaluated {
   const { versions } = gate.evidence;
   if (typeof versions !== 'object' || versions === null) return gate;

@@ -332,9 +332,9 @@ export interface StepState {
   readonly step: PlannedStep;
   readonly status: StepStatus;
   readonly attempt: number;
-  /** The newest request. Null too where the step has succeeded, unless it was a switchover, which the end is compared with. */
+  /** Null once the step has succeeded. A switchover keeps it: the end of the rollout is compared with what it noted. */
   readonly requested: StepRequested | null;
-  /** When that was, for good. */
+  /** Of the newest request; stays when that goes. */
   readonly requestedAt: string | null;
   readonly reason: string | null;
   readonly endedAt: string | null;

@@ -1,3 +1,4 @@
+import { tableOf } from '@understudy/cluster';
 import type { Plan, StepKind } from './plan.js';
 import type { RolloutPlanned, RolloutState, StepState } from './rollout.js';
 import { msOf } from './time.js';
@@ -25,10 +26,10 @@ export const INITIAL: RolloutState = {
   patched: [],
   unpatched: [],
   validated: [],
-  running: {},
+  running: tableOf([]),
   mixed: null,
   outage: { since: null, totalMs: 0, exceededAt: null, told: false },
-  rebootNeeded: {},
+  rebootNeeded: tableOf([]),
   serving: null,
   written: null,
   originalActive: null,

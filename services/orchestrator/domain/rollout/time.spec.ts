@@ -14,7 +14,7 @@ describe('times', () => {
     for (const ms of [...hours, ...hours]) expect(msOf(isoOf(ms))).toBe(ms);
   });
 
-  it('that are none are said each time', () => {
+  it('that are no times are told apart each time', () => {
     for (const _ of [1, 2]) {
       expect(msOf('soon')).toBeNaN();
       expect(() => isoOf(Number.NaN)).toThrow(RangeError);

@@ -13,7 +13,7 @@ export function later(at: string, byMs: number): string {
 /** Answers that are kept; when there are so many, all are forgotten. */
 const MOST_REMEMBERED = 4_096;
 
-/** The same function, its newest answers at hand. What it throws is thrown each time. */
+/** The same function, remembering its answers. What it throws is thrown each time. */
 function remembered<A, B>(work: (of: A) => B): (of: A) => B {
   const known = new Map<A, B>();
   return (of) => {

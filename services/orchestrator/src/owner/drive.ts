@@ -59,6 +59,8 @@ export class Drive {
   private lost = false;
   private raisedEpoch = 0;
   private unreachable: readonly string[] = [];
+  /** It has looked or acted since its last turn: the next one comes before those of rollouts that have not begun anything. */
+  private underWay = false;
   private wakePending = false;
   private woken: (() => void) | null = null;
   /** What the performer said in this process about the step it last executed. */
@@ -86,7 +88,7 @@ export class Drive {
   async run(): Promise<void> {
     while (!this.stopping && this.isOurs()) {
       try {
-        const move = await this.tools.turns.run(this.memory.observation !== null, () => this.decide());
+        const move = await this.tools.turns.run(this.underWay, () => this.decide());
         if (move !== null) await this.traces.run(move, () => this.make(move));
       } catch (error) {
         this.tools.log.warn(
@@ -118,12 +120,20 @@ export class Drive {
 
   /** The next move. An order is given at once, and null answered; what hosts or time are needed for is made outside of the turn. */
   private async decide(): Promise<OutsideMove | null> {
+    this.underWay = false;
     if (this.stopping || !this.isOurs()) return null; // since the turn was asked for
-    const move = nextMove(this.live.state, this.memory, this.tools.now());
+    const move = this.next();
     if (move.move !== 'command') return move;
     const accepted = await this.traces.run(move, () => this.give(move.command));
-    if (accepted || !this.isOurs()) return null;
-    return { move: 'sleep', untilMs: this.tools.now() + RETRY_MS, because: 'An order was refused.' };
+    if (this.stopping || !this.isOurs()) return null;
+    if (!accepted) return { move: 'sleep', untilMs: this.tools.now() + RETRY_MS, because: 'An order was refused.' };
+    // What was asked for is done without another turn; another order waits for one.
+    const then = this.next();
+    return then.move === 'command' ? null : then;
+  }
+
+  private next(): Move {
+    return nextMove(this.live.state, this.memory, this.tools.now());
   }
 
   private async make(move: OutsideMove): Promise<void> {
@@ -181,9 +191,9 @@ export class Drive {
     await this.doubt(what, evidence);
   }
 
-  /** An order that a look outside of a turn led to. */
+  /** An order that a look outside of a turn led to; dropped where somebody else owns the rollout when the turn comes. */
   private async order(command: RolloutCommand): Promise<void> {
-    const accepted = await this.tools.turns.run(true, () => this.give(command));
+    const accepted = await this.tools.turns.run(true, () => (this.isOurs() ? this.give(command) : Promise.resolve(true)));
     if (!accepted && this.isOurs()) await this.pause(RETRY_MS);
   }
 
@@ -216,6 +226,7 @@ export class Drive {
     const seen = await this.tools.looker.look({ state: this.live.state, step, requested });
     if (requested) atPlace('after-outcome-observed', step.stepId);
     this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, this.withDoubt(seen)));
+    this.underWay = true;
   }
 
   private remember(forStep: string, observation: Observation): void {
@@ -281,6 +292,7 @@ export class Drive {
     }
     this.said = { key: requested.key, performed };
     this.memory = { ...this.memory, performed: { key: requested.key }, observation: null };
+    this.underWay = true;
     if (accepted) atPlace('after-act-accepted', requested.stepId);
   }
 

@@ -16,16 +16,16 @@ describe('turns', () => {
     expect([within, most, done]).toEqual([0, 3, 100]);
   });
 
-  it('go to who has looked first, and else to who came first', async () => {
+  it('go to who has begun something first, and else to who came first', async () => {
     const turns = new Turns(1);
     const order: string[] = [];
-    const take = (name: string, hasLooked: boolean): Promise<void> =>
-      turns.run(hasLooked, async () => {
+    const take = (name: string, hasBegun: boolean): Promise<void> =>
+      turns.run(hasBegun, async () => {
         order.push(name);
         await round();
       });
-    await Promise.all([take('now', false), take('a', false), take('b', false), take('look a', true), take('look b', true)]);
-    expect(order).toEqual(['now', 'look a', 'look b', 'a', 'b']);
+    await Promise.all([take('now', false), take('a', false), take('b', false), take('begun a', true), take('begun b', true)]);
+    expect(order).toEqual(['now', 'begun a', 'begun b', 'a', 'b']);
   });
 
   it('come back from work that fails', async () => {

@@ -1,11 +1,11 @@
 /**
- * Turns at deciding, so many at once. Thousands of rollouts may be ready in the same moment; whoever waits for a turn has decided
- * nothing yet and holds nothing but its place, so what deciding allocates is let go of while it is young.
+ * Turns at deciding and appending, so many at once. Thousands of rollouts may be ready in the same moment; who waits has not decided
+ * yet, so what deciding allocates is let go of while it is young.
  */
 export class Turns {
   private free: number;
-  /** Who has looked and decides on it goes before who has not: a look takes memory and grows old. */
-  private readonly looked = new Line();
+  /** Who has begun something goes before who has not: a look grows old, and a step that was asked for has a deadline. */
+  private readonly begun = new Line();
   private readonly others = new Line();
 
   /** @param atOnce turns that may be taken at the same time. */
@@ -13,15 +13,15 @@ export class Turns {
     this.free = atOnce;
   }
 
-  /** Waits for a turn and works in it. Throws what the work throws. `hasLooked`: before all who have not. */
-  async run<T>(hasLooked: boolean, work: () => Promise<T>): Promise<T> {
+  /** Waits for a turn and works in it. Throws what the work throws. `hasBegun`: before all who have not. */
+  async run<T>(hasBegun: boolean, work: () => Promise<T>): Promise<T> {
     if (this.free > 0) this.free -= 1;
-    else await (hasLooked ? this.looked : this.others).wait();
+    else await (hasBegun ? this.begun : this.others).wait();
     try {
       return await work();
     } finally {
       // A turn that somebody waits for is handed on; it never counts as free in between.
-      const next = this.looked.next() ?? this.others.next();
+      const next = this.begun.next() ?? this.others.next();
       if (next === undefined) this.free += 1;
       else next();
     }
