@@ -217,7 +217,7 @@ timezone = 'UTC'
 
 async function query(node: OwnNode, text: string, database = DATABASE): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const { user, password } = OWNER;
-  const client = new pg.Client({ host: '127.0.0.1', port: node.port, user, password, database, connectionTimeoutMillis: 3_000 });
+  const client = new pg.Client({ host: '127.0.0.1', port: node.port, user, password, database, connectionTimeoutMillis: 10_000 });
   client.on('error', () => undefined);
   await client.connect();
   try {

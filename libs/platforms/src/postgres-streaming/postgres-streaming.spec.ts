@@ -118,7 +118,7 @@ async function requireSynchronous(
 
 async function answers(node: PracticeNode, login: { user: string; password: string }, database: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
-    const up = await withClient(node, login, database, () => Promise.resolve(true), 500).catch(() => false);
+    const up = await withClient(node, login, database, () => Promise.resolve(true)).catch(() => false);
     if (up) return;
     await delay(20);
   }
