@@ -47,9 +47,15 @@ describe('hosts that one process claimed', () => {
     const admit = async (rolloutId: string): Promise<void> => {
       await give(here, rolloutId, { type: 'PlanRollout', planned: { ...planned, rolloutId }, downtimePlan: null });
       await give(here, rolloutId, { type: 'Adopt', instance: 'here', incarnation: 'i-1', replaces: null, at: at(0) });
-      await give(here, rolloutId, { type: 'RequestDriftAssessment', requestId: 'q-1', deadlineAt: at(30), at: at(0) });
+      await give(here, rolloutId, {
+        type: 'RequestDriftAssessment',
+        requestId: 'q-1',
+        deadlineAt: at(30),
+        incarnation: 'i-1',
+        at: at(0),
+      });
       await give(here, rolloutId, { type: 'RecordDriftAssessment', assessment: NO_DRIFT, at: at(0) });
-      await give(here, rolloutId, { type: 'EvaluateGates', inputs: OPEN, at: at(1) });
+      await give(here, rolloutId, { type: 'EvaluateGates', inputs: OPEN, incarnation: 'i-1', at: at(1) });
       expect(await there.claimedBy('host-a')).toBe(rolloutId);
     };
     await admit('r-1');

@@ -62,6 +62,7 @@ describe('planning', () => {
 });
 
 describe('revising a plan', () => {
+  const adopted = stateOf([PLANNED, ADOPTED]);
   const plan = planOf({ noRollback: ['b: no old release'] });
   const revise = (more = plan): RolloutCommand => ({
     type: 'RevisePlan',
@@ -69,11 +70,12 @@ describe('revising a plan', () => {
     reason: 'the topology changed',
     binding: 'bind-2',
     topologyFingerprint: 'fp-2',
+    incarnation: 'i-1',
     at: at(1),
   });
 
   it('lets the approval lapse and keeps what has begun', () => {
-    const state = stateOf(eventsOf(revise(), stateOf([PLANNED])), stateOf([PLANNED]));
+    const state = stateOf(eventsOf(revise(), adopted), adopted);
     expect(state).toMatchObject({
       binding: 'bind-2',
       topologyFingerprint: 'fp-2',
@@ -99,9 +101,9 @@ describe('revising a plan', () => {
   it('is refused while the rollout moves, or where the plan drops what every plan keeps', () => {
     expect(codesOf(revise(), RUNNING)).toEqual(['NOT_STANDING']);
     const bare = { ...plan, steps: plan.steps.filter((step) => step.kind !== 'validate') };
-    expect(codesOf(revise(bare), stateOf([PLANNED]))).toEqual(['INVARIANT_9']);
+    expect(codesOf(revise(bare), adopted)).toEqual(['INVARIANT_9']);
     const early = { ...plan, steps: plan.steps.filter((step) => step.phase !== 'switchover') };
-    expect(codesOf(revise(early), stateOf([PLANNED]))).toEqual(['INVARIANT_4']);
+    expect(codesOf(revise(early), adopted)).toEqual(['INVARIANT_4']);
   });
 });
 
@@ -132,8 +134,10 @@ describe('approvals, tickets and questions', () => {
   });
 
   it('a question is asked once, and only its own answer is heard, once', () => {
-    const ask: RolloutCommand = { type: 'RequestDriftAssessment', requestId: 'q-1', deadlineAt: at(30), at: at(1) };
-    const asked = stateOf(eventsOf(ask, stateOf([PLANNED])), stateOf([PLANNED]));
+    const times = { deadlineAt: at(30), at: at(1) };
+    const ask: RolloutCommand = { type: 'RequestDriftAssessment', requestId: 'q-1', incarnation: 'i-1', ...times };
+    const adopted = stateOf([PLANNED, ADOPTED]);
+    const asked = stateOf(eventsOf(ask, adopted), adopted);
     expect(typesOf(ask, asked)).toEqual([]);
     const answer = (requestId: string): RolloutCommand => ({
       type: 'RecordDriftAssessment',
@@ -152,6 +156,7 @@ describe('gates together', () => {
   const evaluate = (more: Parameters<typeof inputsOf>[1] = {}): RolloutCommand => ({
     type: 'EvaluateGates',
     inputs: inputsOf(PAIR, more),
+    incarnation: 'i-1',
     at: at(1),
   });
   const assessment = { requestId: 'q-1', assessedAt: at(0), blocking: [], warnings: 0, waived: 0, incomplete: [] };
@@ -198,13 +203,14 @@ describe('gates together', () => {
 
   it('one that is closed for good refuses; the downtime plan is offered once', () => {
     const haLayer = { haLayer: 'hypervisor', rolling: false, reason: 'Only the hypervisor protects it.' } as const;
-    const events = eventsOf(evaluate({ haLayer, snapshot: null }), stateOf([PLANNED]));
+    const events = eventsOf(evaluate({ haLayer, snapshot: null }), stateOf([PLANNED, ADOPTED]));
     expect(events.slice(-2)).toMatchObject([
       { type: 'DowntimePlanOffered' },
       { type: 'RolloutClosed', data: { result: 'refused', versions: {}, hosts: [] } },
     ]);
     const offered = stateOf([
       PLANNED,
+      ADOPTED,
       { type: 'DowntimePlanOffered', data: { reason: '', steps: [], estimatedDowntimeMs: 0, whyNotLess: '' } },
     ]);
     expect(typesOf(evaluate({ haLayer }), offered)).not.toContain('DowntimePlanOffered');
@@ -225,6 +231,18 @@ describe('gates together', () => {
 });
 
 describe('the owner', () => {
+  it('alone admits: who owned the rollout before neither asks, nor plans anew, nor opens a gate', () => {
+    const incarnation = 'i-0';
+    const inputs = inputsOf(PAIR);
+    const revision = { plan: planOf(), reason: '', binding: 'bind-2', topologyFingerprint: 'fp-2' };
+    const late: readonly RolloutCommand[] = [
+      { type: 'RequestDriftAssessment', requestId: 'q-9', deadlineAt: at(30), incarnation, at: at(1) },
+      { type: 'RevisePlan', ...revision, incarnation, at: at(1) },
+      { type: 'EvaluateGates', inputs, incarnation, at: at(1) },
+    ];
+    for (const command of late) expect(codesOf(command, stateOf([PLANNED, ADOPTED]))).toEqual(['NOT_OWNER']);
+  });
+
   it('adopts once; only the one who adopted moves the rollout', () => {
     const adopt = (incarnation: string): RolloutCommand => ({
       type: 'Adopt',
@@ -244,7 +262,7 @@ describe('the owner', () => {
     expect(
       codesOf(
         request('01-start-probe'),
-        stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'x' }) }]),
+        stateOf([{ type: 'RolloutPlanned', data: plannedOf({ plan: null, noPlanBecause: 'x' }) }, ADOPTED]),
       ),
     ).toEqual(['NO_PLAN']);
   });
@@ -342,7 +360,7 @@ describe('closing', () => {
 
 describe('deciding', () => {
   it('is pure: the same command on the same state decides the same, and changes neither', () => {
-    const command: RolloutCommand = { type: 'EvaluateGates', inputs: inputsOf(PAIR), at: at(1) };
+    const command: RolloutCommand = { type: 'EvaluateGates', inputs: inputsOf(PAIR), incarnation: 'i-1', at: at(1) };
     const frozen = JSON.stringify([RUNNING, command]);
     expect(decide(command, RUNNING)).toEqual(decide(command, RUNNING));
     expect(JSON.stringify([RUNNING, command])).toBe(frozen);

@@ -8,7 +8,7 @@ import { exceed } from './outage.js';
 import { confirmOverride, requestOverride, withdrawOverride } from './override.js';
 import { rollBack } from './rollback.js';
 import type { RolloutCommand, RolloutEvent, RolloutState } from './rollout.js';
-import { INITIAL, isGoing, isKnown, type Going } from './state.js';
+import { INITIAL, isGoing, isKnown, type Going, type Known } from './state.js';
 
 type Command<T extends RolloutCommand['type']> = Extract<RolloutCommand, { type: T }>;
 export type Decided = Decision<RolloutEvent>;
@@ -19,20 +19,14 @@ export function decide(command: RolloutCommand, state: RolloutState): Decided {
   if (!isKnown(state)) return refuse('not-found', { pointer: '', code: 'ROLLOUT_UNKNOWN', detail: 'There is no such rollout.' });
   if (state.status === 'closed') return afterClose(command);
   switch (command.type) {
-    case 'RevisePlan':
-      return revisePlan(command, state);
     case 'RecordApproval':
       return recordApproval(command, state);
     case 'RecordTicket':
       return recordTicket(command);
     case 'Begin':
       return begin(command, state);
-    case 'RequestDriftAssessment':
-      return requestDrift(command, state);
     case 'RecordDriftAssessment':
       return receiveDrift(command, state);
-    case 'EvaluateGates':
-      return evaluateAll(command, state);
     case 'Hold':
       return hold(command, state);
     case 'Resume':
@@ -91,14 +85,13 @@ function adopt(command: Command<'Adopt'>, state: RolloutState): Decided {
   return accept<RolloutEvent>({ type: 'RolloutAdopted', data: { instance, incarnation, at } });
 }
 
-type OwnersCommand = Command<
+type MovesCommand = Command<
   'RequestStep' | 'RecordOutcome' | 'SkipStep' | 'RecordDeviation' | 'EscalateMixedVersions' | 'RecordOutage' | 'Conclude'
 >;
+type OwnersCommand = Command<'RevisePlan' | 'RequestDriftAssessment' | 'EvaluateGates'> | MovesCommand;
 
-/** Only the incarnation that adopted the rollout moves it: a zombie learns here that it is none. */
-function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
-  if (!isGoing(state))
-    return refuse('conflict', { pointer: '', code: 'NO_PLAN', detail: 'The rollout has no plan to move along.' });
+/** Only the incarnation that adopted the rollout admits and moves it: a zombie learns here that it is none. */
+function ofOwner(command: OwnersCommand, state: Known): Decided {
   if (state.owner?.incarnation !== command.incarnation) {
     const owner = state.owner?.incarnation ?? 'nobody';
     return refuse('conflict', {
@@ -107,10 +100,21 @@ function ofOwner(command: OwnersCommand, state: RolloutState): Decided {
       detail: `The rollout is owned by ${owner}: drop it.`,
     });
   }
-  return owned(command, state);
+  switch (command.type) {
+    case 'RevisePlan':
+      return revisePlan(command, state);
+    case 'RequestDriftAssessment':
+      return requestDrift(command, state);
+    case 'EvaluateGates':
+      return evaluateAll(command, state);
+    default:
+      return isGoing(state)
+        ? moved(command, state)
+        : refuse('conflict', { pointer: '', code: 'NO_PLAN', detail: 'The rollout has no plan to move along.' });
+  }
 }
 
-function owned(command: OwnersCommand, state: Going): Decided {
+function moved(command: MovesCommand, state: Going): Decided {
   switch (command.type) {
     case 'RequestStep':
       return requestStep(command, state);

@@ -101,7 +101,13 @@ function driftMove(state: Known, memory: RunnerMemory, nowMs: number): Move | nu
   const askAtMs = driftRequest === null ? nowMs : msOf(driftRequest.requestedAt) + RECHECK_MS[environment];
   if (nowMs < askAtMs) return sleep(askAtMs, 'Drift is assessed again.');
   const deadlineAt = isoOf(nowMs + DRIFT_ANSWER_MS[environment]);
-  return give({ type: 'RequestDriftAssessment', requestId: memory.nextRequestId, deadlineAt, at: isoOf(nowMs) });
+  return give({
+    type: 'RequestDriftAssessment',
+    requestId: memory.nextRequestId,
+    deadlineAt,
+    incarnation: memory.incarnation,
+    at: isoOf(nowMs),
+  });
 }
 
 function usable(state: Known, nowMs: number): boolean {

@@ -179,10 +179,10 @@ export class Drive {
     const { gates, client } = this.tools;
     const inputs = await gates.collect(this.live.state, client, this.tools.effects);
     const atMs = this.tools.now();
-    const revision = await gates.revision(this.live.state, inputs.topologyFingerprint, this.tools.effects, this.at());
+    const revision = await gates.revision(this.live.state, inputs.topologyFingerprint, this.tools, this.at());
     if (revision !== null) await this.give(revision);
     this.memory = { ...this.memory, gatesEvaluatedAtMs: atMs };
-    await this.give({ type: 'EvaluateGates', inputs, at: new Date(atMs).toISOString() });
+    await this.give({ type: 'EvaluateGates', inputs, incarnation: this.tools.incarnation, at: new Date(atMs).toISOString() });
   }
 
   private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {

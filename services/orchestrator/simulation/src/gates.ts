@@ -99,7 +99,7 @@ export class GateLooks {
   async revision(
     state: RolloutState,
     seen: string | null,
-    effects: Effects,
+    { effects, incarnation }: { readonly effects: Effects; readonly incarnation: string },
     at: string,
   ): Promise<Extract<RolloutCommand, { type: 'RevisePlan' }> | null> {
     const { admitted, planned, plan, topologyFingerprint } = state;
@@ -116,6 +116,7 @@ export class GateLooks {
       reason: 'The topology has changed.',
       binding,
       topologyFingerprint: fingerprint,
+      incarnation,
       at,
     };
   }

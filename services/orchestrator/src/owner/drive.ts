@@ -59,8 +59,11 @@ export class Drive {
   private lost = false;
   private raisedEpoch = 0;
   private unreachable: readonly string[] = [];
-  /** It has looked or acted since its last turn: the next one comes before those of rollouts that have not begun anything. */
-  private underWay = false;
+  /**
+   * It has looked or acted since its last turn, or was just taken up, perhaps in the middle of a step: its next turn comes before those
+   * of rollouts that have not begun anything.
+   */
+  private underWay = true;
   private wakePending = false;
   private woken: (() => void) | null = null;
   /** What the performer said in this process about the step it last executed. */
@@ -251,7 +254,7 @@ export class Drive {
     const at = new Date(atMs).toISOString();
     await this.reviseForTopology(inputs.topologyFingerprint, at);
     this.memory = { ...this.memory, gatesEvaluatedAtMs: atMs };
-    await this.order({ type: 'EvaluateGates', inputs, at });
+    await this.order({ type: 'EvaluateGates', inputs, incarnation: this.tools.incarnation, at });
   }
 
   /** Until it is admitted, a rollout whose topology has changed is planned anew; an approval of the old plan lapses with it. */
@@ -260,9 +263,10 @@ export class Drive {
     if (admitted || !planned || !plan || seen === null || seen === topologyFingerprint) return;
     const made = await this.tools.planner.plan(planned, planned.cluster);
     if (!made.planned.plan) return;
+    const { incarnation } = this.tools;
     const { plan: revised, binding, topologyFingerprint: fingerprint } = made.planned;
     const reason = 'The topology has changed since the plan was made: nodes, versions or settings that matter.';
-    await this.order({ type: 'RevisePlan', plan: revised, reason, binding, topologyFingerprint: fingerprint, at });
+    await this.order({ type: 'RevisePlan', plan: revised, reason, binding, topologyFingerprint: fingerprint, incarnation, at });
   }
 
   private async perform(move: Extract<Move, { move: 'perform' }>): Promise<void> {
