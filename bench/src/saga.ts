@@ -44,8 +44,10 @@ type Answer = Partial<Flight> & {
 function nodeOptions(): readonly string[] {
   const [, image = ''] = readFileSync(IMAGES, 'utf8').split(' AS orchestrator\n');
   const [, entry = '[]'] = /^ENTRYPOINT (.*)$/m.exec(image) ?? [];
-  const options = (JSON.parse(entry) as readonly string[]).filter((argument) => argument.startsWith('--max-'));
-  if (options.length === 0) throw new Error(`${IMAGES} gives the orchestrator's heap no limit.`);
+  const words = JSON.parse(entry) as readonly string[];
+  const options = words.slice(1, words.indexOf('--import'));
+  if (!options.some((option) => option.startsWith('--max-old-space-size=')))
+    throw new Error(`${IMAGES} gives the orchestrator's heap no limit.`);
   return options;
 }
 
