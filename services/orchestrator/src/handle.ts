@@ -275,12 +275,17 @@ function emptyRollout(rolloutId: string): LoadedStream<RolloutState> {
 
 /** Folds events that follow what is known; older or repeated ones are passed over. */
 export function absorb(live: LiveRollout, events: readonly StoredEvent[]): void {
+  const { commands } = live.loaded;
+  let { version, state } = live.loaded;
   for (const event of events) {
-    if (event.version !== live.version + 1) continue;
-    live.loaded.commands.set(event.metadata.commandId, event.metadata.fingerprint);
-    live.loaded = { ...live.loaded, version: event.version, state: rolloutDecider.evolve(live.state, toRolloutEvent(event)) };
-    note(live, [event]);
+    if (event.version !== version + 1) continue;
+    commands.set(event.metadata.commandId, event.metadata.fingerprint);
+    version = event.version;
+    state = rolloutDecider.evolve(state, toRolloutEvent(event));
   }
+  if (version === live.version) return;
+  live.loaded = { ...live.loaded, version, state };
+  note(live, events);
 }
 
 function note(live: LiveRollout, events: readonly StoredEvent[]): void {
