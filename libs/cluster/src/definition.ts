@@ -8,8 +8,31 @@ export type HaLayer = 'application' | 'hypervisor' | 'none';
 export type Role = 'active' | 'standby' | 'witness';
 export type Availability = 'serving' | 'drained' | 'down' | 'unknown';
 
-/** How commands reach a host. `local`: the orchestrator's own machine, confined to one root folder (absolute path). */
-export type AccessDefinition = { readonly kind: 'local'; readonly root: string };
+/**
+ * How commands reach a host. `local`: the orchestrator's own machine. `ssh`: another one. Everything of ours on it lies below one root
+ * folder (absolute path).
+ */
+export type AccessDefinition = { readonly kind: 'local'; readonly root: string } | SshAccessDefinition;
+
+/** A place where sshd answers. */
+export interface SshPlace {
+  /** Name or address, as it stands in the known hosts file. */
+  readonly address: string;
+  /** 22 unless said. */
+  readonly port?: number;
+  readonly user: string;
+  /** The name of a credential that an admin defined; its secret is a private key. */
+  readonly credential: string;
+  /** Fingerprints (`SHA256:…`) of the only keys that the host may show; without them the known hosts file decides. */
+  readonly hostKeys?: readonly string[];
+}
+
+export interface SshAccessDefinition extends SshPlace {
+  readonly kind: 'ssh';
+  readonly root: string;
+  /** The way there: each place is reached through the one before it. */
+  readonly jumps?: readonly SshPlace[];
+}
 
 export interface HostDefinition {
   readonly slug: string;

@@ -1,3 +1,4 @@
+export * from './access.js';
 export * from './definition.js';
 export * from './patch.js';
 export * from './predicates.js';

@@ -1,5 +1,6 @@
 export type HostErrorCode =
   | 'host-root-not-absolute'
+  | 'host-unreachable-by-ssh'
   | 'host-slug-twice'
   | 'host-target-shared'
   | 'host-key-invalid'

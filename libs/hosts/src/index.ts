@@ -1,12 +1,13 @@
 export * from './access/access.js';
-export { openAccess } from './access/index.js';
+export { type AccessTools, openAccess } from './access/index.js';
+export { SshLinks, type SshTools } from './access/ssh/links.js';
 export { collectHostFacts, type HostFacts } from './facts/facts.js';
 export * from './by-hand.js';
 export * from './host.js';
 export * from './host-error.js';
 export * from './jobs.js';
 export * from './journal.js';
-export { closeHosts, openHost, openHosts } from './open-host.js';
+export { closeHosts, type HostTools, openHost, openHosts } from './open-host.js';
 export { patchSourceNames, patchSources, type PatchSourceOptions } from './patching/index.js';
 export * from './patching/source.js';
 export { bootId, rebootRefusal, requestReboot, type RebootStart } from './power.js';

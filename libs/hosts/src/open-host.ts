@@ -1,6 +1,5 @@
-import { resolve } from 'node:path';
-import { tableOf, type HostDefinition } from '@understudy/cluster';
-import { openAccess } from './access/index.js';
+import { accessTarget, tableOf, type HostDefinition } from '@understudy/cluster';
+import { type AccessTools, openAccess } from './access/index.js';
 import { HostAgent, type OnSent } from './agent/agent.js';
 import { AgentJobs } from './agent/jobs.js';
 import { AgentJournal } from './agent/journal.js';
@@ -8,14 +7,19 @@ import type { Host } from './host.js';
 import { HostError } from './host-error.js';
 import { bootIdFile } from './power.js';
 
+/** What a process opens hosts with. */
+export interface HostTools extends AccessTools {
+  /** Hears the key of each act and job that was handed over to a host. */
+  readonly onSent?: OnSent;
+}
+
 /**
  * Opens one host; nothing is sent to it yet. Close its `access` when done.
- * @param onSent hears the key of each act and job that was handed over to the host.
  * @throws HostError when the definition cannot be used.
  */
-export function openHost(definition: HostDefinition, onSent?: OnSent): Host {
-  const access = openAccess(definition);
-  const agent = new HostAgent(access, bootIdFile(definition), onSent);
+export function openHost(definition: HostDefinition, tools: HostTools = {}): Host {
+  const access = openAccess(definition, tools);
+  const agent = new HostAgent(access, bootIdFile(definition), tools.onSent);
   return { definition, access, journal: new AgentJournal(agent), jobs: new AgentJobs(agent) };
 }
 
@@ -23,11 +27,11 @@ export function openHost(definition: HostDefinition, onSent?: OnSent): Host {
  * Opens hosts by slug. A host that several clusters share is given once.
  * @throws HostError when two definitions claim one slug, or two slugs one access target: each would think it is alone there.
  */
-export function openHosts(definitions: readonly HostDefinition[], onSent?: OnSent): Readonly<Record<string, Host>> {
+export function openHosts(definitions: readonly HostDefinition[], tools: HostTools = {}): Readonly<Record<string, Host>> {
   const hosts = new Map<string, Host>();
   const targets = new Map<string, string>();
   for (const definition of definitions) {
-    const target = targetOf(definition);
+    const target = accessTarget(definition.access);
     const other = targets.get(target);
     if (hosts.has(definition.slug))
       throw new HostError(
@@ -41,19 +45,11 @@ export function openHosts(definitions: readonly HostDefinition[], onSent?: OnSen
       );
     }
     targets.set(target, definition.slug);
-    hosts.set(definition.slug, openHost(definition, onSent));
+    hosts.set(definition.slug, openHost(definition, tools));
   }
   return tableOf(hosts);
 }
 
 export async function closeHosts(hosts: Readonly<Record<string, Host>>): Promise<void> {
   await Promise.all(Object.values(hosts).map((host) => host.access.close()));
-}
-
-function targetOf(definition: HostDefinition): string {
-  const access = definition.access;
-  switch (access.kind) {
-    case 'local':
-      return `local:${resolve(access.root)}`;
-  }
 }

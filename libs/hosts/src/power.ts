@@ -43,10 +43,10 @@ export async function bootId(
 
 /** Starts the host's reboot as a detached job. Read `bootId` before, and again after, to know that it happened. */
 export async function requestReboot(host: Host, jobId: string, fence: Fence): Promise<RebootStart> {
-  switch (host.definition.access.kind) {
-    case 'local':
-      return rebootPracticeHost(host, jobId, fence);
-  }
+  const answer = await rebootRefusal(host, LOOK_DEADLINE_MS);
+  if (answer.status !== 'allowed') return answer;
+  const path = host.definition.patching['reboot']?.['command'] ?? '';
+  return host.jobs.start({ jobId, fence, argv: [`./${path}`], limitMs: REBOOT_LIMIT_MS });
 }
 
 /** Why this host may not be rebooted by us, in a sentence; null when it may. Looks only, so that it can be known beforehand. */
@@ -54,7 +54,8 @@ export async function rebootRefusal(
   host: Host,
   deadlineMs: number,
 ): Promise<{ status: 'allowed' } | { status: 'refused'; reason: string } | { status: 'unknown'; reason: string }> {
-  const { slug, patching } = host.definition;
+  const { slug, access, patching } = host.definition;
+  if (access.kind === 'ssh') return refused(`Host ${slug} is reached by SSH; this release reboots practice hosts alone.`);
   const command = patching['reboot']?.['command'];
   if (command === undefined || bootIdFile(host.definition) === null) {
     return refused(
@@ -66,13 +67,6 @@ export async function rebootRefusal(
   const look = await host.access.run({ argv: ['sh', '-c', BELOW_ROOT, 'look', path], deadlineMs });
   if (look.status === 'unknown') return look;
   return look.code === 0 ? { status: 'allowed' } : refused(`Host ${slug} cannot be rebooted: ${reasonOf(look)}`);
-}
-
-async function rebootPracticeHost(host: Host, jobId: string, fence: Fence): Promise<RebootStart> {
-  const answer = await rebootRefusal(host, LOOK_DEADLINE_MS);
-  if (answer.status !== 'allowed') return answer;
-  const path = host.definition.patching['reboot']?.['command'] ?? '';
-  return host.jobs.start({ jobId, fence, argv: [`./${path}`], limitMs: REBOOT_LIMIT_MS });
 }
 
 /** The script is a real file below the root, not a link out of it. */

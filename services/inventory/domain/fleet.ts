@@ -1,7 +1,7 @@
-import type { ClusterDefinition, Environment } from '@understudy/cluster';
+import { accessTarget, type ClusterDefinition, type Environment } from '@understudy/cluster';
 import type { Decider, Decision, Refusal } from '@understudy/decider';
 import { accept, refuse } from '@understudy/decider';
-import { accessTarget, sameTarget } from './cluster/validate.js';
+import { sameTarget } from './cluster/validate.js';
 
 /**
  * The fleet aggregate, one stream `fleet`: which cluster stands on which hosts. It is appended to together with each
@@ -55,7 +55,7 @@ function list(definition: ClusterDefinition, state: FleetState): Decision<FleetE
     cluster: definition.slug,
     environment: definition.environment,
     twinOf: definition.twinOf ?? '',
-    hosts: definition.hosts.map((host) => ({ slug: host.slug, target: accessTarget(host) })),
+    hosts: definition.hosts.map((host) => ({ slug: host.slug, target: accessTarget(host.access) })),
   };
   const before = Object.hasOwn(state.clusters, definition.slug) ? state.clusters[definition.slug] : undefined;
   return JSON.stringify(before) === JSON.stringify(entry) ? accept() : accept({ type: 'ClusterListed', body: entry });
@@ -69,7 +69,7 @@ function delist(cluster: string, state: FleetState): Decision<FleetEvent> {
 function hostRefusals(definition: ClusterDefinition, state: FleetState): readonly Refusal[] {
   const others = Object.values(state.clusters).filter((entry) => entry.cluster !== definition.slug);
   return definition.hosts.flatMap((host, i) => {
-    const target = accessTarget(host);
+    const target = accessTarget(host.access);
     return others.flatMap((entry) =>
       entry.hosts.flatMap((other): readonly Refusal[] => {
         if ((other.slug === host.slug) === (other.target === target)) return [];

@@ -1,4 +1,4 @@
-import type { ClusterDefinition, NodeDefinition } from '@understudy/cluster';
+import { accessTarget, type ClusterDefinition, type NodeDefinition } from '@understudy/cluster';
 import type { Refusal } from '@understudy/decider';
 import type { Known, KnownCredential } from './cluster.js';
 
@@ -138,18 +138,13 @@ function patching(definition: ClusterDefinition, known: Known): readonly Refusal
   );
 }
 
-/** Where commands to this host really go: two host slugs with one target would count one machine as two. */
-export function accessTarget(host: ClusterDefinition['hosts'][number]): string {
-  return `local:${host.access.root.replace(/\/+$/, '')}`;
-}
-
 function accessTargets(definition: ClusterDefinition): readonly Refusal[] {
   return definition.hosts.flatMap((host, i) => {
     const twinHost = definition.hosts
       .slice(0, i)
-      .find((other) => other.slug !== host.slug && accessTarget(other) === accessTarget(host));
+      .find((other) => other.slug !== host.slug && accessTarget(other.access) === accessTarget(host.access));
     if (twinHost === undefined) return [];
-    return [refusal(`/hosts/${i}/access`, 'SAME_ACCESS_TARGET', sameTarget(host.slug, twinHost.slug, accessTarget(host)))];
+    return [refusal(`/hosts/${i}/access`, 'SAME_ACCESS_TARGET', sameTarget(host.slug, twinHost.slug, accessTarget(host.access)))];
   });
 }
 

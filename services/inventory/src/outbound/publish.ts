@@ -67,7 +67,7 @@ export function clusterJson(definition: ClusterDefinition): inventory.ClusterJso
     })),
     hosts: definition.hosts.map((host) => ({
       slug: host.slug,
-      access: { ...host.access },
+      access: structuredClone(host.access) as unknown as NonNullable<inventory.HostJson['access']>,
       patching: Object.fromEntries(Object.entries(host.patching).map(([source, settings]) => [source, { ...settings }])),
     })),
     credentials: { ...definition.credentials },

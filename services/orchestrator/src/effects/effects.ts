@@ -82,7 +82,7 @@ function openTargets({ platforms, runtime, store }: OrchestratorConfig): Targets
         throw new Error(`This installation has no driver for ${platform}; it has ${Object.keys(platforms).join(', ')}.`);
       return driver;
     },
-    openHosts: (definition) => openHosts(definition.hosts, (key) => atPlace('after-act-sent', key)),
+    openHosts: (definition) => openHosts(definition.hosts, { onSent: (key) => atPlace('after-act-sent', key) }),
     secret: (name, hosts) => {
       const { user = '', secret = '' } = runtime.credentials.resolve(name, hosts);
       return { user, password: secret };

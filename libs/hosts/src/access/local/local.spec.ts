@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventually, processesBelow, testHost } from '@understudy/testing';
 import { hostAccessContract } from '../contract.js';
 import { openAccess } from '../index.js';
-import { Slots } from './slots.js';
+import { Slots } from '../slots.js';
 
 const asRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;

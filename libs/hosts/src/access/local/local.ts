@@ -1,12 +1,12 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import type { CommandResult, HostAccess, HostCommand } from '../access.js';
-import { BoundedOutput } from './bounded-output.js';
-import { Slots } from './slots.js';
+import { BoundedOutput } from '../bounded-output.js';
+import { DEFAULT_OUTPUT_BYTES, unknown } from '../result.js';
+import { Slots } from '../slots.js';
 
 /** How many commands run at once through one access; the others wait, each up to its own deadline. */
 const CONCURRENCY_LIMIT = 16;
-const DEFAULT_OUTPUT_BYTES = 1024 * 1024;
 /** A daemon that a command left behind may hold its output open: this long after the command's end we stop reading. */
 const DRAIN_AFTER_EXIT_MS = 150;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -78,8 +78,8 @@ export class LocalAccess implements HostAccess {
 
   private follow(child: ChildProcessWithoutNullStreams, command: HostCommand, remainingMs: number, resolve: Finish): void {
     const limit = command.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES;
-    const stdout = new BoundedOutput(child.stdout, limit);
-    const stderr = new BoundedOutput(child.stderr, limit);
+    const stdout = BoundedOutput.of(child.stdout, limit);
+    const stderr = BoundedOutput.of(child.stderr, limit);
     let timer: NodeJS.Timeout | undefined;
     const finish = (result: CommandResult): void => {
       clearTimeout(timer);
@@ -124,10 +124,6 @@ function answer(code: number, stdout: BoundedOutput, stderr: BoundedOutput): Com
     stderr: stderr.text(),
     truncated: stdout.truncated || stderr.truncated,
   };
-}
-
-function unknown(reason: string): CommandResult {
-  return { status: 'unknown', reason };
 }
 
 /** Like a shell: a program that is not there is 127, one that may not be run is 126. Both certainly did nothing. */

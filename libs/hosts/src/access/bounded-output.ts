@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Keeps at most `limitBytes` of a stream and goes on reading the rest, so that the writer is never held up. */
+/** Keeps at most `limitBytes` of what a command prints. */
 export class BoundedOutput {
   truncated = false;
   /** All that came, kept or not. */
@@ -8,19 +8,21 @@ export class BoundedOutput {
   private readonly chunks: Buffer[] = [];
   private bytes = 0;
 
-  constructor(
-    stream: Readable,
-    private readonly limitBytes: number,
-  ) {
-    stream.on('data', (chunk: Buffer) => this.take(chunk));
+  constructor(private readonly limitBytes: number) {}
+
+  /** Of a stream, which is read to its end, so that the writer is never held up. */
+  static of(stream: Readable, limitBytes: number): BoundedOutput {
+    const output = new BoundedOutput(limitBytes);
+    stream.on('data', (chunk: Buffer) => output.take(chunk));
     stream.on('error', () => undefined);
+    return output;
   }
 
   text(): string {
     return Buffer.concat(this.chunks).toString('utf8');
   }
 
-  private take(chunk: Buffer): void {
+  take(chunk: Buffer): void {
     this.seenBytes += chunk.length;
     const room = this.limitBytes - this.bytes;
     if (chunk.length > room) this.truncated = true;
