@@ -1,6 +1,7 @@
 export * from './access/access.js';
 export { type AccessTools, openAccess } from './access/index.js';
 export { SshLinks, type SshTools } from './access/ssh/links.js';
+export { sshTools } from './access/ssh/tools.js';
 export { collectHostFacts, type HostFacts } from './facts/facts.js';
 export * from './by-hand.js';
 export * from './host.js';

@@ -26,6 +26,8 @@ export interface Runtime {
   readonly log: Log;
   readonly tokens: TokenStore;
   readonly credentials: CredentialStore;
+  /** Host keys of machines that are reached by SSH, as OpenSSH's known_hosts; undefined = there is no such file. */
+  readonly knownHostsFile: string | undefined;
   readonly health: Health;
   readonly metrics: Metrics;
 }
@@ -37,6 +39,7 @@ export interface RuntimeOptions {
   /** Shared by all services of an installation. */
   readonly tokensFile: string;
   readonly credentialsFile: string;
+  readonly knownHostsFile?: string | undefined;
 }
 
 export function createRuntime(options: RuntimeOptions): Runtime {
@@ -45,6 +48,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     log: createLog({ service: options.service, ...level }),
     tokens: new TokenStore(options.tokensFile),
     credentials: new CredentialStore(options.credentialsFile),
+    knownHostsFile: options.knownHostsFile,
     health: new Health(),
     metrics: new Metrics(options.service),
   };

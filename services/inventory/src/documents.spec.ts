@@ -49,6 +49,25 @@ describe('documents that do not hold', () => {
       '/nodes/0/settings/port WRONG_TYPE',
     ]);
   });
+  it('are refused where a local host has an address, one behind SSH has no user, a pinned key is none', async () => {
+    const [host] = under.lonely('bad').hosts;
+    const withAccess = async (access: object): Promise<readonly string[]> => {
+      const { body } = await under.register({ ...under.lonely('bad'), hosts: [{ ...host!, access }] }).expect(422);
+      return body.errors.map((error: { pointer: string; code: string }) => `${error.pointer} ${error.code}`).sort();
+    };
+    expect(await withAccess({ kind: 'local', root: '/srv', address: '10.0.0.1' })).toEqual([
+      '/hosts/0/access/address NOT_ALLOWED',
+    ]);
+    expect(await withAccess({ kind: 'ssh', root: '/srv', address: '10.0.0.1', hostKeys: ['SHA256:no'] })).toEqual([
+      '/hosts/0/access/credential REQUIRED',
+      '/hosts/0/access/hostKeys/0 WRONG_FORMAT',
+      '/hosts/0/access/user REQUIRED',
+    ]);
+    const place = { address: '10.0.0.1', user: 'understudy', credential: 'bound' };
+    expect(await withAccess({ kind: 'ssh', root: '/srv', ...place })).toEqual([
+      '/hosts/0/access/credential CREDENTIAL_NOT_FOR_HOST',
+    ]);
+  });
   it('are refused with line and column where the YAML is malformed', async () => {
     const { body } = await under
       .as('operator')

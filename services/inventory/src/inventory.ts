@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { ProjectionRunner, quietConnections, typeormTransactions } from '@understudy/event-log';
-import { patchSourceNames } from '@understudy/hosts';
+import { patchSourceNames, SshLinks, sshTools } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
 import { ReadModels, type CredentialStore } from '@understudy/runtime';
 import { DataSource } from 'typeorm';
@@ -28,6 +28,7 @@ export class Inventory {
   readonly states: States;
   readonly credentials: CredentialStore;
   private readonly dataSource: DataSource;
+  private readonly ssh: SshLinks;
   readonly readModels: ReadModels;
   private readonly observer: Observer;
 
@@ -55,7 +56,9 @@ export class Inventory {
     });
     this.readModels = new ReadModels(runtime, { 'inventory.catalogue': projection });
     const keyedHash = (value: string): string => createHmac('sha256', config.factsKey).update(value).digest('base64url');
-    const sight = new Sight({ platforms, credentials: this.credentials, keyedHash, now: () => store.now() });
+    this.ssh = new SshLinks(sshTools(runtime.credentials, runtime.knownHostsFile));
+    const { credentials, ssh } = this;
+    const sight = new Sight({ platforms, credentials, ssh, keyedHash, now: () => store.now() });
     this.observer = new Observer(
       { store, dataSource: this.dataSource, sight, states: this.states, log: runtime.log },
       config.observer,
@@ -80,6 +83,7 @@ export class Inventory {
 
   async stop(): Promise<void> {
     await this.observer.stop();
+    await this.ssh.close();
     await this.readModels.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }

@@ -1,5 +1,5 @@
 import { ProjectionRunner, quietConnections, typeormTransactions, type Projection } from '@understudy/event-log';
-import { patchSourceNames } from '@understudy/hosts';
+import { patchSourceNames, type SshLinks } from '@understudy/hosts';
 import type { Transport } from '@understudy/messaging';
 import { newId, ReadModels } from '@understudy/runtime';
 import { DataSource, type EntityManager } from 'typeorm';
@@ -40,6 +40,7 @@ export class Orchestrator {
   readonly lists: { readonly rollouts: Rollouts; readonly windows: WindowList; readonly documents: StoredDocuments };
   private readonly dataSource: DataSource;
   private readonly readModels: ReadModels;
+  private readonly ssh: SshLinks;
   private readonly targets: Targets;
   private readonly owner: Owner;
   private readonly reactor: WindowReactor;
@@ -72,7 +73,8 @@ export class Orchestrator {
     const directory = new Directory(this.dataSource);
     const rollouts = new RolloutStore(store);
     const past = new PastTests(store.log, this.lists.rollouts);
-    const { targets, planner, ...drive } = openEffects({ config, peers, rollouts, directory, past });
+    const { ssh, targets, planner, ...drive } = openEffects({ config, peers, rollouts, directory, past });
+    this.ssh = ssh;
     this.targets = targets;
     this.documents = new Documents(store.log, patchSourceNames, now);
     this.windows = new Windows({ log: store.log, rollouts, documents: this.documents, directory, planner, now });
@@ -136,6 +138,7 @@ export class Orchestrator {
     await this.owner.stop();
     await this.readModels.stop();
     await this.targets.close();
+    await this.ssh.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 

@@ -42,6 +42,7 @@ export async function compose({ settings, folder, database }: Parts): Promise<Pr
     logLevel: settings.logLevel,
     tokensFile: folder.tokens,
     credentialsFile: folder.credentials,
+    knownHostsFile: folder.knownHosts,
   });
   await runtime.tokens.ensureFirstAdmin(folder.adminToken);
   const connections = await prepareDatabase(database.adminConnection);

@@ -11,6 +11,8 @@ export interface DataFolder {
   readonly tokens: string;
   readonly adminToken: string;
   readonly credentials: string;
+  /** Host keys of machines that are reached by SSH, written by an admin; need not exist. */
+  readonly knownHosts: string;
   /** The key under which inventory compares secret values. */
   readonly factsKey: string;
   /** Keys that sign checkpoints of the logs; nobody who reaches the database needs them. */
@@ -21,8 +23,14 @@ export interface DataFolder {
   readonly address: string;
 }
 
-/** What comes back with a restore besides the store: hashes of tokens, definitions of credentials (never the secrets themselves), the keys. */
-export const BACKED_UP_FILES: readonly string[] = ['tokens.json', 'credentials.json', 'facts-key', 'checkpoint-key.pem'];
+/** What comes back with a restore besides the store: hashes of tokens, definitions of credentials (never the secrets themselves), known host keys, the keys. */
+export const BACKED_UP_FILES: readonly string[] = [
+  'tokens.json',
+  'credentials.json',
+  'known_hosts',
+  'facts-key',
+  'checkpoint-key.pem',
+];
 
 /** Makes the folder where it does not exist. */
 export function openDataFolder(wanted: string): DataFolder {
@@ -34,6 +42,7 @@ export function openDataFolder(wanted: string): DataFolder {
     tokens: join(path, 'tokens.json'),
     adminToken: join(path, 'admin-token'),
     credentials: join(path, 'credentials.json'),
+    knownHosts: join(path, 'known_hosts'),
     factsKey: join(path, 'facts-key'),
     checkpointKey: join(path, 'checkpoint-key.pem'),
     checkpoints: join(path, 'checkpoints'),

@@ -129,6 +129,12 @@ function entryOf({ keyword, instancePath, params, message = 'is not valid' }: Er
         detail: `${String(name)} is not a known field here; nothing is dropped silently. Remove it or correct its name.`,
       };
     }
+    case 'false schema':
+      return {
+        pointer: instancePath,
+        code: 'NOT_ALLOWED',
+        detail: `${where} does not go with what stands beside it. Remove it.`,
+      };
     case 'type':
       return {
         pointer: instancePath,

@@ -21,7 +21,7 @@ import { TokenStore } from '../tokens.js';
 import { flushTraces } from '../tracing.js';
 import { serve } from './serve.js';
 import { processSettings } from './settings.js';
-import type { ProcessSettingsTable } from './settings.js';
+import type { credentialSettings, ProcessSettingsTable } from './settings.js';
 
 /** What a process has when its service is put together. */
 export interface ServiceParts<T extends SettingsTable> {
@@ -81,7 +81,8 @@ export async function runService<T extends SettingsTable>(
     service: program.service,
     logLevel: settings.logLevel,
     tokensFile: settings.tokensFile,
-    credentialsFile: credentialsOf(settings),
+    credentialsFile: fileOf(settings, 'credentialsFile') ?? '',
+    knownHostsFile: fileOf(settings, 'knownHostsFile'),
   });
   try {
     return await serve(program, settings, runtime);
@@ -94,9 +95,10 @@ export async function runService<T extends SettingsTable>(
   }
 }
 
-/** A service that reaches no cluster has no definitions of credentials to read. */
-function credentialsOf(settings: Readonly<Record<string, unknown>>): string {
-  return typeof settings['credentialsFile'] === 'string' ? settings['credentialsFile'] : '';
+/** A service that reaches no cluster has neither definitions of credentials nor host keys to read. */
+function fileOf(settings: Readonly<Record<string, unknown>>, name: keyof typeof credentialSettings): string | undefined {
+  const file = settings[name];
+  return typeof file === 'string' ? file : undefined;
 }
 
 function helpOf<T extends SettingsTable>(program: ServiceProgram<T>): string {

@@ -79,6 +79,13 @@ export const credentialSettings = {
       'File with the definitions of credentials, mode 0600 or 0640, shared by inventory and orchestrator; they hold no secret',
     parse: parsers.text,
   }),
+  knownHostsFile: setting({
+    name: 'KNOWN_HOSTS_FILE',
+    describe:
+      'File with the host keys of machines that are reached by SSH, as OpenSSH’s known_hosts; empty = only keys that a host’s access pins',
+    default: '',
+    parse: parsers.optional,
+  }),
 };
 
 /** The settings that all services have, with this service's ports as defaults. */

@@ -3,6 +3,7 @@ import { fold } from '@understudy/decider';
 import { describe, expect, it } from 'vitest';
 import type { ClusterCommand, ClusterEvent } from './cluster.js';
 import { clusterDecider } from './decide.js';
+import { secretTargets } from './validate.js';
 import { NOW, after, debt, given, known, look, node, observe, pair, registered } from './fixtures/contract.js';
 
 describe('registering a cluster', () => {
@@ -96,6 +97,34 @@ describe('registering a cluster', () => {
       ['/credentials/probe', 'CREDENTIAL_NOT_FOR_HOST'],
       ['/credentials/probe', 'CREDENTIAL_NOT_FOR_HOST'],
     );
+  });
+  it('holds the credentials of the way to a host to the same rules, jump hosts included', () => {
+    const [hostA, hostB] = pair.hosts as [ClusterDefinition['hosts'][0], ClusterDefinition['hosts'][0]];
+    const place = (address: string, credential: string) => ({ address, user: 'understudy', credential });
+    const ssh = (to: ReturnType<typeof place>, ...jumps: ReturnType<typeof place>[]) =>
+      ({ ...hostB, access: { kind: 'ssh', root: '/srv/b', ...to, jumps } }) as const;
+    given()
+      .when(register({ ...pair, hosts: [hostA, ssh(place('10.0.0.2', 'orders-driver'), place('10.0.0.9', 'orders-driver'))] }))
+      .thenTypes('ClusterRegistered');
+    refused(
+      { hosts: [hostA, ssh(place('10.0.0.2', 'elsewhere'), place('10.0.0.1', 'nowhere'), place('10.0.0.9', 'typo'))] },
+      ['/hosts/1/access/jumps/0/credential', 'CREDENTIAL_NOT_FOR_HOST'],
+      ['/hosts/1/access/jumps/1/credential', 'UNKNOWN_CREDENTIAL'],
+      ['/hosts/1/access/credential', 'CREDENTIAL_NOT_FOR_HOST'],
+    );
+  });
+  it('names every address that a document’s credentials are used for', () => {
+    const [hostA, hostB] = pair.hosts as [ClusterDefinition['hosts'][0], ClusterDefinition['hosts'][0]];
+    const jump = { address: 'bastion', user: 'hop', credential: 'key' };
+    const access = {
+      kind: 'ssh',
+      root: '/srv/b',
+      address: 'db-b',
+      user: 'understudy',
+      credential: 'key',
+      jumps: [jump],
+    } as const;
+    expect(secretTargets({ ...pair, hosts: [hostA, { ...hostB, access }] })).toEqual(['10.0.0.1', '10.0.0.2', 'bastion', 'db-b']);
   });
   it('compares a credential with the host where a node has no address', () => {
     const [a, b] = pair.nodes as [ClusterDefinition['nodes'][0], ClusterDefinition['nodes'][0]];

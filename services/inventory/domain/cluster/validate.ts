@@ -1,6 +1,6 @@
-import { accessTarget, type ClusterDefinition, type NodeDefinition } from '@understudy/cluster';
+import { accessTarget, sshWay, type ClusterDefinition, type NodeDefinition } from '@understudy/cluster';
 import type { Refusal } from '@understudy/decider';
-import type { Known, KnownCredential } from './cluster.js';
+import type { Known } from './cluster.js';
 
 /**
  * Rules of a registration that a schema cannot say. Shapes (types, patterns, unknown fields) were judged at the door.
@@ -170,26 +170,46 @@ function twin(definition: ClusterDefinition): readonly Refusal[] {
 }
 
 function credentials(definition: ClusterDefinition, known: Known): readonly Refusal[] {
-  return Object.entries(definition.credentials).flatMap(([purpose, name]) => {
-    const credential = known.credentials.find((candidate) => candidate.name === name);
-    const pointer = `/credentials/${escapePointer(purpose)}`;
-    if (credential === undefined) {
-      return [
-        refusal(
-          pointer,
-          'UNKNOWN_CREDENTIAL',
-          `No credential is named "${name}". An admin defines it with PUT /v1/credentials/${name}; documents refer to it by name only.`,
-        ),
-      ];
-    }
-    return outsidePatterns(definition, credential).map((node) =>
+  const nodes = definition.nodes.map((node) => ({ what: `node "${node.slug}"`, target: secretTarget(node) }));
+  const ofNodes = Object.entries(definition.credentials).flatMap(([purpose, name]) =>
+    credential(`/credentials/${escapePointer(purpose)}`, name, nodes, known),
+  );
+  const ofWays = definition.hosts.flatMap(({ slug, access }, i) =>
+    sshWay(access).flatMap(({ credential: name, address }, step, way) => {
+      const isHost = step === way.length - 1;
+      const pointer = `/hosts/${i}/access/${isHost ? '' : `jumps/${step}/`}credential`;
+      const what = isHost ? `host "${slug}"` : `jump host ${address} of "${slug}"`;
+      return credential(pointer, name, [{ what, target: address }], known);
+    }),
+  );
+  return [...ofNodes, ...ofWays];
+}
+
+interface Shown {
+  readonly what: string;
+  readonly target: string;
+}
+
+/** Its secret is shown to these, or one of them may not see it. */
+function credential(pointer: string, name: string, to: readonly Shown[], known: Known): readonly Refusal[] {
+  const found = known.credentials.find((candidate) => candidate.name === name);
+  if (found === undefined)
+    return [
+      refusal(
+        pointer,
+        'UNKNOWN_CREDENTIAL',
+        `No credential is named "${name}". An admin defines it with PUT /v1/credentials/${name}; documents refer to it by name only.`,
+      ),
+    ];
+  return to
+    .filter(({ target }) => found.refuses.includes(target))
+    .map(({ what, target }) =>
       refusal(
         pointer,
         'CREDENTIAL_NOT_FOR_HOST',
-        `Credential "${name}" is bound to ${listed(credential.hostPatterns)}; node "${node.slug}" is reached at ${secretTarget(node)}, so its secret is not sent there. An admin may widen the patterns.`,
+        `Credential "${name}" is bound to ${listed(found.hostPatterns)}; ${what} is reached at ${target}, so its secret is not sent there. An admin may widen the patterns.`,
       ),
     );
-  });
 }
 
 /**
@@ -200,6 +220,8 @@ export function secretTarget(node: NodeDefinition): string {
   return node.settings['address'] ?? node.host;
 }
 
-function outsidePatterns(definition: ClusterDefinition, credential: KnownCredential): readonly NodeDefinition[] {
-  return definition.nodes.filter((node) => credential.refuses.includes(secretTarget(node)));
+/** Every place that a document's credentials are shown to, or prove to who we are. */
+export function secretTargets({ nodes, hosts }: ClusterDefinition): readonly string[] {
+  const ways = hosts.flatMap(({ access }) => sshWay(access).map(({ address }) => address));
+  return [...new Set([...nodes.map(secretTarget), ...ways])];
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
 import type { Host, HostFacts } from '@understudy/hosts';
+import type { SshLinks } from '@understudy/hosts';
 import { collectHostFacts, openHosts } from '@understudy/hosts';
 import type { Evidence, Fact, NodeFacts } from '@understudy/inventory-domain';
 import { secretTarget, servingNode } from '@understudy/inventory-domain';
@@ -23,6 +24,7 @@ export interface SightOptions {
   /** Drivers that this installation may use, by platform. */
   readonly platforms: Readonly<Record<string, PlatformDriver>>;
   readonly credentials: CredentialStore;
+  readonly ssh: SshLinks;
   /** Hides a secret value so that equal and different can still be told. */
   readonly keyedHash: (value: string) => string;
   /** Milliseconds since the epoch. */
@@ -91,7 +93,7 @@ export class Sight {
     let hosts: Readonly<Record<string, Host>> = {};
     const late = new AbortController();
     try {
-      hosts = openHosts(definition.hosts);
+      hosts = openHosts(definition.hosts, { ssh: this.options.ssh });
       const target: ClusterTarget = { definition, hosts, secrets: this.secrets(definition), now: this.options.now };
       const inTime = delay(deadlineMs + GRACE_MS, otherwise(`no answer within ${deadlineMs} ms`), { signal: late.signal });
       return await Promise.race([work(driver, target), inTime]);

@@ -11,7 +11,7 @@ import type {
   PlatformSettings,
   RegisteredCluster,
 } from '@understudy/inventory-domain';
-import { classify, fleetDecider, secretTarget, validate } from '@understudy/inventory-domain';
+import { classify, fleetDecider, secretTargets, validate } from '@understudy/inventory-domain';
 import type { CredentialStore } from '@understudy/runtime';
 import { hostMatches, refused } from '@understudy/runtime';
 import type { Look } from '../effects/sight.js';
@@ -107,7 +107,7 @@ export class Clusters {
   }
 
   private known(definition: ClusterDefinition): Known {
-    const targets = [...new Set(definition.nodes.map(secretTarget))];
+    const targets = secretTargets(definition);
     const credentials = this.offered.credentials.list().map(({ name, hosts }) => ({
       name,
       hostPatterns: hosts,

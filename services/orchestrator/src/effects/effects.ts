@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ClusterDefinition } from '@understudy/cluster';
 import { atPlace } from '@understudy/event-log';
-import { openHosts, patchSources, requestReboot } from '@understudy/hosts';
+import { openHosts, patchSources, requestReboot, SshLinks, sshTools } from '@understudy/hosts';
 import { createProbe } from '@understudy/probe';
 import type { OrchestratorConfig } from '../config.js';
 import type { RolloutStore } from '../handle.js';
@@ -18,6 +18,8 @@ import { Targets } from './targets.js';
 
 /** Everything through which this process looks at clusters and acts on them. */
 export interface Effects {
+  /** The connections that the hosts of `targets` use; closed after them. */
+  readonly ssh: SshLinks;
   readonly targets: Targets;
   readonly planner: Planner;
   readonly looker: Looker;
@@ -35,7 +37,8 @@ export interface EffectSources {
 
 export function openEffects({ config, peers, rollouts, directory, past }: EffectSources): Effects {
   const { store, runtime, commandsFolder } = config;
-  const targets = openTargets(config);
+  const ssh = new SshLinks(sshTools(runtime.credentials, runtime.knownHostsFile));
+  const targets = openTargets(config, ssh);
   const patchSource = patchSources(commandsFolder === undefined ? {} : { commandsFolder });
   const { switchoverResult, durations } = past;
   const planner = new Planner({ targets, peers, patchSource, switchoverResult, durations, now: () => store.now() });
@@ -43,6 +46,7 @@ export function openEffects({ config, peers, rollouts, directory, past }: Effect
   const neighbours = (definition: ClusterDefinition): ReturnType<Neighbourhood['of']> => hood.of(definition);
   const probe = createProbe();
   return {
+    ssh,
     targets,
     planner,
     looker: new Looker({
@@ -74,7 +78,7 @@ async function ownIdentities({ store }: OrchestratorConfig): Promise<OwnIdentiti
   return { systemIdentifiers: rows.map((row) => row.id), machineIds: machineId === '' ? [] : [machineId] };
 }
 
-function openTargets({ platforms, runtime, store }: OrchestratorConfig): Targets {
+function openTargets({ platforms, runtime, store }: OrchestratorConfig, ssh: SshLinks): Targets {
   return new Targets({
     driver: (platform) => {
       const driver = Object.hasOwn(platforms, platform) ? platforms[platform] : undefined;
@@ -82,7 +86,7 @@ function openTargets({ platforms, runtime, store }: OrchestratorConfig): Targets
         throw new Error(`This installation has no driver for ${platform}; it has ${Object.keys(platforms).join(', ')}.`);
       return driver;
     },
-    openHosts: (definition) => openHosts(definition.hosts, { onSent: (key) => atPlace('after-act-sent', key) }),
+    openHosts: (definition) => openHosts(definition.hosts, { ssh, onSent: (key) => atPlace('after-act-sent', key) }),
     secret: (name, hosts) => {
       const { user = '', secret = '' } = runtime.credentials.resolve(name, hosts);
       return { user, password: secret };

@@ -169,3 +169,25 @@ describe('credentials over gRPC', () => {
     expect(await rpcFailure(rpc.as('admin').call(removeCredential, { name: 'db' }, DEADLINE_MS))).toMatchObject({ code: 5 });
   });
 });
+
+describe('hosts over gRPC', () => {
+  it('say how a host is reached by SSH as over REST', async () => {
+    const key = { hosts: ['db.example', 'bastion.example'] };
+    await under.as('admin').put('/v1/credentials/patching-key').send(key).expect(200);
+    const hostKeys = [`SHA256:${'A'.repeat(43)}`];
+    const jump = { address: 'bastion.example', user: 'hop', credential: 'patching-key', hostKeys };
+    const place = { address: 'db.example', port: 2222, user: 'understudy', credential: 'patching-key' };
+    const given = document('far');
+    const hosts = given.hosts.map((host) => ({
+      ...host,
+      access: { kind: contract.AccessKind.SSH, root: '/var/lib/understudy', ...place, jumps: [jump] },
+    }));
+    await rpc
+      .as('operator')
+      .call(clusters.registerCluster, { idempotencyKey: randomUUID(), document: { ...given, hosts } }, DEADLINE_MS);
+    const rest = await under.as('viewer').get('/v1/clusters/far').expect(200);
+    expect(rest.body.definition.hosts[0].access).toEqual({ kind: 'ssh', root: '/var/lib/understudy', ...place, jumps: [jump] });
+    const { cluster } = await rpc.as('viewer').call(clusters.getCluster, { slug: 'far' }, DEADLINE_MS);
+    expect(cluster?.definition?.hosts[0]?.access).toMatchObject({ kind: contract.AccessKind.SSH, port: 2222, hostKeys: [] });
+  });
+});

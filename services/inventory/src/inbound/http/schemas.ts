@@ -29,24 +29,61 @@ const strict = (
   properties,
 });
 
+const SSH_PLACE: Readonly<Record<string, Schema>> = {
+  address: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9.:-]+$',
+    maxLength: 253,
+    description: 'Name or address at which sshd answers, as it stands in the known hosts file.',
+  },
+  port: { type: 'integer', minimum: 1, maximum: 65_535, description: '22 unless said.' },
+  user: { type: 'string', pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?$', maxLength: 64 },
+  credential: { ...SLUG_TEXT, description: 'Name of a credential; its secret is a private key.' },
+  hostKeys: {
+    type: 'array',
+    minItems: 1,
+    maxItems: 10,
+    items: { type: 'string', pattern: '^SHA256:[A-Za-z0-9+/]{43}$' },
+    description: 'Fingerprints of the only keys that the host may show; without them the known hosts file decides.',
+  },
+};
+
+/** What is said of one kind of access alone. */
+const SSH_ONLY = [...Object.keys(SSH_PLACE), 'jumps'];
+
+const ACCESS: Schema = {
+  ...strict(
+    'HostAccess',
+    {
+      kind: { type: 'string', enum: ['local', 'ssh'] },
+      root: {
+        type: 'string',
+        pattern: '^/',
+        maxLength: 1000,
+        description: 'Absolute folder; everything of ours stays below it.',
+      },
+      ...SSH_PLACE,
+      jumps: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 4,
+        items: strict('SshPlace', SSH_PLACE, ['address', 'user', 'credential'], 'A host on the way.'),
+        description: 'The way there: each place is reached through the one before it.',
+      },
+    },
+    ['kind', 'root'],
+    'How commands reach the host. `local`: the orchestrator’s own machine, confined to one folder. `ssh`: another machine.',
+  ),
+  if: { properties: { kind: { const: 'ssh' } } },
+  then: { required: ['address', 'user', 'credential'] },
+  else: { properties: Object.fromEntries(SSH_ONLY.map((name) => [name, false])) },
+};
+
 const HOST = strict(
   'Host',
   {
     slug: SLUG_TEXT,
-    access: strict(
-      'LocalAccess',
-      {
-        kind: { type: 'string', const: 'local' },
-        root: {
-          type: 'string',
-          pattern: '^/',
-          maxLength: 1000,
-          description: 'Absolute folder; everything of ours stays below it.',
-        },
-      },
-      ['kind', 'root'],
-      'The orchestrator’s own machine, confined to one folder.',
-    ),
+    access: ACCESS,
     patching: {
       type: 'object',
       maxProperties: 20,

@@ -22,7 +22,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file understudy/inventory/v1/clusters.proto.
  */
 export const file_understudy_inventory_v1_clusters: GenFile = /*@__PURE__*/
-  fileDesc("CiZ1bmRlcnN0dWR5L2ludmVudG9yeS92MS9jbHVzdGVycy5wcm90bxIXdW5kZXJzdHVkeS5pbnZlbnRvcnkudjEiTQoKSG9zdEFjY2VzcxIxCgRraW5kGAEgASgOMiMudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQWNjZXNzS2luZBIMCgRyb290GAIgASgJInwKDEhvc3REb2N1bWVudBIMCgRzbHVnGAEgASgJEjMKBmFjY2VzcxgCIAEoCzIjLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkhvc3RBY2Nlc3MSKQoIcGF0Y2hpbmcYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0ItIBCgxOb2RlRG9jdW1lbnQSDAoEc2x1ZxgBIAEoCRIMCgRob3N0GAIgASgJEkUKCHNldHRpbmdzGAMgAygLMjMudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTm9kZURvY3VtZW50LlNldHRpbmdzRW50cnkSGwoObm90X3Byb21vdGFibGUYBCABKAlIAIgBARovCg1TZXR0aW5nc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEQoPX25vdF9wcm9tb3RhYmxlIvEECg9DbHVzdGVyRG9jdW1lbnQSDAoEc2x1ZxgBIAEoCRIQCghwbGF0Zm9ybRgCIAEoCRI5CgtlbnZpcm9ubWVudBgDIAEoDjIkLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkVudmlyb25tZW50EjsKEWRlY2xhcmVkX2hhX2xheWVyGAQgASgOMiAudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuSGFMYXllchIUCgd0d2luX29mGAUgASgJSACIAQESEQoJd29ya2xvYWRzGAYgAygJEjQKBW5vZGVzGAcgAygLMiUudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTm9kZURvY3VtZW50EjQKBWhvc3RzGAggAygLMiUudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuSG9zdERvY3VtZW50Ek4KC2NyZWRlbnRpYWxzGAkgAygLMjkudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50LkNyZWRlbnRpYWxzRW50cnkSFwoKcHJvYmVfaG9zdBgKIAEoCUgBiAEBEkgKCHNldHRpbmdzGAsgAygLMjYudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50LlNldHRpbmdzRW50cnkaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDVNldHRpbmdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfdHdpbl9vZkINCgtfcHJvYmVfaG9zdCJ3Cg5DbGFzc2lmaWNhdGlvbhIyCghoYV9sYXllchgBIAEoDjIgLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkhhTGF5ZXISDwoHcm9sbGluZxgCIAEoCBIOCgZyZWFzb24YAyABKAkSEAoIZXZpZGVuY2UYBCADKAki6gEKEVJlZ2lzdGVyZWRDbHVzdGVyEgwKBHNsdWcYASABKAkSEAoIcmV2aXNpb24YAiABKAMSNgoGc3RhdHVzGAMgASgOMiYudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlclN0YXR1cxI8CgpkZWZpbml0aW9uGAQgASgLMigudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50Ej8KDmNsYXNzaWZpY2F0aW9uGAUgASgLMicudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2xhc3NpZmljYXRpb24iPwoEUGFnZRIYCgtuZXh0X2N1cnNvchgBIAEoCUgAiAEBEg0KBWxpbWl0GAIgASgFQg4KDF9uZXh0X2N1cnNvciIrCgNMYWcSDQoFYnl0ZXMYASABKAESFQoNY2VpbGluZ19ieXRlcxgCIAEoASJWCgxJdGVtVmVyc2lvbnMSFgoJaW5zdGFsbGVkGAEgASgJSACIAQESFAoHcnVubmluZxgCIAEoCUgBiAEBQgwKCl9pbnN0YWxsZWRCCgoIX3J1bm5pbmcihAUKCFNlZW5Ob2RlEgwKBG5vZGUYASABKAkSDAoEaG9zdBgCIAEoCRIWCglyZWFjaGFibGUYAyABKAhIAIgBARIOCgZuYXRpdmUYBCABKAkSOwoMYXZhaWxhYmlsaXR5GAUgASgOMiUudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQXZhaWxhYmlsaXR5EjsKBXJvbGVzGAYgAygLMiwudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuU2Vlbk5vZGUuUm9sZXNFbnRyeRIVCgh3cml0YWJsZRgHIAEoCEgBiAEBEg4KBmpvaW5lZBgIIAEoCBIRCgllbGVjdGFibGUYCSABKAgSEgoKcHJvbW90YWJsZRgKIAEoCBIjChZub3RfcHJvbW90YWJsZV9iZWNhdXNlGAsgASgJSAKIAQESKQoDbGFnGAwgASgLMhwudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTGFnEkEKCHZlcnNpb25zGA0gAygLMi8udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuU2Vlbk5vZGUuVmVyc2lvbnNFbnRyeRpLCgpSb2xlc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoDjIdLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJvbGU6AjgBGlYKDVZlcnNpb25zRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuSXRlbVZlcnNpb25zOgI4AUIMCgpfcmVhY2hhYmxlQgsKCV93cml0YWJsZUIZChdfbm90X3Byb21vdGFibGVfYmVjYXVzZSJmCghMYXN0TG9vaxImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIY29tcGxldGUYAiABKAgSFAoHcHJvYmxlbRgDIAEoCUgAiAEBQgoKCF9wcm9ibGVtIp4CCghUb3BvbG9neRIPCgdjbHVzdGVyGAEgASgJEi8KC29ic2VydmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjb21wbGV0ZRgDIAEoCBIwCgVub2RlcxgEIAMoCzIhLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlNlZW5Ob2RlEhUKDWRpc2FncmVlbWVudHMYBSADKAkSPwoOY2xhc3NpZmljYXRpb24YBiABKAsyJy51bmRlcnN0dWR5LmludmVudG9yeS52MS5DbGFzc2lmaWNhdGlvbhI0CglsYXN0X2xvb2sYByABKAsyIS51bmRlcnN0dWR5LmludmVudG9yeS52MS5MYXN0TG9vayK7AQoTUmVnaXN0cmF0aW9uUHJldmlldxIPCgdjbHVzdGVyGAEgASgJEg8KB3N1bW1hcnkYAiADKAkSPwoOY2xhc3NpZmljYXRpb24YAyABKAsyJy51bmRlcnN0dWR5LmludmVudG9yeS52MS5DbGFzc2lmaWNhdGlvbhIzCgh0b3BvbG9neRgEIAEoCzIhLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlRvcG9sb2d5EgwKBG5leHQYBSABKAkidQoFRmFjdHMSDwoHY2x1c3RlchgBIAEoCRIYCgthY3RpdmVfbm9kZRgCIAEoCUgAiAEBEjEKBW5vZGVzGAMgAygLMiIudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTm9kZUZhY3RzQg4KDF9hY3RpdmVfbm9kZSKjAQoERGVidBIPCgdjbHVzdGVyGAEgASgJEgwKBG5vZGUYAiABKAkSFAoMcGF0Y2hfc2V0X2lkGAMgASgJEhIKCmFkdmlzb3JpZXMYBCADKAkSMwoPYXZhaWxhYmxlX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRkYXlzGAYgASgFEg8KB3NldHRsZWQYByABKAgibQoWUmVnaXN0ZXJDbHVzdGVyUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSOgoIZG9jdW1lbnQYAiABKAsyKC51bmRlcnN0dWR5LmludmVudG9yeS52MS5DbHVzdGVyRG9jdW1lbnQieQoXUmVnaXN0ZXJDbHVzdGVyUmVzcG9uc2USOwoHY2x1c3RlchgBIAEoCzIqLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJlZ2lzdGVyZWRDbHVzdGVyEg8KB3ZlcnNpb24YAiABKAMSEAoIcmVwbGF5ZWQYAyABKAgiUwoVUHJldmlld0NsdXN0ZXJSZXF1ZXN0EjoKCGRvY3VtZW50GAEgASgLMigudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50IlcKFlByZXZpZXdDbHVzdGVyUmVzcG9uc2USPQoHcHJldmlldxgBIAEoCzIsLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJlZ2lzdHJhdGlvblByZXZpZXcixgEKE0xpc3RDbHVzdGVyc1JlcXVlc3QSDQoFbGltaXQYASABKAUSDgoGY3Vyc29yGAIgASgJEjkKC2Vudmlyb25tZW50GAMgASgOMiQudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuRW52aXJvbm1lbnQSEAoIcGxhdGZvcm0YBCABKAkSMgoIaGFfbGF5ZXIYBSABKA4yIC51bmRlcnN0dWR5LmludmVudG9yeS52MS5IYUxheWVyEg8KB3JldGlyZWQYBiABKAgifgoUTGlzdENsdXN0ZXJzUmVzcG9uc2USOQoFaXRlbXMYASADKAsyKi51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZWdpc3RlcmVkQ2x1c3RlchIrCgRwYWdlGAIgASgLMh0udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUGFnZSIhChFHZXRDbHVzdGVyUmVxdWVzdBIMCgRzbHVnGAEgASgJImIKEkdldENsdXN0ZXJSZXNwb25zZRI7CgdjbHVzdGVyGAEgASgLMioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmVnaXN0ZXJlZENsdXN0ZXISDwoHdmVyc2lvbhgCIAEoAyKUAQoUQ2hhbmdlQ2x1c3RlclJlcXVlc3QSDAoEc2x1ZxgBIAEoCRIdChBleHBlY3RlZF92ZXJzaW9uGAIgASgDSACIAQESOgoIZG9jdW1lbnQYAyABKAsyKC51bmRlcnN0dWR5LmludmVudG9yeS52MS5DbHVzdGVyRG9jdW1lbnRCEwoRX2V4cGVjdGVkX3ZlcnNpb24iZQoVQ2hhbmdlQ2x1c3RlclJlc3BvbnNlEjsKB2NsdXN0ZXIYASABKAsyKi51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZWdpc3RlcmVkQ2x1c3RlchIPCgd2ZXJzaW9uGAIgASgDImgKFFJldGlyZUNsdXN0ZXJSZXF1ZXN0EgwKBHNsdWcYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEg4KBnJlYXNvbhgDIAEoCUITChFfZXhwZWN0ZWRfdmVyc2lvbiIXChVSZXRpcmVDbHVzdGVyUmVzcG9uc2UiIgoSR2V0VG9wb2xvZ3lSZXF1ZXN0EgwKBHNsdWcYASABKAkiSgoTR2V0VG9wb2xvZ3lSZXNwb25zZRIzCgh0b3BvbG9neRgBIAEoCzIhLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlRvcG9sb2d5Ih8KD0dldEZhY3RzUmVxdWVzdBIMCgRzbHVnGAEgASgJIkEKEEdldEZhY3RzUmVzcG9uc2USLQoFZmFjdHMYASABKAsyHi51bmRlcnN0dWR5LmludmVudG9yeS52MS5GYWN0cyJTChBMaXN0RGVidHNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRIPCgdjbHVzdGVyGAMgASgJEg8KB3NldHRsZWQYBCABKAgibgoRTGlzdERlYnRzUmVzcG9uc2USLAoFaXRlbXMYASADKAsyHS51bmRlcnN0dWR5LmludmVudG9yeS52MS5EZWJ0EisKBHBhZ2UYAiABKAsyHS51bmRlcnN0dWR5LmludmVudG9yeS52MS5QYWdlIiEKEUdldEhhTGF5ZXJSZXF1ZXN0EgwKBHNsdWcYASABKAkiVQoSR2V0SGFMYXllclJlc3BvbnNlEj8KDmNsYXNzaWZpY2F0aW9uGAEgASgLMicudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2xhc3NpZmljYXRpb24qdQoLRW52aXJvbm1lbnQSGwoXRU5WSVJPTk1FTlRfVU5TUEVDSUZJRUQQABIaChZFTlZJUk9OTUVOVF9QUk9EVUNUSU9OEAESEwoPRU5WSVJPTk1FTlRfTEFCEAISGAoURU5WSVJPTk1FTlRfUFJBQ1RJQ0UQAyppCgdIYUxheWVyEhgKFEhBX0xBWUVSX1VOU1BFQ0lGSUVEEAASGAoUSEFfTEFZRVJfQVBQTElDQVRJT04QARIXChNIQV9MQVlFUl9IWVBFUlZJU09SEAISEQoNSEFfTEFZRVJfTk9ORRADKmoKDUNsdXN0ZXJTdGF0dXMSHgoaQ0xVU1RFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlDTFVTVEVSX1NUQVRVU19SRUdJU1RFUkVEEAESGgoWQ0xVU1RFUl9TVEFUVVNfUkVUSVJFRBACKkAKCkFjY2Vzc0tpbmQSGwoXQUNDRVNTX0tJTkRfVU5TUEVDSUZJRUQQABIVChFBQ0NFU1NfS0lORF9MT0NBTBABKpEBCgxBdmFpbGFiaWxpdHkSHAoYQVZBSUxBQklMSVRZX1VOU1BFQ0lGSUVEEAASGAoUQVZBSUxBQklMSVRZX1NFUlZJTkcQARIYChRBVkFJTEFCSUxJVFlfRFJBSU5FRBACEhUKEUFWQUlMQUJJTElUWV9ET1dOEAMSGAoUQVZBSUxBQklMSVRZX1VOS05PV04QBCpRCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX0FDVElWRRABEhAKDFJPTEVfU1RBTkRCWRACEhAKDFJPTEVfV0lUTkVTUxADMsMICg5DbHVzdGVyU2VydmljZRJ0Cg9SZWdpc3RlckNsdXN0ZXISLy51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZWdpc3RlckNsdXN0ZXJSZXF1ZXN0GjAudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmVnaXN0ZXJDbHVzdGVyUmVzcG9uc2UScQoOUHJldmlld0NsdXN0ZXISLi51bmRlcnN0dWR5LmludmVudG9yeS52MS5QcmV2aWV3Q2x1c3RlclJlcXVlc3QaLy51bmRlcnN0dWR5LmludmVudG9yeS52MS5QcmV2aWV3Q2x1c3RlclJlc3BvbnNlEmsKDExpc3RDbHVzdGVycxIsLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkxpc3RDbHVzdGVyc1JlcXVlc3QaLS51bmRlcnN0dWR5LmludmVudG9yeS52MS5MaXN0Q2x1c3RlcnNSZXNwb25zZRJlCgpHZXRDbHVzdGVyEioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0Q2x1c3RlclJlcXVlc3QaKy51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRDbHVzdGVyUmVzcG9uc2USbgoNQ2hhbmdlQ2x1c3RlchItLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNoYW5nZUNsdXN0ZXJSZXF1ZXN0Gi4udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2hhbmdlQ2x1c3RlclJlc3BvbnNlEm4KDVJldGlyZUNsdXN0ZXISLS51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZXRpcmVDbHVzdGVyUmVxdWVzdBouLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJldGlyZUNsdXN0ZXJSZXNwb25zZRJoCgtHZXRUb3BvbG9neRIrLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkdldFRvcG9sb2d5UmVxdWVzdBosLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkdldFRvcG9sb2d5UmVzcG9uc2USXwoIR2V0RmFjdHMSKC51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRGYWN0c1JlcXVlc3QaKS51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRGYWN0c1Jlc3BvbnNlEmIKCUxpc3REZWJ0cxIpLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkxpc3REZWJ0c1JlcXVlc3QaKi51bmRlcnN0dWR5LmludmVudG9yeS52MS5MaXN0RGVidHNSZXNwb25zZRJlCgpHZXRIYUxheWVyEioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0SGFMYXllclJlcXVlc3QaKy51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRIYUxheWVyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_inventory_v1_events]);
+  fileDesc("CiZ1bmRlcnN0dWR5L2ludmVudG9yeS92MS9jbHVzdGVycy5wcm90bxIXdW5kZXJzdHVkeS5pbnZlbnRvcnkudjEilAIKCkhvc3RBY2Nlc3MSMQoEa2luZBgBIAEoDjIjLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkFjY2Vzc0tpbmQSDAoEcm9vdBgCIAEoCRIUCgdhZGRyZXNzGAMgASgJSACIAQESEQoEcG9ydBgEIAEoBUgBiAEBEhEKBHVzZXIYBSABKAlIAogBARIXCgpjcmVkZW50aWFsGAYgASgJSAOIAQESEQoJaG9zdF9rZXlzGAcgAygJEjAKBWp1bXBzGAggAygLMiEudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuU3NoUGxhY2VCCgoIX2FkZHJlc3NCBwoFX3BvcnRCBwoFX3VzZXJCDQoLX2NyZWRlbnRpYWwibAoIU3NoUGxhY2USDwoHYWRkcmVzcxgBIAEoCRIRCgRwb3J0GAIgASgFSACIAQESDAoEdXNlchgDIAEoCRISCgpjcmVkZW50aWFsGAQgASgJEhEKCWhvc3Rfa2V5cxgFIAMoCUIHCgVfcG9ydCJ8CgxIb3N0RG9jdW1lbnQSDAoEc2x1ZxgBIAEoCRIzCgZhY2Nlc3MYAiABKAsyIy51bmRlcnN0dWR5LmludmVudG9yeS52MS5Ib3N0QWNjZXNzEikKCHBhdGNoaW5nGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLSAQoMTm9kZURvY3VtZW50EgwKBHNsdWcYASABKAkSDAoEaG9zdBgCIAEoCRJFCghzZXR0aW5ncxgDIAMoCzIzLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLk5vZGVEb2N1bWVudC5TZXR0aW5nc0VudHJ5EhsKDm5vdF9wcm9tb3RhYmxlGAQgASgJSACIAQEaLwoNU2V0dGluZ3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhEKD19ub3RfcHJvbW90YWJsZSLxBAoPQ2x1c3RlckRvY3VtZW50EgwKBHNsdWcYASABKAkSEAoIcGxhdGZvcm0YAiABKAkSOQoLZW52aXJvbm1lbnQYAyABKA4yJC51bmRlcnN0dWR5LmludmVudG9yeS52MS5FbnZpcm9ubWVudBI7ChFkZWNsYXJlZF9oYV9sYXllchgEIAEoDjIgLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkhhTGF5ZXISFAoHdHdpbl9vZhgFIAEoCUgAiAEBEhEKCXdvcmtsb2FkcxgGIAMoCRI0CgVub2RlcxgHIAMoCzIlLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLk5vZGVEb2N1bWVudBI0CgVob3N0cxgIIAMoCzIlLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkhvc3REb2N1bWVudBJOCgtjcmVkZW50aWFscxgJIAMoCzI5LnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsdXN0ZXJEb2N1bWVudC5DcmVkZW50aWFsc0VudHJ5EhcKCnByb2JlX2hvc3QYCiABKAlIAYgBARJICghzZXR0aW5ncxgLIAMoCzI2LnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsdXN0ZXJEb2N1bWVudC5TZXR0aW5nc0VudHJ5GjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1TZXR0aW5nc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCgoIX3R3aW5fb2ZCDQoLX3Byb2JlX2hvc3QidwoOQ2xhc3NpZmljYXRpb24SMgoIaGFfbGF5ZXIYASABKA4yIC51bmRlcnN0dWR5LmludmVudG9yeS52MS5IYUxheWVyEg8KB3JvbGxpbmcYAiABKAgSDgoGcmVhc29uGAMgASgJEhAKCGV2aWRlbmNlGAQgAygJIuoBChFSZWdpc3RlcmVkQ2x1c3RlchIMCgRzbHVnGAEgASgJEhAKCHJldmlzaW9uGAIgASgDEjYKBnN0YXR1cxgDIAEoDjImLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsdXN0ZXJTdGF0dXMSPAoKZGVmaW5pdGlvbhgEIAEoCzIoLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsdXN0ZXJEb2N1bWVudBI/Cg5jbGFzc2lmaWNhdGlvbhgFIAEoCzInLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsYXNzaWZpY2F0aW9uIj8KBFBhZ2USGAoLbmV4dF9jdXJzb3IYASABKAlIAIgBARINCgVsaW1pdBgCIAEoBUIOCgxfbmV4dF9jdXJzb3IiKwoDTGFnEg0KBWJ5dGVzGAEgASgBEhUKDWNlaWxpbmdfYnl0ZXMYAiABKAEiVgoMSXRlbVZlcnNpb25zEhYKCWluc3RhbGxlZBgBIAEoCUgAiAEBEhQKB3J1bm5pbmcYAiABKAlIAYgBAUIMCgpfaW5zdGFsbGVkQgoKCF9ydW5uaW5nIoQFCghTZWVuTm9kZRIMCgRub2RlGAEgASgJEgwKBGhvc3QYAiABKAkSFgoJcmVhY2hhYmxlGAMgASgISACIAQESDgoGbmF0aXZlGAQgASgJEjsKDGF2YWlsYWJpbGl0eRgFIAEoDjIlLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkF2YWlsYWJpbGl0eRI7CgVyb2xlcxgGIAMoCzIsLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlNlZW5Ob2RlLlJvbGVzRW50cnkSFQoId3JpdGFibGUYByABKAhIAYgBARIOCgZqb2luZWQYCCABKAgSEQoJZWxlY3RhYmxlGAkgASgIEhIKCnByb21vdGFibGUYCiABKAgSIwoWbm90X3Byb21vdGFibGVfYmVjYXVzZRgLIAEoCUgCiAEBEikKA2xhZxgMIAEoCzIcLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkxhZxJBCgh2ZXJzaW9ucxgNIAMoCzIvLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlNlZW5Ob2RlLlZlcnNpb25zRW50cnkaSwoKUm9sZXNFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKA4yHS51bmRlcnN0dWR5LmludmVudG9yeS52MS5Sb2xlOgI4ARpWCg1WZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRI0CgV2YWx1ZRgCIAEoCzIlLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkl0ZW1WZXJzaW9uczoCOAFCDAoKX3JlYWNoYWJsZUILCglfd3JpdGFibGVCGQoXX25vdF9wcm9tb3RhYmxlX2JlY2F1c2UiZgoITGFzdExvb2sSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNvbXBsZXRlGAIgASgIEhQKB3Byb2JsZW0YAyABKAlIAIgBAUIKCghfcHJvYmxlbSKeAgoIVG9wb2xvZ3kSDwoHY2x1c3RlchgBIAEoCRIvCgtvYnNlcnZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIY29tcGxldGUYAyABKAgSMAoFbm9kZXMYBCADKAsyIS51bmRlcnN0dWR5LmludmVudG9yeS52MS5TZWVuTm9kZRIVCg1kaXNhZ3JlZW1lbnRzGAUgAygJEj8KDmNsYXNzaWZpY2F0aW9uGAYgASgLMicudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2xhc3NpZmljYXRpb24SNAoJbGFzdF9sb29rGAcgASgLMiEudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTGFzdExvb2siuwEKE1JlZ2lzdHJhdGlvblByZXZpZXcSDwoHY2x1c3RlchgBIAEoCRIPCgdzdW1tYXJ5GAIgAygJEj8KDmNsYXNzaWZpY2F0aW9uGAMgASgLMicudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2xhc3NpZmljYXRpb24SMwoIdG9wb2xvZ3kYBCABKAsyIS51bmRlcnN0dWR5LmludmVudG9yeS52MS5Ub3BvbG9neRIMCgRuZXh0GAUgASgJInUKBUZhY3RzEg8KB2NsdXN0ZXIYASABKAkSGAoLYWN0aXZlX25vZGUYAiABKAlIAIgBARIxCgVub2RlcxgDIAMoCzIiLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLk5vZGVGYWN0c0IOCgxfYWN0aXZlX25vZGUiowEKBERlYnQSDwoHY2x1c3RlchgBIAEoCRIMCgRub2RlGAIgASgJEhQKDHBhdGNoX3NldF9pZBgDIAEoCRISCgphZHZpc29yaWVzGAQgAygJEjMKD2F2YWlsYWJsZV9zaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZGF5cxgGIAEoBRIPCgdzZXR0bGVkGAcgASgIIm0KFlJlZ2lzdGVyQ2x1c3RlclJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEjoKCGRvY3VtZW50GAIgASgLMigudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50InkKF1JlZ2lzdGVyQ2x1c3RlclJlc3BvbnNlEjsKB2NsdXN0ZXIYASABKAsyKi51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZWdpc3RlcmVkQ2x1c3RlchIPCgd2ZXJzaW9uGAIgASgDEhAKCHJlcGxheWVkGAMgASgIIlMKFVByZXZpZXdDbHVzdGVyUmVxdWVzdBI6Cghkb2N1bWVudBgBIAEoCzIoLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsdXN0ZXJEb2N1bWVudCJXChZQcmV2aWV3Q2x1c3RlclJlc3BvbnNlEj0KB3ByZXZpZXcYASABKAsyLC51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZWdpc3RyYXRpb25QcmV2aWV3IsYBChNMaXN0Q2x1c3RlcnNSZXF1ZXN0Eg0KBWxpbWl0GAEgASgFEg4KBmN1cnNvchgCIAEoCRI5CgtlbnZpcm9ubWVudBgDIAEoDjIkLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkVudmlyb25tZW50EhAKCHBsYXRmb3JtGAQgASgJEjIKCGhhX2xheWVyGAUgASgOMiAudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuSGFMYXllchIPCgdyZXRpcmVkGAYgASgIIn4KFExpc3RDbHVzdGVyc1Jlc3BvbnNlEjkKBWl0ZW1zGAEgAygLMioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmVnaXN0ZXJlZENsdXN0ZXISKwoEcGFnZRgCIAEoCzIdLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlBhZ2UiIQoRR2V0Q2x1c3RlclJlcXVlc3QSDAoEc2x1ZxgBIAEoCSJiChJHZXRDbHVzdGVyUmVzcG9uc2USOwoHY2x1c3RlchgBIAEoCzIqLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJlZ2lzdGVyZWRDbHVzdGVyEg8KB3ZlcnNpb24YAiABKAMilAEKFENoYW5nZUNsdXN0ZXJSZXF1ZXN0EgwKBHNsdWcYASABKAkSHQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0gAiAEBEjoKCGRvY3VtZW50GAMgASgLMigudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuQ2x1c3RlckRvY3VtZW50QhMKEV9leHBlY3RlZF92ZXJzaW9uImUKFUNoYW5nZUNsdXN0ZXJSZXNwb25zZRI7CgdjbHVzdGVyGAEgASgLMioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmVnaXN0ZXJlZENsdXN0ZXISDwoHdmVyc2lvbhgCIAEoAyJoChRSZXRpcmVDbHVzdGVyUmVxdWVzdBIMCgRzbHVnGAEgASgJEh0KEGV4cGVjdGVkX3ZlcnNpb24YAiABKANIAIgBARIOCgZyZWFzb24YAyABKAlCEwoRX2V4cGVjdGVkX3ZlcnNpb24iFwoVUmV0aXJlQ2x1c3RlclJlc3BvbnNlIiIKEkdldFRvcG9sb2d5UmVxdWVzdBIMCgRzbHVnGAEgASgJIkoKE0dldFRvcG9sb2d5UmVzcG9uc2USMwoIdG9wb2xvZ3kYASABKAsyIS51bmRlcnN0dWR5LmludmVudG9yeS52MS5Ub3BvbG9neSIfCg9HZXRGYWN0c1JlcXVlc3QSDAoEc2x1ZxgBIAEoCSJBChBHZXRGYWN0c1Jlc3BvbnNlEi0KBWZhY3RzGAEgASgLMh4udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuRmFjdHMiUwoQTGlzdERlYnRzUmVxdWVzdBINCgVsaW1pdBgBIAEoBRIOCgZjdXJzb3IYAiABKAkSDwoHY2x1c3RlchgDIAEoCRIPCgdzZXR0bGVkGAQgASgIIm4KEUxpc3REZWJ0c1Jlc3BvbnNlEiwKBWl0ZW1zGAEgAygLMh0udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuRGVidBIrCgRwYWdlGAIgASgLMh0udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUGFnZSIhChFHZXRIYUxheWVyUmVxdWVzdBIMCgRzbHVnGAEgASgJIlUKEkdldEhhTGF5ZXJSZXNwb25zZRI/Cg5jbGFzc2lmaWNhdGlvbhgBIAEoCzInLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNsYXNzaWZpY2F0aW9uKnUKC0Vudmlyb25tZW50EhsKF0VOVklST05NRU5UX1VOU1BFQ0lGSUVEEAASGgoWRU5WSVJPTk1FTlRfUFJPRFVDVElPThABEhMKD0VOVklST05NRU5UX0xBQhACEhgKFEVOVklST05NRU5UX1BSQUNUSUNFEAMqaQoHSGFMYXllchIYChRIQV9MQVlFUl9VTlNQRUNJRklFRBAAEhgKFEhBX0xBWUVSX0FQUExJQ0FUSU9OEAESFwoTSEFfTEFZRVJfSFlQRVJWSVNPUhACEhEKDUhBX0xBWUVSX05PTkUQAypqCg1DbHVzdGVyU3RhdHVzEh4KGkNMVVNURVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ0xVU1RFUl9TVEFUVVNfUkVHSVNURVJFRBABEhoKFkNMVVNURVJfU1RBVFVTX1JFVElSRUQQAipVCgpBY2Nlc3NLaW5kEhsKF0FDQ0VTU19LSU5EX1VOU1BFQ0lGSUVEEAASFQoRQUNDRVNTX0tJTkRfTE9DQUwQARITCg9BQ0NFU1NfS0lORF9TU0gQAiqRAQoMQXZhaWxhYmlsaXR5EhwKGEFWQUlMQUJJTElUWV9VTlNQRUNJRklFRBAAEhgKFEFWQUlMQUJJTElUWV9TRVJWSU5HEAESGAoUQVZBSUxBQklMSVRZX0RSQUlORUQQAhIVChFBVkFJTEFCSUxJVFlfRE9XThADEhgKFEFWQUlMQUJJTElUWV9VTktOT1dOEAQqUQoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9BQ1RJVkUQARIQCgxST0xFX1NUQU5EQlkQAhIQCgxST0xFX1dJVE5FU1MQAzLDCAoOQ2x1c3RlclNlcnZpY2USdAoPUmVnaXN0ZXJDbHVzdGVyEi8udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmVnaXN0ZXJDbHVzdGVyUmVxdWVzdBowLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLlJlZ2lzdGVyQ2x1c3RlclJlc3BvbnNlEnEKDlByZXZpZXdDbHVzdGVyEi4udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUHJldmlld0NsdXN0ZXJSZXF1ZXN0Gi8udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUHJldmlld0NsdXN0ZXJSZXNwb25zZRJrCgxMaXN0Q2x1c3RlcnMSLC51bmRlcnN0dWR5LmludmVudG9yeS52MS5MaXN0Q2x1c3RlcnNSZXF1ZXN0Gi0udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTGlzdENsdXN0ZXJzUmVzcG9uc2USZQoKR2V0Q2x1c3RlchIqLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkdldENsdXN0ZXJSZXF1ZXN0GisudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0Q2x1c3RlclJlc3BvbnNlEm4KDUNoYW5nZUNsdXN0ZXISLS51bmRlcnN0dWR5LmludmVudG9yeS52MS5DaGFuZ2VDbHVzdGVyUmVxdWVzdBouLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkNoYW5nZUNsdXN0ZXJSZXNwb25zZRJuCg1SZXRpcmVDbHVzdGVyEi0udW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuUmV0aXJlQ2x1c3RlclJlcXVlc3QaLi51bmRlcnN0dWR5LmludmVudG9yeS52MS5SZXRpcmVDbHVzdGVyUmVzcG9uc2USaAoLR2V0VG9wb2xvZ3kSKy51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRUb3BvbG9neVJlcXVlc3QaLC51bmRlcnN0dWR5LmludmVudG9yeS52MS5HZXRUb3BvbG9neVJlc3BvbnNlEl8KCEdldEZhY3RzEigudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0RmFjdHNSZXF1ZXN0GikudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0RmFjdHNSZXNwb25zZRJiCglMaXN0RGVidHMSKS51bmRlcnN0dWR5LmludmVudG9yeS52MS5MaXN0RGVidHNSZXF1ZXN0GioudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuTGlzdERlYnRzUmVzcG9uc2USZQoKR2V0SGFMYXllchIqLnVuZGVyc3R1ZHkuaW52ZW50b3J5LnYxLkdldEhhTGF5ZXJSZXF1ZXN0GisudW5kZXJzdHVkeS5pbnZlbnRvcnkudjEuR2V0SGFMYXllclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_understudy_inventory_v1_events]);
 
 /**
  * How commands reach a host.
@@ -41,6 +41,46 @@ export type HostAccess = Message<"understudy.inventory.v1.HostAccess"> & {
    * @generated from field: string root = 2;
    */
   root: string;
+
+  /**
+   * The following are for SSH alone: where sshd answers, as it stands in the known hosts file.
+   *
+   * @generated from field: optional string address = 3;
+   */
+  address?: string | undefined;
+
+  /**
+   * Absent = 22.
+   *
+   * @generated from field: optional int32 port = 4;
+   */
+  port?: number | undefined;
+
+  /**
+   * @generated from field: optional string user = 5;
+   */
+  user?: string | undefined;
+
+  /**
+   * Name of a credential; its secret is a private key.
+   *
+   * @generated from field: optional string credential = 6;
+   */
+  credential?: string | undefined;
+
+  /**
+   * Fingerprints (SHA256:...) of the only keys that the host may show; without them the known hosts file decides.
+   *
+   * @generated from field: repeated string host_keys = 7;
+   */
+  hostKeys: string[];
+
+  /**
+   * The way there: each place is reached through the one before it.
+   *
+   * @generated from field: repeated understudy.inventory.v1.SshPlace jumps = 8;
+   */
+  jumps: SshPlace[];
 };
 
 /**
@@ -60,6 +100,46 @@ export type HostAccessJson = {
    * @generated from field: string root = 2;
    */
   root?: string;
+
+  /**
+   * The following are for SSH alone: where sshd answers, as it stands in the known hosts file.
+   *
+   * @generated from field: optional string address = 3;
+   */
+  address?: string;
+
+  /**
+   * Absent = 22.
+   *
+   * @generated from field: optional int32 port = 4;
+   */
+  port?: number;
+
+  /**
+   * @generated from field: optional string user = 5;
+   */
+  user?: string;
+
+  /**
+   * Name of a credential; its secret is a private key.
+   *
+   * @generated from field: optional string credential = 6;
+   */
+  credential?: string;
+
+  /**
+   * Fingerprints (SHA256:...) of the only keys that the host may show; without them the known hosts file decides.
+   *
+   * @generated from field: repeated string host_keys = 7;
+   */
+  hostKeys?: string[];
+
+  /**
+   * The way there: each place is reached through the one before it.
+   *
+   * @generated from field: repeated understudy.inventory.v1.SshPlace jumps = 8;
+   */
+  jumps?: SshPlaceJson[];
 };
 
 /**
@@ -68,6 +148,81 @@ export type HostAccessJson = {
  */
 export const HostAccessSchema: GenMessage<HostAccess, {jsonType: HostAccessJson}> = /*@__PURE__*/
   messageDesc(file_understudy_inventory_v1_clusters, 0);
+
+/**
+ * A host on the way.
+ *
+ * @generated from message understudy.inventory.v1.SshPlace
+ */
+export type SshPlace = Message<"understudy.inventory.v1.SshPlace"> & {
+  /**
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * Absent = 22.
+   *
+   * @generated from field: optional int32 port = 2;
+   */
+  port?: number | undefined;
+
+  /**
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string credential = 4;
+   */
+  credential: string;
+
+  /**
+   * @generated from field: repeated string host_keys = 5;
+   */
+  hostKeys: string[];
+};
+
+/**
+ * A host on the way.
+ *
+ * @generated from message understudy.inventory.v1.SshPlace
+ */
+export type SshPlaceJson = {
+  /**
+   * @generated from field: string address = 1;
+   */
+  address?: string;
+
+  /**
+   * Absent = 22.
+   *
+   * @generated from field: optional int32 port = 2;
+   */
+  port?: number;
+
+  /**
+   * @generated from field: string user = 3;
+   */
+  user?: string;
+
+  /**
+   * @generated from field: string credential = 4;
+   */
+  credential?: string;
+
+  /**
+   * @generated from field: repeated string host_keys = 5;
+   */
+  hostKeys?: string[];
+};
+
+/**
+ * Describes the message understudy.inventory.v1.SshPlace.
+ * Use `create(SshPlaceSchema)` to create a new message.
+ */
+export const SshPlaceSchema: GenMessage<SshPlace, {jsonType: SshPlaceJson}> = /*@__PURE__*/
+  messageDesc(file_understudy_inventory_v1_clusters, 1);
 
 /**
  * A machine. It may carry nodes of several clusters; then every document says the same access.
@@ -124,7 +279,7 @@ export type HostDocumentJson = {
  * Use `create(HostDocumentSchema)` to create a new message.
  */
 export const HostDocumentSchema: GenMessage<HostDocument, {jsonType: HostDocumentJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 1);
+  messageDesc(file_understudy_inventory_v1_clusters, 2);
 
 /**
  * A host's membership in one cluster.
@@ -197,7 +352,7 @@ export type NodeDocumentJson = {
  * Use `create(NodeDocumentSchema)` to create a new message.
  */
 export const NodeDocumentSchema: GenMessage<NodeDocument, {jsonType: NodeDocumentJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 2);
+  messageDesc(file_understudy_inventory_v1_clusters, 3);
 
 /**
  * What you register: one HA group with its nodes and hosts.
@@ -356,7 +511,7 @@ export type ClusterDocumentJson = {
  * Use `create(ClusterDocumentSchema)` to create a new message.
  */
 export const ClusterDocumentSchema: GenMessage<ClusterDocument, {jsonType: ClusterDocumentJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 3);
+  messageDesc(file_understudy_inventory_v1_clusters, 4);
 
 /**
  * What protects a cluster, from what was seen.
@@ -421,7 +576,7 @@ export type ClassificationJson = {
  * Use `create(ClassificationSchema)` to create a new message.
  */
 export const ClassificationSchema: GenMessage<Classification, {jsonType: ClassificationJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 4);
+  messageDesc(file_understudy_inventory_v1_clusters, 5);
 
 /**
  * A cluster in the catalogue.
@@ -500,7 +655,7 @@ export type RegisteredClusterJson = {
  * Use `create(RegisteredClusterSchema)` to create a new message.
  */
 export const RegisteredClusterSchema: GenMessage<RegisteredCluster, {jsonType: RegisteredClusterJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 5);
+  messageDesc(file_understudy_inventory_v1_clusters, 6);
 
 /**
  * Where a list goes on.
@@ -545,7 +700,7 @@ export type PageJson = {
  * Use `create(PageSchema)` to create a new message.
  */
 export const PageSchema: GenMessage<Page, {jsonType: PageJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 6);
+  messageDesc(file_understudy_inventory_v1_clusters, 7);
 
 /**
  * By log position, at the last change of the picture.
@@ -590,7 +745,7 @@ export type LagJson = {
  * Use `create(LagSchema)` to create a new message.
  */
 export const LagSchema: GenMessage<Lag, {jsonType: LagJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 7);
+  messageDesc(file_understudy_inventory_v1_clusters, 8);
 
 /**
  * Versions of one item; absent = not known, or not running.
@@ -631,7 +786,7 @@ export type ItemVersionsJson = {
  * Use `create(ItemVersionsSchema)` to create a new message.
  */
 export const ItemVersionsSchema: GenMessage<ItemVersions, {jsonType: ItemVersionsJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 8);
+  messageDesc(file_understudy_inventory_v1_clusters, 9);
 
 /**
  * One node as it was seen.
@@ -802,7 +957,7 @@ export type SeenNodeJson = {
  * Use `create(SeenNodeSchema)` to create a new message.
  */
 export const SeenNodeSchema: GenMessage<SeenNode, {jsonType: SeenNodeJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 9);
+  messageDesc(file_understudy_inventory_v1_clusters, 10);
 
 /**
  * When and how the observer last looked.
@@ -857,7 +1012,7 @@ export type LastLookJson = {
  * Use `create(LastLookSchema)` to create a new message.
  */
 export const LastLookSchema: GenMessage<LastLook, {jsonType: LastLookJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 10);
+  messageDesc(file_understudy_inventory_v1_clusters, 11);
 
 /**
  * The picture as it last changed.
@@ -952,7 +1107,7 @@ export type TopologyJson = {
  * Use `create(TopologySchema)` to create a new message.
  */
 export const TopologySchema: GenMessage<Topology, {jsonType: TopologyJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 11);
+  messageDesc(file_understudy_inventory_v1_clusters, 12);
 
 /**
  * What a registration would find.
@@ -1027,7 +1182,7 @@ export type RegistrationPreviewJson = {
  * Use `create(RegistrationPreviewSchema)` to create a new message.
  */
 export const RegistrationPreviewSchema: GenMessage<RegistrationPreview, {jsonType: RegistrationPreviewJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 12);
+  messageDesc(file_understudy_inventory_v1_clusters, 13);
 
 /**
  * Facts of a cluster. A secret's value is not told: it is empty here.
@@ -1078,7 +1233,7 @@ export type FactsJson = {
  * Use `create(FactsSchema)` to create a new message.
  */
 export const FactsSchema: GenMessage<Facts, {jsonType: FactsJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 13);
+  messageDesc(file_understudy_inventory_v1_clusters, 14);
 
 /**
  * How long a fix has been available and not applied on a node.
@@ -1177,7 +1332,7 @@ export type DebtJson = {
  * Use `create(DebtSchema)` to create a new message.
  */
 export const DebtSchema: GenMessage<Debt, {jsonType: DebtJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 14);
+  messageDesc(file_understudy_inventory_v1_clusters, 15);
 
 /**
  * @generated from message understudy.inventory.v1.RegisterClusterRequest
@@ -1218,7 +1373,7 @@ export type RegisterClusterRequestJson = {
  * Use `create(RegisterClusterRequestSchema)` to create a new message.
  */
 export const RegisterClusterRequestSchema: GenMessage<RegisterClusterRequest, {jsonType: RegisterClusterRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 15);
+  messageDesc(file_understudy_inventory_v1_clusters, 16);
 
 /**
  * @generated from message understudy.inventory.v1.RegisterClusterResponse
@@ -1269,7 +1424,7 @@ export type RegisterClusterResponseJson = {
  * Use `create(RegisterClusterResponseSchema)` to create a new message.
  */
 export const RegisterClusterResponseSchema: GenMessage<RegisterClusterResponse, {jsonType: RegisterClusterResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 16);
+  messageDesc(file_understudy_inventory_v1_clusters, 17);
 
 /**
  * @generated from message understudy.inventory.v1.PreviewClusterRequest
@@ -1296,7 +1451,7 @@ export type PreviewClusterRequestJson = {
  * Use `create(PreviewClusterRequestSchema)` to create a new message.
  */
 export const PreviewClusterRequestSchema: GenMessage<PreviewClusterRequest, {jsonType: PreviewClusterRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 17);
+  messageDesc(file_understudy_inventory_v1_clusters, 18);
 
 /**
  * @generated from message understudy.inventory.v1.PreviewClusterResponse
@@ -1323,7 +1478,7 @@ export type PreviewClusterResponseJson = {
  * Use `create(PreviewClusterResponseSchema)` to create a new message.
  */
 export const PreviewClusterResponseSchema: GenMessage<PreviewClusterResponse, {jsonType: PreviewClusterResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 18);
+  messageDesc(file_understudy_inventory_v1_clusters, 19);
 
 /**
  * @generated from message understudy.inventory.v1.ListClustersRequest
@@ -1416,7 +1571,7 @@ export type ListClustersRequestJson = {
  * Use `create(ListClustersRequestSchema)` to create a new message.
  */
 export const ListClustersRequestSchema: GenMessage<ListClustersRequest, {jsonType: ListClustersRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 19);
+  messageDesc(file_understudy_inventory_v1_clusters, 20);
 
 /**
  * @generated from message understudy.inventory.v1.ListClustersResponse
@@ -1453,7 +1608,7 @@ export type ListClustersResponseJson = {
  * Use `create(ListClustersResponseSchema)` to create a new message.
  */
 export const ListClustersResponseSchema: GenMessage<ListClustersResponse, {jsonType: ListClustersResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 20);
+  messageDesc(file_understudy_inventory_v1_clusters, 21);
 
 /**
  * @generated from message understudy.inventory.v1.GetClusterRequest
@@ -1480,7 +1635,7 @@ export type GetClusterRequestJson = {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest, {jsonType: GetClusterRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 21);
+  messageDesc(file_understudy_inventory_v1_clusters, 22);
 
 /**
  * @generated from message understudy.inventory.v1.GetClusterResponse
@@ -1517,7 +1672,7 @@ export type GetClusterResponseJson = {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse, {jsonType: GetClusterResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 22);
+  messageDesc(file_understudy_inventory_v1_clusters, 23);
 
 /**
  * @generated from message understudy.inventory.v1.ChangeClusterRequest
@@ -1568,7 +1723,7 @@ export type ChangeClusterRequestJson = {
  * Use `create(ChangeClusterRequestSchema)` to create a new message.
  */
 export const ChangeClusterRequestSchema: GenMessage<ChangeClusterRequest, {jsonType: ChangeClusterRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 23);
+  messageDesc(file_understudy_inventory_v1_clusters, 24);
 
 /**
  * @generated from message understudy.inventory.v1.ChangeClusterResponse
@@ -1605,7 +1760,7 @@ export type ChangeClusterResponseJson = {
  * Use `create(ChangeClusterResponseSchema)` to create a new message.
  */
 export const ChangeClusterResponseSchema: GenMessage<ChangeClusterResponse, {jsonType: ChangeClusterResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 24);
+  messageDesc(file_understudy_inventory_v1_clusters, 25);
 
 /**
  * @generated from message understudy.inventory.v1.RetireClusterRequest
@@ -1660,7 +1815,7 @@ export type RetireClusterRequestJson = {
  * Use `create(RetireClusterRequestSchema)` to create a new message.
  */
 export const RetireClusterRequestSchema: GenMessage<RetireClusterRequest, {jsonType: RetireClusterRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 25);
+  messageDesc(file_understudy_inventory_v1_clusters, 26);
 
 /**
  * @generated from message understudy.inventory.v1.RetireClusterResponse
@@ -1679,7 +1834,7 @@ export type RetireClusterResponseJson = {
  * Use `create(RetireClusterResponseSchema)` to create a new message.
  */
 export const RetireClusterResponseSchema: GenMessage<RetireClusterResponse, {jsonType: RetireClusterResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 26);
+  messageDesc(file_understudy_inventory_v1_clusters, 27);
 
 /**
  * @generated from message understudy.inventory.v1.GetTopologyRequest
@@ -1706,7 +1861,7 @@ export type GetTopologyRequestJson = {
  * Use `create(GetTopologyRequestSchema)` to create a new message.
  */
 export const GetTopologyRequestSchema: GenMessage<GetTopologyRequest, {jsonType: GetTopologyRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 27);
+  messageDesc(file_understudy_inventory_v1_clusters, 28);
 
 /**
  * @generated from message understudy.inventory.v1.GetTopologyResponse
@@ -1733,7 +1888,7 @@ export type GetTopologyResponseJson = {
  * Use `create(GetTopologyResponseSchema)` to create a new message.
  */
 export const GetTopologyResponseSchema: GenMessage<GetTopologyResponse, {jsonType: GetTopologyResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 28);
+  messageDesc(file_understudy_inventory_v1_clusters, 29);
 
 /**
  * @generated from message understudy.inventory.v1.GetFactsRequest
@@ -1760,7 +1915,7 @@ export type GetFactsRequestJson = {
  * Use `create(GetFactsRequestSchema)` to create a new message.
  */
 export const GetFactsRequestSchema: GenMessage<GetFactsRequest, {jsonType: GetFactsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 29);
+  messageDesc(file_understudy_inventory_v1_clusters, 30);
 
 /**
  * @generated from message understudy.inventory.v1.GetFactsResponse
@@ -1787,7 +1942,7 @@ export type GetFactsResponseJson = {
  * Use `create(GetFactsResponseSchema)` to create a new message.
  */
 export const GetFactsResponseSchema: GenMessage<GetFactsResponse, {jsonType: GetFactsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 30);
+  messageDesc(file_understudy_inventory_v1_clusters, 31);
 
 /**
  * @generated from message understudy.inventory.v1.ListDebtsRequest
@@ -1860,7 +2015,7 @@ export type ListDebtsRequestJson = {
  * Use `create(ListDebtsRequestSchema)` to create a new message.
  */
 export const ListDebtsRequestSchema: GenMessage<ListDebtsRequest, {jsonType: ListDebtsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 31);
+  messageDesc(file_understudy_inventory_v1_clusters, 32);
 
 /**
  * @generated from message understudy.inventory.v1.ListDebtsResponse
@@ -1897,7 +2052,7 @@ export type ListDebtsResponseJson = {
  * Use `create(ListDebtsResponseSchema)` to create a new message.
  */
 export const ListDebtsResponseSchema: GenMessage<ListDebtsResponse, {jsonType: ListDebtsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 32);
+  messageDesc(file_understudy_inventory_v1_clusters, 33);
 
 /**
  * @generated from message understudy.inventory.v1.GetHaLayerRequest
@@ -1924,7 +2079,7 @@ export type GetHaLayerRequestJson = {
  * Use `create(GetHaLayerRequestSchema)` to create a new message.
  */
 export const GetHaLayerRequestSchema: GenMessage<GetHaLayerRequest, {jsonType: GetHaLayerRequestJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 33);
+  messageDesc(file_understudy_inventory_v1_clusters, 34);
 
 /**
  * @generated from message understudy.inventory.v1.GetHaLayerResponse
@@ -1955,7 +2110,7 @@ export type GetHaLayerResponseJson = {
  * Use `create(GetHaLayerResponseSchema)` to create a new message.
  */
 export const GetHaLayerResponseSchema: GenMessage<GetHaLayerResponse, {jsonType: GetHaLayerResponseJson}> = /*@__PURE__*/
-  messageDesc(file_understudy_inventory_v1_clusters, 34);
+  messageDesc(file_understudy_inventory_v1_clusters, 35);
 
 /**
  * @generated from enum understudy.inventory.v1.Environment
@@ -2075,12 +2230,19 @@ export enum AccessKind {
    * @generated from enum value: ACCESS_KIND_LOCAL = 1;
    */
   LOCAL = 1,
+
+  /**
+   * Another machine, reached by SSH.
+   *
+   * @generated from enum value: ACCESS_KIND_SSH = 2;
+   */
+  SSH = 2,
 }
 
 /**
  * @generated from enum understudy.inventory.v1.AccessKind
  */
-export type AccessKindJson = "ACCESS_KIND_UNSPECIFIED" | "ACCESS_KIND_LOCAL";
+export type AccessKindJson = "ACCESS_KIND_UNSPECIFIED" | "ACCESS_KIND_LOCAL" | "ACCESS_KIND_SSH";
 
 /**
  * Describes the enum understudy.inventory.v1.AccessKind.
