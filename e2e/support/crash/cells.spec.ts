@@ -6,19 +6,23 @@ const ids = (cells: readonly Cell[]): readonly string[] => cells.map(({ id }) =>
 const names = (cells: readonly Cell[]): readonly string[] => cells.map(({ place, at }) => `${place} ${at}`).sort();
 
 describe.each(plans)('the matrix of the plan %s', (plan) => {
-  const { steps, phases } = PLANS[plan];
+  const { steps, phases, withoutActs } = PLANS[plan];
+  const ofSteps = steps.flatMap((step) =>
+    STEP_PLACES.filter((place) => !withoutActs.includes(step) || !place.includes('-act-')).map((place) => `${place} ${step}`),
+  );
 
   it('has every place of every step, and every place of every phase, once each over ten windows', () => {
     const cells = windowsOf(plan, 'all', 'orchestrator').flat();
-    const ofSteps = steps.flatMap((step) => STEP_PLACES.map((place) => `${place} ${step}`));
     const ofPhases = phases.flatMap((phase) => PHASE_PLACES.map((place) => `${place} ${phase}`));
     expect(names(cells)).toEqual([...ofSteps, ...ofPhases].sort());
     expect(new Set(ids(cells)).size).toBe(cells.length);
   });
 
   it('kills once at each step in a window, so that each way back is over before the next one', () => {
-    for (const cells of windowsOf(plan, 'all', 'orchestrator'))
-      expect(cells.filter(({ at }) => at.includes('/')).map(({ at }) => at)).toEqual(steps);
+    for (const cells of windowsOf(plan, 'all', 'orchestrator')) {
+      const killed = cells.filter(({ at }) => at.includes('/')).map(({ at }) => at);
+      expect(killed).toEqual(steps.filter((step) => killed.includes(step) || !withoutActs.includes(step)));
+    }
   });
 
   it('takes every step and every phase in the one window of the CI', () => {
@@ -37,7 +41,8 @@ describe.each(plans)('the matrix of the plan %s', (plan) => {
 
   it('doubles each kill of a step with one on the way back from it', () => {
     for (const cells of windowsOf(plan, 'double', 'orchestrator')) {
-      expect(cells).toHaveLength(2 * steps.length);
+      expect(cells.length % 2).toBe(0);
+      expect(cells.length / 2 + withoutActs.length).toBeGreaterThanOrEqual(steps.length);
       for (const second of cells.filter(({ after }) => after !== undefined)) {
         const first = cells.find(({ id }) => id === second.after);
         expect(first?.at.split('/')[0]).toBe(second.at.split('/')[0]);
@@ -50,7 +55,7 @@ describe.each(plans)('the matrix of the plan %s', (plan) => {
     const cells = windowsOf(plan, 'all', 'store').flat();
     expect(cells.filter(({ place }) => /lease|adoption/.test(place))).toEqual([]);
     expect(cells.filter(({ at }) => at === 'preflight')).toEqual([]);
-    expect(cells.length).toBe(steps.length * STEP_PLACES.length + (phases.length - 1) * 4);
+    expect(cells.length).toBe(ofSteps.length + (phases.length - 1) * 4);
   });
 });
 

@@ -47,6 +47,8 @@ export interface Cell {
 /** What a plan does to the pair, in order. A run in which other steps have an effect than these is an error. */
 export interface PlanShape {
   readonly steps: readonly string[];
+  /** Those of them whose goal is there already when they are asked for: they send no act. */
+  readonly withoutActs: readonly string[];
   readonly phases: readonly string[];
   readonly result: 'succeeded' | 'rolled-back';
 }
@@ -63,6 +65,7 @@ export const PLANS: Readonly<Record<PlanName, PlanShape>> = {
       ...['drain', 'patch', 'join', 'release'].map((step) => `original/${step}-a`),
       'postflight/stop-probe',
     ],
+    withoutActs: [],
     phases: ['admit', 'preflight', 'switchover-test', 'standby', 'switchover', 'original', 'postflight'],
     result: 'succeeded',
   },
@@ -74,6 +77,8 @@ export const PLANS: Readonly<Record<PlanName, PlanShape>> = {
       ...['drain', 'unpatch', 'join', 'release'].map((step) => `recovery/${step}-b`),
       'recovery/stop-probe',
     ],
+    // The node did not come up again after the patch: it is still out of service.
+    withoutActs: ['recovery/drain-b'],
     phases: ['admit', 'preflight', 'switchover-test', 'standby', 'recovery'],
     result: 'rolled-back',
   },
@@ -86,6 +91,8 @@ const ACTS: Readonly<Record<string, string>> = {
   'switchover/switchover-b': 'promote',
 };
 const OF_AN_ACT: readonly Place[] = ['before-act-sent', 'after-act-sent', 'before-act-accepted'];
+/** Which act was the last one accepted is not said with it. */
+const OF_ACTS: readonly Place[] = [...OF_AN_ACT, 'after-act-accepted'];
 
 export type Extent = 'ci' | 'all' | 'double';
 export type Victim = 'orchestrator' | 'store';
@@ -122,11 +129,26 @@ function turnsOf(plan: PlanName, extent: Extent): readonly number[] {
 }
 
 function single(plan: PlanName, turn: number): readonly Cell[] {
-  const { steps, phases } = PLANS[plan];
+  const { phases } = PLANS[plan];
   return [
-    ...steps.map((step, index) => cell(plan, around(STEP_PLACES, index + turn), step)),
+    ...stepPlaces(plan, turn).map(({ place, step }) => cell(plan, place, step)),
     ...phases.flatMap((phase, index) => phaseCells(plan, phase, index, turn)),
   ];
+}
+
+interface StepKill {
+  readonly place: StepPlace;
+  readonly step: string;
+  /** Of the step in its plan. */
+  readonly index: number;
+}
+
+/** Each step at its place of this turn; one that sends no act is passed over where the place is one of an act. */
+function stepPlaces(plan: PlanName, turn: number): readonly StepKill[] {
+  const { steps, withoutActs } = PLANS[plan];
+  return steps
+    .map((step, index) => ({ place: around(STEP_PLACES, index + turn), step, index }))
+    .filter(({ place, step }) => !(withoutActs.includes(step) && OF_ACTS.includes(place)));
 }
 
 /** Every place of a phase in eight windows. Where no step has an effect, the kill before a start is a cell of its own. */
@@ -139,8 +161,7 @@ function phaseCells(plan: PlanName, phase: string, index: number, turn: number):
 
 /** A second kill during the way back from the first: at its start, its adoption, or its look at the step that was left open. */
 function double(plan: PlanName, turn: number): readonly Cell[] {
-  return PLANS[plan].steps.flatMap((step, index) => {
-    const place = around(STEP_PLACES, index + turn);
+  return stepPlaces(plan, turn).flatMap(({ place, step, index }) => {
     const first = cell(plan, place, step);
     const second = around(place === 'after-outcome-committed' ? STARTING : RECOVERY, index + turn);
     const at = second.endsWith('-outcome-observed') ? step : (step.split('/')[0] ?? '');

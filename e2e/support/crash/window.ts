@@ -109,7 +109,8 @@ interface Seen {
   readonly kills: readonly Kill[];
 }
 
-async function judged(window: PairWindow, { plan, slug }: WindowRun, seen: Seen): Promise<WindowEnd> {
+async function judged(window: PairWindow, run: WindowRun, seen: Seen): Promise<WindowEnd> {
+  const { plan } = run;
   const events = await window.events();
   const ledger = await window.endLoad();
   const facts = await factsOf(window.pair);
@@ -140,7 +141,7 @@ async function judged(window: PairWindow, { plan, slug }: WindowRun, seen: Seen)
     [promotions !== switchovers.length, `PostgreSQL was promoted ${promotions} times in ${switchovers.length} switchovers.`],
     ...facts.flatMap((node) => nodeProblems(node, version, 1 + switchovers.length)),
     ...jobProblems(window.nodes, plan),
-    ...effectProblems(events, plan, slug),
+    ...effectProblems(window, events, run),
   ];
   const problems = rules.filter(([isBroken]) => isBroken).map(([, sentence]) => sentence);
   const { kills } = seen;
@@ -167,23 +168,27 @@ function jobProblems(nodes: readonly PracticeNode[], plan: PlanName): readonly (
   });
 }
 
-/** The steps that asked for an effect are those of the matrix: none was left out of it, none of it was not there. */
-function effectProblems(events: readonly RecordedEvent[], plan: PlanName, slug: string): readonly (readonly [boolean, string])[] {
+/** The steps that asked for an effect are those of the matrix, and those that send no act have none in the hosts' journals. */
+function effectProblems(
+  { nodes }: PairWindow,
+  events: readonly RecordedEvent[],
+  { plan, slug }: WindowRun,
+): readonly (readonly [boolean, string])[] {
   const phases = new Map<string, string>();
   for (const { body } of events)
     for (const step of (body['plan'] as { steps?: readonly { stepId: string; phase: string }[] } | null | undefined)?.steps ?? [])
       phases.set(step.stepId, step.phase);
+  const named = (stepId: string): string => `${phases.get(stepId)}/${stepId.slice(3).replace(`${slug}-`, '')}`;
   const asked = events.flatMap(({ type, body }) => {
     const effect = type === 'StepRequested' && ['verb', 'job', 'probe'].includes((body['ask'] as { ask: string }).ask);
-    const stepId = String(body['stepId']);
-    return effect ? [`${phases.get(stepId)}/${stepId.slice(3).replace(`${slug}-`, '')}`] : [];
+    return effect ? [named(String(body['stepId']))] : [];
   });
   const found = [...new Set(asked)].join(', ');
+  const { steps, withoutActs } = PLANS[plan];
+  const acted = new Set(nodes.flatMap(journalOf).map(({ key }) => named(key.split('/')[1] ?? '')));
   return [
-    [
-      found !== PLANS[plan].steps.join(', '),
-      `Steps with an effect were ${found}; the matrix has ${PLANS[plan].steps.join(', ')}.`,
-    ],
+    [found !== steps.join(', '), `Steps with an effect were ${found}; the matrix has ${steps.join(', ')}.`],
+    ...withoutActs.map((step) => [acted.has(step), `${step} has sent an act; the matrix leaves its acts out.`] as const),
   ];
 }
 

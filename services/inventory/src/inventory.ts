@@ -83,7 +83,7 @@ export class Inventory {
 
   async stop(): Promise<void> {
     await this.observer.stop();
-    await this.ssh.close();
+    this.ssh.close();
     await this.readModels.stop();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }

@@ -138,7 +138,7 @@ export class Orchestrator {
     await this.owner.stop();
     await this.readModels.stop();
     await this.targets.close();
-    await this.ssh.close();
+    this.ssh.close();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 

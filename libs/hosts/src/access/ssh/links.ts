@@ -4,6 +4,8 @@
  */
 import { DEFAULT_SSH_PORT, type SshPlace } from '@understudy/cluster';
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Slots } from '../slots.js';
 import { judgeKey, keyTypesOf, knownKeys } from './known-hosts.js';
 
@@ -23,22 +25,84 @@ const KEEPALIVES_MISSED = 3;
 /** An unused connection ends after so long. */
 const IDLE_MS = 60_000;
 
-interface Link {
-  readonly client: Client;
-  /** Commands and connections that go through it. */
-  users: number;
-  idle: NodeJS.Timeout | undefined;
-}
-
 /** Give it back when the command has ended. */
 export interface Lease {
   readonly client: Client;
+  isLost(): boolean;
   giveBack(): void;
 }
 
+/** One connection, from before its handshake until it is over. */
+class Link {
+  readonly client = new ssh2.Client();
+  private isOver = false;
+  private users = 0;
+  private idle: NodeJS.Timeout | undefined;
+
+  /** @param over called once, when nothing can go through it any more. */
+  constructor(
+    private readonly stream: Duplex,
+    private readonly over: () => void,
+  ) {
+    this.client
+      .on('error', () => this.end())
+      .on('end', () => this.end())
+      .on('close', () => this.end());
+    // Where ssh2 has not yet, or no longer, a hand on it.
+    stream.on('error', () => this.end());
+  }
+
+  get isUsable(): boolean {
+    return !this.isOver && this.stream.writable;
+  }
+
+  /** @throws what ssh2 says of a handshake that failed. */
+  handshake(config: ConnectConfig): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.client.once('ready', resolve);
+      this.client.once('error', reject);
+      this.client.once('close', () => reject(new Error('the host closed the connection')));
+      this.client.connect({ ...config, sock: this.stream });
+    });
+  }
+
+  lease(): Lease {
+    clearTimeout(this.idle);
+    this.users += 1;
+    let isOurs = true;
+    return {
+      client: this.client,
+      isLost: () => this.isOver,
+      giveBack: () => {
+        if (isOurs) this.users -= 1;
+        isOurs = false;
+        this.rest();
+      },
+    };
+  }
+
+  /** Ends by itself when nobody uses it for a while. */
+  rest(): void {
+    clearTimeout(this.idle);
+    if (this.users === 0 && !this.isOver) this.idle = setTimeout(() => this.end(), IDLE_MS).unref();
+  }
+
+  end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.idle);
+    this.client.end();
+    this.stream.destroy();
+    this.over();
+  }
+}
+
 export class SshLinks {
+  /** By the way there; one that is being made, too. */
   private readonly open = new Map<string, Promise<Link>>();
+  private readonly links = new Set<Link>();
   private readonly slots = new Slots(MOST_LINKS);
+  private closed = false;
 
   constructor(private readonly tools: SshTools) {}
 
@@ -46,96 +110,74 @@ export class SshLinks {
   async take(way: readonly SshPlace[], withinMs: number): Promise<Lease> {
     const endsAt = performance.now() + withinMs;
     const key = JSON.stringify(way);
-    const known = this.open.get(key) ?? this.connect(key, way, endsAt);
-    const link = await inTime(known, endsAt, () => `no connection to ${nameOf(last(way))} in time`);
-    clearTimeout(link.idle);
-    link.users += 1;
-    let isOurs = true;
-    return {
-      client: link.client,
-      giveBack: () => {
-        if (!isOurs) return;
-        isOurs = false;
-        link.users -= 1;
-        if (link.users === 0) this.rest(link);
-      },
-    };
+    const asked = (): Promise<Link> =>
+      inTime(this.open.get(key) ?? this.connect(key, way), endsAt, () => `no connection to ${nameOf(last(way))} in time`);
+    const known = await asked();
+    if (known.isUsable) return known.lease();
+    // It was lost, and nobody has been told yet.
+    known.end();
+    return (await asked()).lease();
   }
 
-  /** Ends every connection. Whatever runs over one is unknown. */
-  async close(): Promise<void> {
-    const links = await Promise.allSettled(this.open.values());
-    for (const link of links) if (link.status === 'fulfilled') link.value.client.destroy();
-  }
-
-  private rest(link: Link): void {
-    link.idle = setTimeout(() => link.client.end(), IDLE_MS);
-    link.idle.unref();
+  /** Ends every connection, for good. Whatever runs over one is unknown. */
+  close(): void {
+    this.closed = true;
+    for (const link of this.links) link.end();
   }
 
   /** Whoever asks meanwhile waits for the same connection. A failure is not remembered. */
-  private connect(key: string, way: readonly SshPlace[], endsAt: number): Promise<Link> {
-    const link = this.connected(way, endsAt, () => this.forget(key, link));
-    link.catch(() => this.forget(key, link));
+  private connect(key: string, way: readonly SshPlace[]): Promise<Link> {
+    const link: Promise<Link> = this.connected(way, () => {
+      if (this.open.get(key) === link) this.open.delete(key);
+    });
     this.open.set(key, link);
     return link;
   }
 
-  private forget(key: string, link: Promise<Link>): void {
-    if (this.open.get(key) === link) this.open.delete(key);
-  }
-
-  private async connected(way: readonly SshPlace[], endsAt: number, gone: () => void): Promise<Link> {
+  private async connected(way: readonly SshPlace[], forget: () => void): Promise<Link> {
     const place = last(way);
-    if (!(await this.slots.take(endsAt - performance.now())))
-      throw new Error(`${MOST_LINKS} connections are open; none was free in time for ${nameOf(place)}`);
-    const jump = way.length > 1 ? await this.through(way, endsAt).catch((error: unknown) => this.freed(error)) : undefined;
-    const client = new ssh2.Client();
-    client.once('close', () => {
-      jump?.lease.giveBack();
-      this.slots.giveBack();
-      gone();
-    });
-    await this.handshake(client, place, jump?.channel, Math.min(CONNECT_LIMIT_MS, endsAt - performance.now()));
-    return { client, users: 0, idle: undefined };
-  }
-
-  private freed(error: unknown): never {
-    this.slots.giveBack();
-    throw error;
-  }
-
-  /** A channel to the last place through the one before it. */
-  private async through(
-    way: readonly SshPlace[],
-    endsAt: number,
-  ): Promise<{ readonly lease: Lease; readonly channel: ClientChannel }> {
-    const { address, port = DEFAULT_SSH_PORT } = last(way);
-    const before = way.slice(0, -1);
-    const lease = await this.take(before, endsAt - performance.now());
+    const endsAt = performance.now() + CONNECT_LIMIT_MS;
+    const undo: (() => void)[] = [forget];
+    const over = (): void => undo.splice(0).forEach((step) => step());
     try {
-      const asked = new Promise<ClientChannel>((resolve, reject) =>
-        lease.client.forwardOut('127.0.0.1', 0, address, port, (error, channel) => (error ? reject(error) : resolve(channel))),
-      );
-      const why = (): string => `the jump host ${nameOf(last(before))} did not reach ${address} in time`;
-      return { lease, channel: await inTime(asked, endsAt, why) };
+      if (!(await this.slots.take(CONNECT_LIMIT_MS)))
+        throw new Error(`${MOST_LINKS} connections are open; none was free in time for ${nameOf(place)}`);
+      undo.push(() => this.slots.giveBack());
+      const stream = way.length > 1 ? await this.through(way, endsAt, undo) : socketTo(place);
+      const link = new Link(stream, over);
+      this.links.add(link);
+      undo.push(() => this.links.delete(link));
+      await this.handshake(link, place, endsAt).catch((error: unknown) => {
+        link.end();
+        throw error;
+      });
+      link.rest();
+      return link;
     } catch (error) {
-      lease.giveBack();
+      over();
       throw error;
     }
   }
 
-  private async handshake(client: Client, place: SshPlace, sock: ClientChannel | undefined, limitMs: number): Promise<void> {
+  /** A channel to the last place through the one before it. */
+  private async through(way: readonly SshPlace[], endsAt: number, undo: (() => void)[]): Promise<ClientChannel> {
+    const { address, port = DEFAULT_SSH_PORT } = last(way);
+    const before = way.slice(0, -1);
+    const lease = await this.take(before, endsAt - performance.now());
+    undo.push(() => lease.giveBack());
+    const asked = new Promise<ClientChannel>((resolve, reject) =>
+      lease.client.forwardOut('127.0.0.1', 0, address, port, (error, channel) => (error ? reject(error) : resolve(channel))),
+    );
+    return inTime(asked, endsAt, () => `the jump host ${nameOf(last(before))} did not reach ${address} in time`);
+  }
+
+  private async handshake(link: Link, place: SshPlace, endsAt: number): Promise<void> {
+    if (this.closed) throw new Error('the connections of this process were closed');
     let untrusted: string | undefined;
     try {
       const config = this.config(place, (reason) => (untrusted = reason));
-      await new Promise<void>((resolve, reject) => {
-        client.once('ready', resolve);
-        client.on('error', reject);
-        client.connect({ ...config, ...(sock === undefined ? {} : { sock }), readyTimeout: Math.max(1, limitMs) });
-      });
+      await inTime(link.handshake(config), endsAt, () => `no answer within ${CONNECT_LIMIT_MS} ms`);
     } catch (error) {
-      client.destroy();
       throw new Error(
         untrusted ?? `no connection to ${nameOf(place)}: ${error instanceof Error ? error.message : String(error)}`,
       );
@@ -147,9 +189,9 @@ export class SshLinks {
     const known = knownKeys(this.tools.knownHosts(), address, port);
     const types = hostKeys.length > 0 ? [] : keyTypesOf(known);
     return {
-      host: address,
-      port,
       username: user,
+      // Bounded by whoever makes the connection.
+      readyTimeout: 0,
       privateKey: this.tools.privateKey(credential, address),
       ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types as never } }),
       hostVerifier: (offered: Buffer) => {
@@ -167,6 +209,10 @@ function last(way: readonly SshPlace[]): SshPlace {
   const place = way.at(-1);
   if (place === undefined) throw new Error('A way to a host ends at a place.');
   return place;
+}
+
+function socketTo({ address, port = DEFAULT_SSH_PORT }: SshPlace): Duplex {
+  return connect({ host: address, port, noDelay: true });
 }
 
 function nameOf({ address, port = DEFAULT_SSH_PORT }: SshPlace): string {

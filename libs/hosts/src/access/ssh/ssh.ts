@@ -11,6 +11,7 @@ import { type RemoteCommand, remoteCommand } from './remote-command.js';
 const CONCURRENCY_LIMIT = 8;
 /** 128 + SIGKILL: the command was killed, by its limit on the host or by somebody else. */
 const KILLED = '137';
+const LINK_LOST = 'the link was lost while the command ran';
 
 type Finish = (result: CommandResult) => void;
 
@@ -68,10 +69,6 @@ export class SshAccess implements HostAccess {
     const remote = remoteCommand(command.argv, this.root, leftMs);
     if (remote === null) return Promise.resolve(unknown('the command was not started: its arguments are too long'));
     return new Promise((resolve) => {
-      const timer = setTimeout(
-        () => end(`no end after ${command.deadlineMs} ms; the host kills the command`),
-        Math.max(1, leftMs),
-      );
       let channel: ClientChannel | undefined;
       const finish: Finish = (result) => {
         clearTimeout(timer);
@@ -80,18 +77,21 @@ export class SshAccess implements HostAccess {
         resolve(result);
       };
       const end = (reason: string): void => finish(unknown(reason));
+      const timer = setTimeout(
+        () => end(`no end after ${command.deadlineMs} ms; the host kills the command`),
+        Math.max(1, leftMs),
+      );
       this.underWay.add(end);
-      lease.client.exec(remote.line, (error, opened) => {
-        if (error) return end(`the command was not started: ${error.message}`);
+      execute(lease, remote.line, end, (opened) => {
         channel = opened;
-        // Too late: the channel is given up before its input ends.
-        if (!this.underWay.has(end)) return void channel.close();
-        this.follow(opened, command, remote, finish);
+        // Given up in the meantime; its input has not ended.
+        if (!this.underWay.has(end)) channel.close();
+        else this.follow(lease, opened, command, remote, finish);
       });
     });
   }
 
-  private follow(channel: ClientChannel, command: HostCommand, { mark }: RemoteCommand, finish: Finish): void {
+  private follow(lease: Lease, channel: ClientChannel, command: HostCommand, { mark }: RemoteCommand, finish: Finish): void {
     const limit = command.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES;
     const [stdout, stderr] = [new FramedOutput(mark, limit), new FramedOutput(mark, limit)];
     const look = (): void => {
@@ -101,14 +101,26 @@ export class SshAccess implements HostAccess {
     channel.stderr.on('data', (chunk: Buffer) => (stderr.take(chunk), look()));
     channel.on('error', () => undefined);
     channel.on('close', () =>
-      finish(
-        unknown(
-          stdout.begun ? 'the link was lost while the command ran' : 'the host closed the channel before the command began',
-        ),
-      ),
+      finish(unknown(stdout.begun || lease.isLost() ? LINK_LOST : 'the host closed the channel before the command began')),
     );
     channel.end(command.stdin ?? '');
     command.onSent?.();
+  }
+}
+
+/** Calls back once, when the host has taken the command or when it has not. */
+function execute(lease: Lease, line: string, failed: (reason: string) => void, taken: (channel: ClientChannel) => void): void {
+  const notStarted = (error: unknown): void =>
+    failed(`the command was not started: ${error instanceof Error ? error.message : String(error)}`);
+  try {
+    lease.client.exec(line, (error, channel) => {
+      if (error === undefined) taken(channel);
+      // The host may have taken the command, and its answer was lost.
+      else if (lease.isLost()) failed(LINK_LOST);
+      else notStarted(error);
+    });
+  } catch (error) {
+    notStarted(error);
   }
 }
 
