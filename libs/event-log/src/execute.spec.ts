@@ -117,6 +117,18 @@ describe('a command', () => {
     expect((await loadStream(store.log, counter, codec, 's5')).state.sum).toBe(5);
   });
 
+  it('that may be decided once only is refused as soon as somebody else was faster', async () => {
+    await run('s9', { type: 'open', by: 'me' });
+    const loaded = await loadStream(store.log, counter, codec, 's9');
+    await run('s9', { type: 'add', n: 1 });
+    expect(await run('s9', { type: 'add', n: 100 }, { loaded, decisions: 1 })).toMatchObject({
+      accepted: false,
+      kind: 'conflict',
+      refusals: [{ code: 'CONCURRENT_CHANGE' }],
+    });
+    expect((await loadStream(store.log, counter, codec, 's9')).state.sum).toBe(1);
+  });
+
   it('takes further streams along, all or nothing', async () => {
     const claim = (expectedVersion: number) => () => [
       { stream: 'claim/h1', expectedVersion, events: [{ type: 'HostClaimed', schemaVersion: 1, body: { rollout: 's6' } }] },

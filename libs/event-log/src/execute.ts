@@ -47,6 +47,8 @@ export interface Execution<S, C, E> {
   readonly codec: EventCodec<E>;
   /** What the caller knows already; if it is no longer true, only the rest is read. */
   readonly loaded?: LoadedStream<S>;
+  /** How often it is decided at most (default `MAX_DECISIONS`). 1: what it rests on no longer holds once somebody else appended. */
+  readonly decisions?: number;
   /** Further streams of the same append, made from what was decided (e.g. claims). Asked again with every new decision. */
   readonly also?: (decided: readonly E[], state: S) => readonly StreamAppend[] | Promise<readonly StreamAppend[]>;
 }
@@ -152,7 +154,7 @@ async function decideOnce<S, C, E>(
 
 /**
  * Executes a command against its stream. After a conflict the stream is read on and the command decided again, at most
- * `MAX_DECISIONS` times. Throws only `StoreUnavailable`.
+ * so often as the execution says. Throws only `StoreUnavailable`.
  */
 export async function execute<S, C, E>(
   log: EventLog,
@@ -163,7 +165,7 @@ export async function execute<S, C, E>(
   for (let decision = 1; ; decision += 1) {
     const result = await decideOnce(log, decider, execution, loaded);
     if (result !== 'conflict') return result;
-    if (decision === MAX_DECISIONS) {
+    if (decision >= (execution.decisions ?? MAX_DECISIONS)) {
       return refused(
         'conflict',
         'CONCURRENT_CHANGE',

@@ -144,11 +144,12 @@ export class RolloutStore {
   /**
    * Gives the runner's own command to the rollout that this process follows. Nobody else knows its id, and the runner asks anew
    * under another one: afterwards no repetition has to be told by it.
+   * @param decisions how often it is decided at most, where others append meanwhile.
    */
-  async give(live: LiveRollout, command: RolloutCommand): Promise<Executed<RolloutState, RolloutEvent>> {
+  async give(live: LiveRollout, command: RolloutCommand, decisions?: number): Promise<Executed<RolloutState, RolloutEvent>> {
     const metadata = systemMetadata();
     try {
-      return await this.execute(live, command, metadata);
+      return await this.execute(live, command, metadata, decisions);
     } finally {
       live.loaded.commands.delete(metadata.commandId);
     }
@@ -186,6 +187,7 @@ export class RolloutStore {
     live: LiveRollout,
     command: RolloutCommand,
     metadata: EventMetadata,
+    decisions?: number,
   ): Promise<Executed<RolloutState, RolloutEvent>> {
     let claims: readonly Claim[] = [];
     let own = live.claims;
@@ -209,6 +211,7 @@ export class RolloutStore {
         metadata,
         codec: rolloutCodec(slug),
         loaded: live.loaded,
+        ...(decisions === undefined ? {} : { decisions }),
         also,
       });
       if (executed.accepted && executed.loaded.version >= live.version) {

@@ -172,6 +172,16 @@ describe('switchover, while nobody serves', () => {
     expect(then(given(startedByHand, replayed), switchover)).toMatchObject({ act: { act: 'promote' } });
   });
 
+  it('stops a standby that would come up as a primary: somebody took its signal away, and it is no ground for a promotion', () => {
+    const unsigned = standby('a', 'b', { disk: { switchover: stopped, standbySignal: false } });
+    expect(then(given(unsigned, replayed), switchover)).toMatchObject({
+      act: { act: 'stop-at-once', host: 'host-a' },
+      binding: true,
+    });
+    const signed = standby('a', 'b', { disk: { switchover: stopped, standbySignal: true } });
+    expect(then(given(signed, replayed), switchover)).not.toMatchObject({ act: { act: 'stop-at-once' } });
+  });
+
   it('promotes nobody without proof that the target has everything, marked as the old active node may be', () => {
     const marked = old({ standbySignal: true });
     const late = { next: 'wait', why: expect.stringContaining('has not shown the last checkpoint'), binding: true };

@@ -213,8 +213,12 @@ function mayStillReturn(snapshot: PostgresSnapshot, { disk, mark }: StoppedByUs)
 
 /** The old active node's process lives and takes no writes: stopping, starting, or already a standby. */
 function oldStillThere(goal: PostgresGoal, target: PostgresNode, stopped: StoppedByUs): PostgresNext {
-  const { old, mark } = stopped;
-  if (answering(old)?.inRecovery === true) return oldMarked(goal, target, stopped);
+  const { old, mark, disk } = stopped;
+  // A standby without its signal comes up as a primary at its next start: it is no ground for a promotion.
+  if (answering(old)?.inRecovery === true)
+    return disk.standbySignal
+      ? oldMarked(goal, target, stopped)
+      : act({ act: 'stop-at-once', host: old.host, node: old.node }, true);
   if (old.server.says === 'starting' || mark.returning) return wait(`node ${old.node} is starting`, true);
   if (!tooLate(mark, goal)) return wait(`node ${old.node} is stopping`, true);
   return act({ act: 'stop-at-once', host: old.host, node: old.node }, true);

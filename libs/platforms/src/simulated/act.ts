@@ -102,9 +102,7 @@ export function beginOn(world: World, act: PostgresAct, key: string): ActedWorld
     case 'checkpoint':
       return done(checkpoint(world, node));
     case 'return-active':
-      return act.unlessPromoting && markOf(world, node)?.promoting !== false
-        ? { world, code: 3, detail: 'a promotion may have begun' }
-        : done(beginStart(unmarkStandby(changeMark(world, node, { returning: true }), node), node));
+      return returnActive(world, node, act.unlessPromoting === true);
     case 'announce-promotion':
       return announce(world, node);
     case 'promote':
@@ -149,6 +147,14 @@ function announce(world: World, node: string): ActedWorld {
   if (mark === null || mark.stopAtMs === null || mark.returned)
     return { world, code: 3, detail: 'there is no switchover under way' };
   return done(changeMark(world, node, { promoting: true, returning: false }));
+}
+
+/** As the host program does it: one that somebody else has started is left as it is. */
+function returnActive(world: World, node: string, unlessPromoting: boolean): ActedWorld {
+  if (unlessPromoting && markOf(world, node)?.promoting !== false)
+    return { world, code: 3, detail: 'a promotion may have begun' };
+  if (!hasStopped(world, node)) return done(world);
+  return done(beginStart(unmarkStandby(changeMark(world, node, { returning: true }), node), node));
 }
 
 function stopActive(world: World, node: string, limitMs: number): ActedWorld | Stopping {

@@ -7,6 +7,7 @@ import {
   type Performed,
   type RolloutCommand,
   type RunnerMemory,
+  SNAPSHOT_MAX_AGE_MS,
 } from '@understudy/orchestrator-domain';
 import type { Effects } from './effects.js';
 import type { GateLooks } from './gates.js';
@@ -41,6 +42,8 @@ export class Drive {
   private readonly looked = new Set<string>();
   private raisedEpoch = 0;
   private unreachable: readonly string[] = [];
+  private lookedAtMs = 0;
+  private lookWasSlow = false;
   private wakePending = false;
   private woken: (() => void) | null = null;
   private said: { readonly key: string; readonly performed: Performed } | null = null;
@@ -61,12 +64,19 @@ export class Drive {
   async run(): Promise<void> {
     while (this.isOurs()) {
       try {
+        this.forgetOldLook();
         await this.make(nextMove(this.live.state, this.memory, this.tools.now()));
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error;
         await this.pause(RETRY_MS);
       }
     }
+  }
+
+  private forgetOldLook(): void {
+    const { observation } = this.memory;
+    if (observation !== null && this.tools.scheduler.nowMs - this.lookedAtMs > SNAPSHOT_MAX_AGE_MS)
+      this.memory = { ...this.memory, observation: null };
   }
 
   wake(): void {
@@ -157,6 +167,7 @@ export class Drive {
 
   private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
     const { step, requested } = move;
+    const beganMs = this.tools.scheduler.nowMs;
     const seen = await this.tools.effects.look(this.live.state, step, requested);
     const forStep = requested?.key ?? step.stepId;
     this.looked.add(forStep);
@@ -165,6 +176,9 @@ export class Drive {
     if (shown !== undefined)
       gates.watcher.looked(this.live.rolloutId, { stepId: step.stepId, requested, incarnation, at: seen.at, shown });
     const said = requested !== null && this.said?.key === requested.key ? { performed: this.said.performed } : {};
+    this.lookWasSlow = !this.lookWasSlow && this.tools.scheduler.nowMs - beganMs > SNAPSHOT_MAX_AGE_MS;
+    if (this.lookWasSlow) return;
+    this.lookedAtMs = this.tools.scheduler.nowMs;
     this.memory = { ...this.memory, observation: { forStep, observation: { ...this.withDoubt(seen), ...said } } };
   }
 

@@ -14,9 +14,10 @@ const LAG_CEILING_BYTES = 16 * 1024 * 1024;
 /** Whatever happened so long ago, in milliseconds, has been seen by a look that is fresh. */
 const SETTLED_MS = 20_000;
 
-/** Nothing but our own acts changed this cluster for a while. */
-export function isSettled(judge: Judge, site: Site): boolean {
-  return judge.window.scheduler.nowMs - site.disturbedMs > SETTLED_MS;
+/** Nothing but our own acts changed this cluster for a while, also before the time of a decision that was appended late. */
+export function isSettled(judge: Judge, site: Site, decidedAt?: string): boolean {
+  const { nowMs } = judge.window.scheduler;
+  return Math.min(nowMs, decidedAt === undefined ? nowMs : Date.parse(decidedAt)) - site.disturbedMs > SETTLED_MS;
 }
 
 export function judgeHostStep(judge: Judge, kept: RolloutRecord, { step }: StepRecord, data: StepRequested): void {
@@ -35,7 +36,7 @@ export function judgeHostStep(judge: Judge, kept: RolloutRecord, { step }: StepR
     '4',
     () => `${data.stepId} is asked for before the workload was validated on a patched standby.`,
   );
-  if (!isSettled(judge, site)) return;
+  if (!isSettled(judge, site, data.at)) return;
   judge.when(takesWrites(nodeOf(site.world, node)), '1', () => `${data.stepId} is asked for, and ${node} serves.`);
   if (step.kind === 'drain') keepsStandby(judge, kept, site, node, data);
 }
@@ -64,7 +65,7 @@ export function judgeSwitchover(judge: Judge, kept: RolloutRecord, { step }: Ste
   );
   judge.when(touched && !kept.validated.has(target), '3', () => `${data.stepId} is asked for, and ${target} was not validated.`);
   const active = Object.values(site.world.nodes).find(takesWrites);
-  if (!isSettled(judge, site) || active === undefined || active.node === target) return;
+  if (!isSettled(judge, site, data.at) || active === undefined || active.node === target) return;
   const node = nodeOf(site.world, target);
   const follows = attachedTo(site.world, active.node).includes(node);
   judge.when(!follows || node.disk.drained, '3', () => `${data.stepId} is asked for, and ${target} is no healthy standby.`);
@@ -109,7 +110,7 @@ export function judgeOutcome(
   if (found.missedDeadline) judge.window.note('a deadline was missed');
   if (outcome !== 'succeeded') return;
   checked(judge, data);
-  succeeded(judge, kept, found, atMs);
+  succeeded(judge, kept, found, data);
 }
 
 /** What could not be evaluated is no success. */
@@ -123,25 +124,26 @@ function checked(judge: Judge, { stepId, attempt, evidence }: Outcome): void {
   );
 }
 
-function succeeded(judge: Judge, kept: RolloutRecord, found: StepRecord, atMs: number): void {
+function succeeded(judge: Judge, kept: RolloutRecord, found: StepRecord, { at, evidence }: Outcome): void {
   const { step, requested } = found;
   const site = judge.siteOf(kept);
   if (requested === null || site === null) return;
   judge.when(
     requested.ask.ask === 'waitUntil' &&
       step.kind === 'soak' &&
-      atMs < Date.parse(requested.at) + (kept.planned?.playbook.phases.soakMs ?? 0),
+      // By the look: the clock may have been put back since.
+      Date.parse(String(evidence['at'])) < Date.parse(requested.at) + (kept.planned?.playbook.phases.soakMs ?? 0),
     '9',
     () => `${step.stepId} was over before its time.`,
   );
   judgeShownAfter(judge, kept, found);
-  if (step.node === undefined || isDisturbed(site, found) || !isSettled(judge, site)) return;
+  if (step.node === undefined || isDisturbed(site, found) || !isSettled(judge, site, at)) return;
   const untrue = whatIsNotSo(judge, kept, found, site, step.node);
   judge.when(untrue !== null, '9', () => `${step.stepId} is said to have succeeded, and ${untrue}.`);
 }
 
-/** What a step's success says of its node, and of the only writer there is. Null: it is so. */
-type Truth = (node: SimulatedNode, writer: string | undefined, world: World) => string | null;
+/** What a step's success says of its node, and of those that take writes: by a foreign hand they may be two. Null: it is so. */
+type Truth = (node: SimulatedNode, writers: readonly string[], world: World) => string | null;
 
 function unless(isSo: boolean, otherwise: string): string | null {
   return isSo ? null : otherwise;
@@ -149,10 +151,14 @@ function unless(isSo: boolean, otherwise: string): string | null {
 
 const TRUTHS: Readonly<Record<string, Truth>> = {
   drain: ({ disk, service }) => unless(disk.drained && service.state === 'stopped', 'it is not out of service'),
-  join: (node, writer, world) =>
-    unless(writer === node.node || (writer !== undefined && attachedTo(world, writer).includes(node)), 'it does not replicate'),
+  join: (node, writers, world) =>
+    unless(
+      writers.some((writer) => writer === node.node || attachedTo(world, writer).includes(node)),
+      'it does not replicate',
+    ),
   release: ({ disk }) => unless(!disk.drained && disk.autostart, 'it is drained'),
-  switchover: ({ node }, writer) => unless(writer === node, `${writer ?? 'nobody, or more than one,'} takes writes`),
+  switchover: ({ node }, writers) =>
+    unless(writers.length === 1 && writers[0] === node, `${writers.join(' and ') || 'nobody'} takes writes`),
   patch: ({ disk }) =>
     unless(compareVersions(disk.installedVersion, NEW_VERSION) >= 0, `${ITEM} ${disk.installedVersion} is installed`),
 };
@@ -168,7 +174,7 @@ function whatIsNotSo(judge: Judge, kept: RolloutRecord, found: StepRecord, site:
     const before = judge.reboots.get(`${kept.planned?.rolloutId}/${stepId}`)?.boots ?? -1;
     return unless(before < (world.hosts[node.host]?.boots ?? 0), 'the host has not booted');
   }
-  return TRUTHS[kind]?.(node, writers.length === 1 ? writers[0] : undefined, world) ?? null;
+  return TRUTHS[kind]?.(node, writers, world) ?? null;
 }
 
 function whatIsNotValid(kept: RolloutRecord, found: StepRecord, site: Site, name: string): string | null {

@@ -145,8 +145,9 @@ function once(judge: Judge, site: Site, call: JobCall, asked: Asked): void {
     const { ask } = call;
     const installed = nodeOf(site.world, ask.node).disk.installedVersion;
     const isThere = ask.job === 'patch' && installed === ask.item.targetVersion;
+    const byOthers = site.foreign.some(({ atMs }) => atMs >= (job?.startedAtMs ?? 0));
     judge.when(
-      job?.status === 'exited' && isThere && !isDisturbed(site, asked.step),
+      job?.status === 'exited' && isThere && !byOthers && !isDisturbed(site, asked.step),
       '6',
       () => `${call.key}: attempt ${earlier} has installed ${installed} already.`,
     );

@@ -6,9 +6,10 @@ import type { GateLooks } from './gates.js';
 import type { Jobs } from './jobs.js';
 import type { Stored } from './log.js';
 import { newLife, type Life } from './scheduler.js';
-import { absorb, Client, StoreUnavailable, streamOf, type Store } from './store.js';
+import { absorb, Client, StoreUnavailable, streamOf, type Live, type Store } from './store.js';
 
 /** As in the product. */
+const LEASES_SEEN_LAST_MS = 5_000;
 export const LEASE_TERM_MS = 30_000;
 const RENEW_EVERY_MS = 10_000;
 const RENEW_RETRY_MS = 1_000;
@@ -35,6 +36,10 @@ export class Orchestrator implements Incarnation {
   private readonly client: Client;
   private readonly driven = new Map<string, Drive>();
   private readonly waiting = new Set<string>();
+  /** Under adoption, with the newest version heard: the product's tail hears on once an adoption is done. */
+  private readonly adopting = new Map<string, number>();
+  /** As the product's owner keeps them: perhaps adopted. */
+  private readonly unsure = new Set<string>();
   private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
   private leaseEndsMs = 0;
 
@@ -63,10 +68,11 @@ export class Orchestrator implements Incarnation {
   }
 
   private pass(stored: readonly Stored[]): void {
-    for (const { stream, event } of stored) {
+    for (const { stream, version, event } of stored) {
       if (!stream.startsWith('rollout/')) continue;
       const rolloutId = stream.slice('rollout/'.length);
       const drive = this.driven.get(rolloutId);
+      if (this.adopting.has(rolloutId)) this.adopting.set(rolloutId, version);
       if (drive !== undefined) {
         this.catchUp(drive);
         drive.wake();
@@ -158,18 +164,39 @@ export class Orchestrator implements Incarnation {
   }
 
   private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
-    const live = await this.client.load(rolloutId);
-    const { owner, status } = live.state;
-    if (status === 'closed') return this.forget(rolloutId);
-    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return;
+    this.adopting.set(rolloutId, 0);
+    try {
+      const live = await this.client.load(rolloutId);
+      if (live.state.status === 'closed') return this.forget(rolloutId);
+      if (!(await this.isAdopted(live, look))) return;
+      while ((this.adopting.get(rolloutId) ?? 0) > live.version) await this.client.reload(live);
+      this.forget(rolloutId);
+      this.drive(new Drive(this.driveTools(rolloutId), live));
+    } finally {
+      this.adopting.delete(rolloutId);
+    }
+  }
+
+  private async isAdopted(live: Live, look: AdoptionLook): Promise<boolean> {
+    const { rolloutId } = live;
+    const { owner } = live.state;
     const { instance, incarnation } = this;
+    if (owner?.incarnation === incarnation && this.unsure.has(rolloutId)) return true;
+    if (!this.mayTake(rolloutId, owner, look)) return false;
     const at = new Date(this.now()).toISOString();
     const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
-    const given = await this.client.give(live, command);
-    if (!given.accepted || live.state.owner?.incarnation !== incarnation) return;
+    this.unsure.add(rolloutId);
+    const given = await this.client.give(live, command, owner === null ? undefined : 1);
+    this.unsure.delete(rolloutId);
+    if (!given.accepted || live.state.owner?.incarnation !== incarnation) return false;
     if (owner !== null) this.around.saw(owner.instance === instance ? 'adopted by the next start' : 'adopted by another');
-    this.forget(rolloutId);
-    this.drive(new Drive(this.driveTools(rolloutId), live));
+    return true;
+  }
+
+  private mayTake(rolloutId: string, owner: Incarnation | null, look: AdoptionLook): boolean {
+    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return false;
+    if (owner === null) return true;
+    return this.leaseRemainingMs() > 0 && this.around.store.scheduler.nowMs - look.nowMs <= LEASES_SEEN_LAST_MS;
   }
 
   private drive(drive: Drive): void {
@@ -210,6 +237,7 @@ export class Orchestrator implements Incarnation {
   private forget(rolloutId: string): void {
     this.waiting.delete(rolloutId);
     this.goneSince.delete(rolloutId);
+    this.unsure.delete(rolloutId);
   }
 }
 

@@ -115,9 +115,9 @@ export class Client {
   }
 
   /** Decides and appends, with the claims that go with it; again after each conflict. @throws StoreUnavailable */
-  async give(live: Live, command: RolloutCommand): Promise<Given> {
+  async give(live: Live, command: RolloutCommand, decisions = MAX_DECISIONS): Promise<Given> {
     const commandId = this.store.newId('c');
-    for (let count = 0; count < MAX_DECISIONS; count += 1) {
+    for (let count = 0; count < decisions; count += 1) {
       // What others append while this is decided makes it lose.
       const { state, version } = live;
       const decision = rolloutDecider.decide(command, state);

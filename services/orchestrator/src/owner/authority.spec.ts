@@ -5,17 +5,13 @@ import { join } from 'node:path';
 import {
   applyRoles,
   ensureCheckpointKey,
-  openStore,
   renewLogId,
   type CheckpointOptions,
-  type NewEvent,
   type Store,
   type Checkpoints,
 } from '@understudy/event-log';
-import { closeHosts, openHosts, type Host } from '@understudy/hosts';
-import type { ClusterDefinition } from '@understudy/cluster';
-import type { RolloutEvent, RolloutPlanned, StepRequested, StepState } from '@understudy/orchestrator-domain';
-import { createTestDatabase, eventually, testHost, testRuntime, type TestDatabase, type TestHost } from '@understudy/testing';
+import type { StepRequested, StepState } from '@understudy/orchestrator-domain';
+import { eventually, testRuntime } from '@understudy/testing';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PerformRequest } from '../effects/perform.js';
@@ -23,73 +19,31 @@ import { Targets } from '../effects/targets.js';
 import { RolloutStore, systemMetadata } from '../handle.js';
 import { Authority, type GivenEpochs, foreignLog, lostEpoch, unknownAttempts } from './authority.js';
 import type { DriveTools } from './drive.js';
+import { admittedRollout, inDatabase, ROLLOUT, type AdmittedRollout } from './fixtures/admitted/contract.js';
 import { Owner } from './owner.js';
 
-const ROLLOUT = 'r-1';
-const samples = new URL('../../domain/rollout/samples/', import.meta.url);
-
-function sample<B>(type: RolloutEvent['type']): NewEvent<B> {
-  const { data, schemaVersion } = JSON.parse(readFileSync(new URL(`${type}.v1.json`, samples), 'utf8')) as {
-    readonly schemaVersion: number;
-    readonly data: B;
-  };
-  return { type, schemaVersion, body: data };
-}
-
-let machines: readonly TestHost[];
-let definition: ClusterDefinition;
-let database: TestDatabase;
-let hosts: Readonly<Record<string, Host>>;
+let ground: AdmittedRollout;
 let ends: (() => Promise<unknown>)[] = [];
 
-/** A planned and admitted rollout over two hosts, positions 1 and 2; nobody has adopted it. */
 beforeEach(async () => {
-  machines = [testHost({ slug: 'host-a' }), testHost({ slug: 'host-b' })];
-  const planned = sample<RolloutPlanned>('RolloutPlanned');
-  const definitions = machines.map(({ root }, index) => ({
-    slug: index === 0 ? 'host-a' : 'host-b',
-    access: { kind: 'local' as const, root },
-    patching: {},
-  }));
-  definition = { ...planned.body.cluster, hosts: definitions };
-  hosts = openHosts(definition.hosts);
-  ends = [() => closeHosts(hosts)];
-  database = await createTestDatabase(['orchestrator']);
-  const store = await opened(database.name);
-  const closesAt = new Date(Date.now() + 3_600_000).toISOString();
-  const events = [{ ...planned, body: { ...planned.body, cluster: definition, closesAt } }, sample('RolloutAdmitted')];
-  await store.log.append({ streams: [{ stream: `rollout/${ROLLOUT}`, expectedVersion: 0, events }], metadata: systemMetadata() });
-  await store.close();
+  ground = await admittedRollout();
+  ends = [];
 });
 
 afterEach(async () => {
   for (const end of ends.reverse()) await end();
-  for (const machine of machines) await machine.remove();
+  await ground.remove();
 });
 
-const inDatabase = (url: string, name: string): string => {
-  const changed = new URL(url);
-  changed.pathname = `/${name}`;
-  return changed.href;
-};
-
-async function opened(name: string, checkpoints?: CheckpointOptions): Promise<Store> {
-  const store = await openStore({
-    ...(checkpoints === undefined ? {} : { checkpoints }),
-    connectionString: inDatabase(database.serviceConnection('orchestrator'), name),
-    schema: 'orchestrator',
-  });
-  ends.push(() => store.close());
-  return store;
-}
+const opened = (name: string, checkpoints?: CheckpointOptions): Promise<Store> => ground.opened(name, checkpoints);
 
 /** What a backup would bring back: a copy of the database as it is now, the log's identity included. */
 async function copyOf(name: string, copy: string): Promise<string> {
-  const client = new pg.Client({ connectionString: inDatabase(database.adminConnection, 'postgres') });
+  const client = new pg.Client({ connectionString: inDatabase(ground.database.adminConnection, 'postgres') });
   await client.connect();
   await client.query(`create database ${copy} template ${name}`);
   await client.end();
-  await applyRoles(inDatabase(database.adminConnection, copy), {});
+  await applyRoles(inDatabase(ground.database.adminConnection, copy), {});
   return copy;
 }
 
@@ -108,7 +62,7 @@ async function run(name: string, checkpoints?: CheckpointOptions): Promise<Runni
     driver: () => {
       throw new Error('No driver is asked here.');
     },
-    openHosts: () => hosts,
+    openHosts: () => ground.hosts,
     secret: () => ({ user: '', password: '' }),
     now: () => store.now(),
   });
@@ -119,7 +73,7 @@ async function run(name: string, checkpoints?: CheckpointOptions): Promise<Runni
     perform: async ({ requested, fence }: PerformRequest) => {
       performed.push(requested);
       const argv = ['sh', '-c', `echo ${requested.key} >>runs`] as const;
-      await hosts['host-a']?.journal.act({ key: `${requested.key}/mark/1`, fence, argv, deadlineMs: 10_000 });
+      await ground.hosts['host-a']?.journal.act({ key: `${requested.key}/mark/1`, fence, argv, deadlineMs: 10_000 });
       await stopped;
       return { status: 'unknown', cause: 'frozen', reason: 'stopped' };
     },
@@ -149,7 +103,7 @@ async function run(name: string, checkpoints?: CheckpointOptions): Promise<Runni
 }
 
 const runs = (): readonly string[] => {
-  const file = join(machines[0]?.root ?? '', 'runs');
+  const file = join(ground.machines[0]?.root ?? '', 'runs');
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
 };
 
@@ -168,8 +122,8 @@ async function heldBecause(running: Running): Promise<string> {
 
 describe('a restored older database', () => {
   it('with the very same next position is noticed: the hosts have seen the epoch before this process gave it', async () => {
-    const older = await copyOf(database.name, `${database.name}_older`);
-    const reality = await run(database.name);
+    const older = await copyOf(ground.database.name, `${ground.database.name}_older`);
+    const reality = await run(ground.database.name);
     await eventually('a step is performed', () => runs().length === 1, 30_000);
     await reality.stop();
 
@@ -183,14 +137,14 @@ describe('a restored older database', () => {
   }, 120_000);
 
   it('that ends before what the hosts obey is noticed, also by the next process, and nothing is executed', async () => {
-    const older = await copyOf(database.name, `${database.name}_older`);
+    const older = await copyOf(ground.database.name, `${ground.database.name}_older`);
     for (let count = 1; count <= 3; count += 1) {
-      const reality = await run(database.name);
+      const reality = await run(ground.database.name);
       await eventually(
         'it has got hold of the hosts',
         async () => {
           const { owner } = await stateOf(reality.store);
-          const entry = await hosts['host-b']?.journal.raise({ logId: reality.store.log.logId, epoch: 1 }, 10_000);
+          const entry = await ground.hosts['host-b']?.journal.raise({ logId: reality.store.log.logId, epoch: 1 }, 10_000);
           return owner?.incarnation === reality.store.incarnation && entry?.status === 'fenced' && entry.seen.epoch > count + 1;
         },
         30_000,
@@ -216,34 +170,34 @@ describe('a restored older database', () => {
     ends.push(async () => rmSync(folder, { recursive: true }));
     const checkpoints = { keyFile: join(folder, 'key.pem'), folder, everyMs: 3_600_000 };
     ensureCheckpointKey(checkpoints.keyFile);
-    const older = await copyOf(database.name, `${database.name}_older`);
-    const reality = await run(database.name, checkpoints);
+    const older = await copyOf(ground.database.name, `${ground.database.name}_older`);
+    const reality = await run(ground.database.name, checkpoints);
     await eventually('a step is performed', () => runs().length === 1, 30_000);
     await reality.store.checkpoints?.sign();
     await reality.stop();
-    for (const { root } of machines) rmSync(join(root, '.understudy'), { recursive: true });
+    for (const { root } of ground.machines) rmSync(join(root, '.understudy'), { recursive: true });
 
     const revived = await run(older, checkpoints);
     expect(await heldBecause(revived)).toMatch(/^This log is older than what was signed of it. Checkpoint \d+, exported to/);
     expect(revived.performed).toEqual([]);
     await revived.stop();
-    expect(machines.some(({ root }) => existsSync(join(root, '.understudy')))).toBe(false);
+    expect(ground.machines.some(({ root }) => existsSync(join(root, '.understudy')))).toBe(false);
   }, 120_000);
 
   it('under a new identity is shut out by every host, until a person lets it in', async () => {
-    const reality = await run(database.name);
+    const reality = await run(ground.database.name);
     await eventually('a step is performed', () => runs().length === 1, 30_000);
     await reality.stop();
     const before = reality.store.log.logId;
-    const after = await renewLogId(database.adminConnection, 'orchestrator');
+    const after = await renewLogId(ground.database.adminConnection, 'orchestrator');
 
-    const restored = await run(database.name);
+    const restored = await run(ground.database.name);
     const why = await heldBecause(restored);
     expect(why).toContain(`obeys log ${before}, and this is log ${after}: the log was renewed by a restore`);
     expect(restored.performed).toEqual([]);
     expect(runs()).toHaveLength(1);
 
-    for (const { root } of machines) rmSync(join(root, '.understudy/v1/fence'), { recursive: true });
+    for (const { root } of ground.machines) rmSync(join(root, '.understudy/v1/fence'), { recursive: true });
     const rollouts = new RolloutStore(restored.store);
     const by = { subject: 'ada', role: 'operator', authentication: 'spec', from: 'spec' };
     const resumed = await rollouts.handle(
@@ -255,7 +209,7 @@ describe('a restored older database', () => {
     await eventually(
       'the hosts obey the new log',
       async () => {
-        const answer = await hosts['host-b']?.journal.raise({ logId: after, epoch: 1 }, 10_000);
+        const answer = await ground.hosts['host-b']?.journal.raise({ logId: after, epoch: 1 }, 10_000);
         return answer?.status === 'fenced' && answer.seen.logId === after && answer.seen.epoch > 1;
       },
       30_000,
@@ -266,21 +220,21 @@ describe('a restored older database', () => {
 
 describe('the hosts’ journals', () => {
   it('that hold an act of this rollout which the log never ordered stop it; those it ordered do not', async () => {
-    const store = await opened(database.name);
+    const store = await opened(ground.database.name);
     const { log, incarnation } = store;
     const at = new Date().toISOString();
-    const targets = new Targets({ openHosts: () => hosts } as never);
+    const targets = new Targets({ openHosts: () => ground.hosts } as never);
     const rollouts = new RolloutStore(store);
     const live = await rollouts.load(ROLLOUT);
     await rollouts.give(live, { type: 'Adopt', instance: 'one', incarnation, replaces: null, at });
     let { epoch } = live;
     const fence = { logId: log.logId, epoch };
-    const act = (key: string) => hosts['host-b']?.journal.act({ key, fence, argv: ['true'], deadlineMs: 10_000 });
+    const act = (key: string) => ground.hosts['host-b']?.journal.act({ key, fence, argv: ['true'], deadlineMs: 10_000 });
     const given: GivenEpochs = new Map();
     const establish = (by: string = incarnation, known = given) => {
       const { state } = live;
       const authority = new Authority({ hosts: targets, log, incarnation: by, given: known, checkpoints: undefined });
-      return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch, epochs: [], state });
+      return authority.establish({ rolloutId: ROLLOUT, cluster: ground.definition, epoch, epochs: [], state });
     };
     const ours = { by: 'us', everywhere: true, unreachable: [] };
     expect(await establish()).toEqual(ours);
@@ -294,7 +248,7 @@ describe('the hosts’ journals', () => {
     epoch -= 1;
     expect(await establish('me', new Map())).toMatchObject({ by: 'nobody' });
     epoch += 1;
-    await hosts['host-b']?.journal.act({
+    await ground.hosts['host-b']?.journal.act({
       key: `${ROLLOUT}/05-drain-b/1/drain/1`,
       fence: { ...fence, epoch },
       argv: ['true'],
@@ -313,7 +267,13 @@ describe('what was signed', () => {
     const log = { logId: 'log-1' } as never;
     const checkpoints = { checked: async () => status };
     const authority = new Authority({ hosts: asked, log, incarnation: 'i', given: new Map(), checkpoints });
-    return authority.establish({ rolloutId: ROLLOUT, cluster: definition, epoch: 1, epochs: [], state: { steps: [] } });
+    return authority.establish({
+      rolloutId: ROLLOUT,
+      cluster: ground.definition,
+      epoch: 1,
+      epochs: [],
+      state: { steps: [] },
+    });
   };
   const failing = { state: 'failing', position: 0, problem: 'The file cannot be read.' } as const;
 

@@ -5,6 +5,7 @@ import {
   type Performed,
   type RolloutCommand,
   type RunnerMemory,
+  SNAPSHOT_MAX_AGE_MS,
 } from '@understudy/orchestrator-domain';
 import { atPlace, type Checkpoints, type CrashMoment, type EventLog } from '@understudy/event-log';
 import type { Fence } from '@understudy/hosts';
@@ -64,6 +65,10 @@ export class Drive {
    * of rollouts that have not begun anything.
    */
   private underWay = true;
+  /** When the newest look was made, by the monotonic clock. */
+  private lookedAtMs = 0;
+  /** The newest look took so long that it was not used. */
+  private lookWasSlow = false;
   private wakePending = false;
   private woken: (() => void) | null = null;
   /** What the performer said in this process about the step it last executed. */
@@ -135,7 +140,10 @@ export class Drive {
     return then.move === 'command' ? null : then;
   }
 
+  /** On a look from before the store was away, or this process was stopped, nothing is decided, wherever the clock was put since. */
   private next(): Move {
+    if (this.memory.observation !== null && performance.now() - this.lookedAtMs > SNAPSHOT_MAX_AGE_MS)
+      this.memory = { ...this.memory, observation: null };
     return nextMove(this.live.state, this.memory, this.tools.now());
   }
 
@@ -226,13 +234,17 @@ export class Drive {
   private async observe(move: Extract<Move, { move: 'observe' }>): Promise<void> {
     const { step, requested } = move;
     if (requested) atPlace('before-outcome-observed', step.stepId);
+    const beganMs = performance.now();
     const seen = await this.tools.looker.look({ state: this.live.state, step, requested });
     if (requested) atPlace('after-outcome-observed', step.stepId);
-    this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, this.withDoubt(seen)));
     this.underWay = true;
+    // This process may have been stopped in the middle of it. Where hosts are that slow, the second one is used all the same.
+    this.lookWasSlow = !this.lookWasSlow && performance.now() - beganMs > SNAPSHOT_MAX_AGE_MS;
+    if (!this.lookWasSlow) this.remember(requested?.key ?? step.stepId, this.withPerformed(requested?.key, this.withDoubt(seen)));
   }
 
   private remember(forStep: string, observation: Observation): void {
+    this.lookedAtMs = performance.now();
     this.memory = { ...this.memory, observation: { forStep, observation } };
   }
 

@@ -15,6 +15,8 @@ const RETRY_ADOPTION_MS = 2_000;
 const MOST_DRIVEN = 10_000;
 /** So many decide and append side by side, of which many share a flush; the others wait for their turn. */
 const DECIDING_AT_ONCE = 256;
+/** So long is somebody replaced on what was seen of the leases: who was silent may be back. */
+const LEASES_SEEN_LAST_MS = 5_000;
 /** So many are adopted side by side, of which many share a read and a flush: all that a process left behind move soon. */
 const ADOPTIONS_AT_ONCE = 1_024;
 
@@ -29,6 +31,11 @@ export interface OwnerTools {
   readonly unfinished: (upToPosition: number) => Promise<readonly string[]>;
   readonly log: Log;
   readonly metrics: Metrics;
+}
+
+interface LeasesSeen extends AdoptionLook {
+  /** By the monotonic clock, before the store was asked. */
+  readonly askedAtMs: number;
 }
 
 interface Driven {
@@ -48,6 +55,8 @@ export class Owner {
   /** Since when the owner of a waiting rollout was seen without a lease, by the monotonic clock. */
   private readonly goneSince = new Map<string, { readonly incarnation: string; readonly sinceMs: number }>();
   private readonly given: GivenEpochs = new Map();
+  /** Adoptions of ours that may be in the log: the store did not answer. */
+  private readonly unsure = new Set<string>();
   private stopping = false;
   private hasNew = true;
   private adoptAt = 0;
@@ -123,8 +132,9 @@ export class Owner {
     const { store, log } = this.tools;
     // Who has lost its own lease, to its successor or to a store that is away, adopts nothing: it would only fence the healthy owner.
     if (this.waiting.size === 0 || store.leaseRemainingMs() === 0) return;
+    const askedAtMs = performance.now();
     const leases = await store.leases();
-    const look: AdoptionLook = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now() };
+    const look: LeasesSeen = { self: store, leases, leaseTermMs: LEASE_TERM_MS, nowMs: store.now(), askedAtMs };
     if (this.driven.size >= MOST_DRIVEN)
       log.warn({ waiting: this.waiting.size }, `${MOST_DRIVEN} rollouts are driven; others wait`);
     const due = [...this.waiting.keys()].values();
@@ -139,27 +149,44 @@ export class Owner {
     await Promise.all(Array.from({ length: ADOPTIONS_AT_ONCE }, adopter));
   }
 
-  private async adopt(rolloutId: string, look: AdoptionLook): Promise<void> {
-    const { store, rollouts } = this.tools;
+  private async adopt(rolloutId: string, look: LeasesSeen): Promise<void> {
+    const { rollouts } = this.tools;
     const heard = this.waiting.get(rolloutId) ?? null;
     const live = heard === null ? await rollouts.load(rolloutId) : rollouts.begun(rolloutId, heard);
     this.waiting.set(rolloutId, null);
-    const { owner } = live.state;
-    if (live.state.status === 'closed') {
-      this.forget(rolloutId);
-      return;
-    }
-    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return;
-    const at = new Date(store.now()).toISOString();
-    const { instance, incarnation } = store;
-    const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
-    const begin = { name: 'rollout adoption', after: [live.traceparent], attributes: { 'understudy.rollout_id': rolloutId } };
-    atPlace('before-adoption', rolloutId);
-    const adopted = await inNewTrace(begin, () => rollouts.give(live, command));
-    atPlace('after-adoption', rolloutId);
-    if (!adopted.accepted || live.state.owner?.incarnation !== store.incarnation) return;
+    if (live.state.status === 'closed') return this.forget(rolloutId);
+    if (!(await this.isAdopted(live, look))) return;
     this.forget(rolloutId);
     if (!this.stopping) this.begin(live);
+  }
+
+  /** Adopts it, unless it is not ours to adopt. @throws StoreUnavailable, and then it may be ours. */
+  private async isAdopted(live: LiveRollout, look: LeasesSeen): Promise<boolean> {
+    const { store, rollouts } = this.tools;
+    const { rolloutId } = live;
+    const { owner } = live.state;
+    const { instance, incarnation } = store;
+    if (owner?.incarnation === incarnation && this.unsure.has(rolloutId)) return true;
+    if (!mayAdopt(owner, this.goneForMs(rolloutId, owner, look), look)) return false;
+    if (owner !== null && !this.mayReplace(look)) return false;
+    const at = new Date(store.now()).toISOString();
+    const command = { type: 'Adopt', instance, incarnation, replaces: owner?.incarnation ?? null, at } as const;
+    const begin = { name: 'rollout adoption', after: [live.traceparent], attributes: { 'understudy.rollout_id': rolloutId } };
+    // Who has appended since may be the owner, back from a silence: then its lease is looked at again.
+    const decisions = owner === null ? undefined : 1;
+    atPlace('before-adoption', rolloutId);
+    this.unsure.add(rolloutId);
+    const adopted = await inNewTrace(begin, () => rollouts.give(live, command, decisions));
+    this.unsure.delete(rolloutId);
+    atPlace('after-adoption', rolloutId);
+    return adopted.accepted && live.state.owner?.incarnation === incarnation;
+  }
+
+  /** Neither where this process was silent itself, nor where the store took so long that the others may be back. */
+  private mayReplace({ askedAtMs }: LeasesSeen): boolean {
+    if (this.tools.store.leaseRemainingMs() > 0 && performance.now() - askedAtMs < LEASES_SEEN_LAST_MS) return true;
+    this.hasNew = true;
+    return false;
   }
 
   private goneForMs(rolloutId: string, owner: Incarnation | null, { leases }: AdoptionLook): number {
@@ -173,6 +200,7 @@ export class Owner {
   private forget(rolloutId: string): void {
     this.waiting.delete(rolloutId);
     this.goneSince.delete(rolloutId);
+    this.unsure.delete(rolloutId);
   }
 
   private begin(live: LiveRollout): void {
