@@ -18,7 +18,8 @@ export default defineConfig({
         test: {
           name: 'specs',
           include: ['{libs,services,practice,bench,tools}/**/*.spec.ts'],
-          exclude: NEVER,
+          // Those need hosts of their own: `npm run e2e:hosts`.
+          exclude: [...NEVER, '**/*.hosts.spec.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

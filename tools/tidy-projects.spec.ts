@@ -58,8 +58,8 @@ describe('projects', () => {
           path,
         ),
     );
-    // The distributed promises are another run: on what was built, one file after the other.
-    expect(configured).toEqual(['e2e/vitest.config.mjs']);
+    // Two other runs, one file after the other: the distributed promises on what was built, and specs on hosts of their own.
+    expect(configured).toEqual(['e2e/hosts/vitest.config.mjs', 'e2e/vitest.config.mjs']);
   });
 
   it('take third-party packages in the exact version of the root', () => {

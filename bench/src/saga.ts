@@ -26,6 +26,7 @@ const ROUNDS = 7;
 const PER_CALLER = 2;
 const IN_FLIGHT = 10_000;
 const KILLED = 1_000;
+const KILLS = 3;
 /** The kill strikes when they have done so many steps each, on average. */
 const KILLED_AFTER_STEPS = 5;
 const ANSWER_LIMIT_MS = 600_000;
@@ -185,6 +186,7 @@ async function killed(connection: string, progress: (line: string) => void): Pro
     let movingMs = Number.NaN;
     for (let answer = await second.answer(); answer.ended === undefined; answer = await second.answer())
       if (answer.moving !== undefined) movingMs = (answer.atMs ?? Number.NaN) - second.spawnedAtMs;
+    progress(`moving ${((movingMs - bareMs) / 1_000).toFixed(2)} s beyond a bare start`);
     return { bareMs, movingMs, unfinished, lost: KILLED - (await closedOf(client)), repeated: repeatedIn(folder) };
   } finally {
     await client.end();
@@ -240,8 +242,9 @@ function row(what: string, flights: readonly Flight[]): readonly string[] {
   ];
 }
 
-function targets(all: Rounds, many: Flight, kill: Killed): readonly Target[] {
+function targets(all: Rounds, many: Flight, kills: readonly Killed[]): readonly Target[] {
   const speeds = (flights: readonly Flight[]): number[] => flights.map(perSecond);
+  const sum = (of: (kill: Killed) => number): number => kills.reduce((before, kill) => before + of(kill), 0);
   return [
     {
       what: `rollouts per second, ${AT_ONCE} at once, against the same appends alone`,
@@ -257,13 +260,13 @@ function targets(all: Rounds, many: Flight, kill: Killed): readonly Target[] {
     },
     { what: `MiB of the process with ${IN_FLIGHT} in flight`, measured: many.peakBytes / MIB, required: 512, sense: 'at-most' },
     {
-      what: `seconds from the start after a kill until ${kill.unfinished} rollouts move, beyond the bare start`,
-      measured: (kill.movingMs - kill.bareMs) / 1_000,
+      what: `seconds from the start after a kill until ${kills[0]?.unfinished} rollouts move, beyond the bare start; median of ${KILLS}`,
+      measured: median(kills.map(({ movingMs, bareMs }) => movingMs - bareMs)) / 1_000,
       required: 1.5,
       sense: 'at-most',
     },
-    { what: 'rollouts lost by the kill', measured: kill.lost, required: 0, sense: 'at-most' },
-    { what: 'acts repeated after the kill', measured: kill.repeated, required: 0, sense: 'at-most' },
+    { what: 'rollouts lost by the kills', measured: sum(({ lost }) => lost), required: 0, sense: 'at-most' },
+    { what: 'acts repeated after the kills', measured: sum(({ repeated }) => repeated), required: 0, sense: 'at-most' },
   ];
 }
 
@@ -277,7 +280,8 @@ export const saga: Benchmark = {
     };
     const all = await onDatabase((connection) => rounds(connection, progress));
     const many = await onDatabase((connection) => tenThousand(connection, progress));
-    const kill = await onDatabase((connection) => killed(connection, progress));
+    const kills: Killed[] = [];
+    for (let count = 0; count < KILLS; count += 1) kills.push(await onDatabase((connection) => killed(connection, progress)));
     const [first] = all.saga;
     const steps = (first?.steps ?? 0) / (first?.rollouts ?? 1);
     const appends = (first?.appends ?? 0) / (first?.rollouts ?? 1);
@@ -290,7 +294,7 @@ export const saga: Benchmark = {
         row(`the same appends, ${AT_ONCE} callers`, all.floor),
         row(`saga, ${IN_FLIGHT} in flight`, [many]),
       ],
-      targets: targets(all, many, kill),
+      targets: targets(all, many, kills),
     };
   },
 };

@@ -6,6 +6,7 @@ export type HostErrorCode =
   | 'host-key-invalid'
   | 'host-setting-invalid'
   | 'patch-source-unknown'
+  | 'patch-item-invalid'
   | 'commands-folder-unsafe'
   | 'command-unknown';
 

@@ -11,4 +11,6 @@ export * from './journal.js';
 export { closeHosts, type HostTools, openHost, openHosts } from './open-host.js';
 export { patchSourceNames, patchSources, type PatchSourceOptions } from './patching/index.js';
 export * from './patching/source.js';
+export { HELPER, HELPER_VERSION, privileged, type PrivilegedVerb } from './privileged/command.js';
+export { prepareScript, removeScript, type Preparation } from './privileged/prepare.js';
 export { bootId, rebootRefusal, requestReboot, type RebootStart } from './power.js';

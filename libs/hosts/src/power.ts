@@ -4,6 +4,7 @@ import type { Host } from './host.js';
 import { HostError } from './host-error.js';
 import type { JobStart } from './jobs.js';
 import type { Fence } from './journal.js';
+import { HELPER_VERSION, privileged } from './privileged/command.js';
 
 /**
  * Boot identity and reboot. A reboot is proven by a changed boot id and by nothing else: not by an exit code, not by
@@ -11,7 +12,8 @@ import type { Fence } from './journal.js';
  * says whether the host came back.
  *
  * A `local` host is the orchestrator's own machine, which is never rebooted. The exception is a practice host: a folder
- * whose own script plays the reboot, named in `patching.reboot = { command, bootIdFile }`, both paths below its root.
+ * whose own script plays the reboot, named in `patching.reboot = { command, bootIdFile }`, both paths below its root. A host
+ * behind SSH is rebooted by the privileged helper, where that is this release's.
  */
 export type RebootStart = JobStart | { readonly status: 'refused'; readonly reason: string };
 
@@ -46,7 +48,8 @@ export async function requestReboot(host: Host, jobId: string, fence: Fence): Pr
   const answer = await rebootRefusal(host, LOOK_DEADLINE_MS);
   if (answer.status !== 'allowed') return answer;
   const path = host.definition.patching['reboot']?.['command'] ?? '';
-  return host.jobs.start({ jobId, fence, argv: [`./${path}`], limitMs: REBOOT_LIMIT_MS });
+  const argv = host.definition.access.kind === 'ssh' ? privileged('reboot') : ([`./${path}`] as const);
+  return host.jobs.start({ jobId, fence, argv, limitMs: REBOOT_LIMIT_MS });
 }
 
 /** Why this host may not be rebooted by us, in a sentence; null when it may. Looks only, so that it can be known beforehand. */
@@ -55,7 +58,7 @@ export async function rebootRefusal(
   deadlineMs: number,
 ): Promise<{ status: 'allowed' } | { status: 'refused'; reason: string } | { status: 'unknown'; reason: string }> {
   const { slug, access, patching } = host.definition;
-  if (access.kind === 'ssh') return refused(`Host ${slug} is reached by SSH; this release reboots practice hosts alone.`);
+  if (access.kind === 'ssh') return helperRefusal(host, deadlineMs);
   const command = patching['reboot']?.['command'];
   if (command === undefined || bootIdFile(host.definition) === null) {
     return refused(
@@ -67,6 +70,16 @@ export async function rebootRefusal(
   const look = await host.access.run({ argv: ['sh', '-c', BELOW_ROOT, 'look', path], deadlineMs });
   if (look.status === 'unknown') return look;
   return look.code === 0 ? { status: 'allowed' } : refused(`Host ${slug} cannot be rebooted: ${reasonOf(look)}`);
+}
+
+/** Whether the helper that would do it is there and is this release's. */
+async function helperRefusal(host: Host, deadlineMs: number): ReturnType<typeof rebootRefusal> {
+  const { slug } = host.definition;
+  const look = await host.access.run({ argv: privileged('version'), deadlineMs });
+  if (look.status === 'unknown') return look;
+  if (look.code === 0 && look.stdout.trim() === HELPER_VERSION) return { status: 'allowed' };
+  const why = look.code === 0 ? 'its helper is of another release' : reasonOf(look);
+  return refused(`Host ${slug} cannot be rebooted: ${why}. Prepare it with the script that "npm run host:prepare" prints.`);
 }
 
 /** The script is a real file below the root, not a link out of it. */

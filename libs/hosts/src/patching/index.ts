@@ -1,4 +1,5 @@
 import { HostError } from '../host-error.js';
+import { aptSource } from './apt/apt.js';
 import { releaseSource } from './release/release.js';
 import { scriptSource } from './script/script.js';
 import type { PatchSource } from './source.js';
@@ -10,6 +11,7 @@ export interface PatchSourceOptions {
 
 /** Every way of patching a host. A new one is its folder and its line here, and passes `contract.ts`. */
 const makers: Readonly<Record<string, (options: PatchSourceOptions) => PatchSource | null>> = {
+  apt: () => aptSource,
   release: () => releaseSource,
   script: ({ commandsFolder }) => (commandsFolder === undefined ? null : scriptSource(commandsFolder)),
 };

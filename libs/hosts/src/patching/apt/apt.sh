@@ -1,0 +1,161 @@
+# Patches one package with apt. Runs as Understudy's account in the host's root folder; what needs root is asked of the helper.
+# sh -s -- look HELPER HELPER_VERSION NAME TARGET | apply HELPER NAME TARGET | back HELPER NAME TARGET PREVIOUS
+set -u
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+unset APT_CONFIG
+KEPT=/var/cache/understudy/packages
+# What was replaced by each item, for its way back.
+REPLACED=.understudy/apt
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  say "$*" >&2
+  exit 1
+}
+
+installed() { dpkg-query -W -f '${db:Status-Abbrev} ${Version}' -- "$1" 2>/dev/null | sed -n 's/^ii  *//p'; }
+
+# NAME:ARCH NEW [OLD] for each package that the item changes.
+closure() {
+  sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\4 \3 \2/p; s/^Inst \([^ ]*\) (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\3 \2/p'
+}
+
+simulate() { apt-get -s -q --no-remove --no-install-recommends install "$1=$2" 2>&1; }
+
+# Who holds dpkg's lock, by the kernel's own list of locks; empty: nobody.
+lock_holder() {
+  for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
+    inode=$(stat -c %i "$file" 2>/dev/null) || continue
+    pid=$(awk -v inode=":$inode" 'index($6, inode) && substr($6, length($6) - length(inode) + 1) == inode { print $5; exit }' /proc/locks)
+    [ -n "$pid" ] || continue
+    say "process $pid ($(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-80))"
+    return
+  done
+}
+
+kept() { ls "$KEPT/$1_$(say "$2" | sed 's/:/%3a/g')_"*.deb >/dev/null 2>&1; }
+
+look() {
+  helper=$1 helper_version=$2 name=$3 target=$4
+  say "installed $(installed "$name")"
+  found=$(sudo -n "$helper" version 2>&1)
+  case $found in
+    "$helper_version") say 'helper yes the helper is this release’s' ;;
+    ????????????????????????????????????????????????????????????????) say 'helper no the helper on this host is of another release. Prepare it again with the script that npm run host:prepare prints' ;;
+    *) say "helper no the helper cannot be run ($(say "$found" | head -1)). Prepare it with the script that npm run host:prepare prints" ;;
+  esac
+  audit=$(dpkg --audit 2>&1 | head -3 | tr '\n' ' ')
+  if [ -n "$audit" ]; then say "dpkg no packages are half installed: $audit"; else say 'dpkg yes no package is half installed'; fi
+  holder=$(lock_holder)
+  if [ -n "$holder" ]; then say "lock no dpkg is in use by $holder"; else say 'lock yes nobody uses dpkg'; fi
+  if [ "$(installed "$name")" = "$target" ]; then
+    say "transaction yes $name $target is installed already"
+    say 'held yes nothing is held'
+    say 'disk yes nothing is fetched'
+    say 'way-back no the old version is not known any more'
+    return
+  fi
+  if ! simulated=$(simulate "$name" "$target"); then
+    say "transaction no apt would not do it: $(say "$simulated" | grep '^E:' | head -3 | tr '\n' ' ')"
+    say 'way-back no there is no transaction to come back from'
+    return
+  fi
+  changes=$(say "$simulated" | closure)
+  say "transaction yes $(say "$changes" | grep -c .) packages change: $(say "$changes" | awk '{ printf "%s %s -> %s; ", $1, ($3 == "" ? "none" : $3), $2 }' | cut -c1-1500)"
+  holds=$(apt-mark showhold 2>/dev/null | while read -r held; do
+    say "$changes" | awk -v held="$held" '{ split($1, name, ":"); if (name[1] == held || $1 == held) printf "%s ", held }'
+  done)
+  if [ -n "$holds" ]; then say "held no on hold: $holds"; else say 'held yes nothing of it is on hold'; fi
+  disk "$name" "$target" "$changes"
+  way_back "$changes"
+}
+
+disk() {
+  bytes=$(apt-get -q --print-uris --no-install-recommends -y install "$1=$2" 2>/dev/null | awk '/^.http|^.file|^.copy|^.cdrom/ { sum += $3 } END { printf "%d", sum }')
+  need_kib=$((bytes / 1024 * 6 + 65536))
+  for place in /var/cache/apt /usr; do
+    free_kib=$(df -Pk "$place" | awk 'NR == 2 { print $4 }')
+    [ "${free_kib:-0}" -ge "$need_kib" ] || {
+      say "disk no $place has $((free_kib / 1024)) MiB free, and $((need_kib / 1024)) MiB are wanted"
+      return
+    }
+  done
+  case $3 in
+    *linux-image*)
+      free_kib=$(df -Pk /boot | awk 'NR == 2 { print $4 }')
+      [ "${free_kib:-0}" -ge 204800 ] || {
+        say "disk no /boot has $((free_kib / 1024)) MiB free, and a kernel wants 200 MiB"
+        return
+      }
+      ;;
+  esac
+  say "disk yes there is room for $((need_kib / 1024)) MiB"
+}
+
+way_back() {
+  missing=$(say "$1" | while read -r name new old; do
+    [ -n "${old:-}" ] || continue
+    kept "${name%%:*}" "$old" || apt-cache madison "${name%%:*}" 2>/dev/null | awk -F' *[|] *' -v old="$old" '$2 == old { found = 1 } END { exit !found }' ||
+      printf '%s=%s ' "$name" "$old"
+  done)
+  if [ -n "$missing" ]; then
+    say "way-back no neither kept here nor in the archive any more: $missing"
+  else
+    say 'way-back yes every package that is replaced is kept here, or in the archive and kept before it is replaced'
+  fi
+}
+
+# What is replaced is kept first: where that cannot be done, nothing is changed.
+apply() {
+  helper=$1 name=$2 target=$3
+  [ "$(installed "$name")" != "$target" ] || { say "$name $target is installed already"; return 0; }
+  sudo -n "$helper" apt-refresh || say 'the lists could not be refreshed; going on with those that are here'
+  simulated=$(simulate "$name" "$target") || fail "$simulated"
+  changes=$(say "$simulated" | closure)
+  [ -n "$changes" ] || fail "apt says that $name=$target changes nothing, and it is not installed"
+  old=$(say "$changes" | awk '$3 != "" { print $1 "=" $3 }')
+  # shellcheck disable=SC2086
+  [ -z "$old" ] || sudo -n "$helper" apt-keep $old || fail 'what is replaced could not be kept; nothing was changed'
+  mkdir -p "$REPLACED" || fail "$REPLACED could not be made; nothing was changed"
+  say "$old" >"$REPLACED/$name-$target.new" && sync "$REPLACED/$name-$target.new" && mv "$REPLACED/$name-$target.new" "$REPLACED/$name-$target" || fail 'what is replaced could not be noted; nothing was changed'
+  # shellcheck disable=SC2046
+  sudo -n "$helper" apt-install $(say "$changes" | awk '{ print $1 "=" $2 }')
+}
+
+back() {
+  helper=$1 name=$2 target=$3 previous=$4
+  [ "$(installed "$name")" != "$previous" ] || { say "$name $previous is installed already"; return 0; }
+  replaced=$(cat "$REPLACED/$name-$target" 2>/dev/null)
+  case " $(say "$replaced" | tr '\n' ' ')" in
+    *" $name="* | *" $name:"*) ;;
+    *) fail "it is not noted here what $name $target replaced" ;;
+  esac
+  # shellcheck disable=SC2086
+  sudo -n "$helper" apt-return $replaced
+}
+
+verb=$1
+shift
+case $verb in
+  look) look "$@" ;;
+  verify)
+    status=$(dpkg-query -W -f '${db:Status-Abbrev}|${Version}' -- "$1" 2>/dev/null)
+    case $status in
+      'ii '*) say "installed ${status#*|}"; say "state yes $1 ${status#*|} is installed and configured" ;;
+      '') say 'installed '; say "state no $1 is not installed" ;;
+      *) say 'installed '; say "state no $1 ${status#*|} is half installed (dpkg says ${status%%|*})" ;;
+    esac
+    running=$(uname -r)
+    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,.*/vmlinuz-,,' | sort -V | tail -1)
+    if [ -e /run/reboot-required ]; then
+      say "reboot needed a package asked for it: $(sort -u /run/reboot-required.pkgs 2>/dev/null | head -5 | tr '\n' ' ')"
+    elif [ -n "$newest" ] && [ "$newest" != "$running" ]; then
+      say "reboot needed kernel $newest is installed, $running runs"
+    else
+      say 'reboot none nothing asks for it'
+    fi
+    ;;
+  apply) apply "$@" ;;
+  back) back "$@" ;;
+  *) fail "there is no verb $verb" ;;
+esac

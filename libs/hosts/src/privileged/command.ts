@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** The one program that our user on a host may run as root. */
+export const HELPER = '/usr/local/sbin/understudy-helper';
+
+/** The helper's text, as a prepared host has it. */
+export const HELPER_PROGRAM = readFileSync(new URL('../../src/privileged/helper.sh', import.meta.url), 'utf8');
+
+/** What the installed helper answers to `version` where it is this one: SHA-256 of its text, in lower-case hex. */
+export const HELPER_VERSION = createHash('sha256').update(HELPER_PROGRAM).digest('hex');
+
+/** What it can be asked for. Each checks its arguments itself, whoever asks. */
+export type PrivilegedVerb =
+  | 'version'
+  | 'apt-refresh'
+  | 'apt-fetch'
+  | 'apt-keep'
+  | 'apt-install'
+  | 'apt-return'
+  | 'apt-repair'
+  | 'unit-hold'
+  | 'unit-free'
+  | 'unit-start'
+  | 'unit-stop'
+  | 'unit-restart'
+  | 'patroni-tag'
+  | 'reboot';
+
+/** The command that asks for it, without a password and without a terminal. */
+export function privileged(verb: PrivilegedVerb, ...args: readonly string[]): readonly [string, ...string[]] {
+  return ['sudo', '-n', HELPER, verb, ...args];
+}

@@ -1,0 +1,271 @@
+#!/bin/sh
+# understudy-helper: the one program that Understudy's account on this host may run as root. Its verbs are the list at the end; every
+# argument is checked against what it may be before anything runs, and everything else is fixed here. It is installed by
+# the script that `npm run host:prepare` prints, belongs to root and may be written by nobody else; so does its configuration, /etc/understudy/helper.conf:
+#
+#   unit NAME.service       a systemd unit that the unit verbs may be used for
+#   patroni UNIT FILE       Patroni's unit and its configuration file, for patroni-tag
+#
+# Ends with 0; 64: refused, nothing was done; else with what the program that it ran ended with.
+
+# sudo clears most of the environment, however it is set up; this clears the rest of it. Whoever runs this cannot know its process id
+# beforehand.
+[ "${UNDERSTUDY_CLEAN-}" = "$$" ] ||
+  exec /usr/bin/env -i UNDERSTUDY_CLEAN="$$" PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$0" "$@"
+set -u
+umask 022
+cd / || exit 64
+
+CONFIG=/etc/understudy/helper.conf
+SYSTEMD=/etc/systemd/system
+HOLD=understudy-hold.conf
+TAG=understudy-tag.conf
+TAG_FOLDER=/etc/understudy/patroni.d
+KEPT=/var/cache/understudy/packages
+LOCK_WAIT_S=120
+
+refuse() {
+  printf 'understudy-helper refuses: %s\n' "$1" >&2
+  exit 64
+}
+
+# Belongs to root and can be written by nobody else, it and each folder above it.
+safe() {
+  path=$1
+  while :; do
+    mode=$(stat -c '%u %a %F' -- "$path") || refuse "$1 cannot be looked at"
+    case $mode in
+      '0 '*[2367]' '* | '0 '*[2367]?' '*) refuse "$path can be written by others than root. Take that away: chmod go-w $path" ;;
+      '0 '*'symbolic link') refuse "$path is a link" ;;
+      '0 '*) ;;
+      *) refuse "$path does not belong to root" ;;
+    esac
+    [ "$path" != / ] || return 0
+    path=$(dirname -- "$path")
+  done
+}
+
+# Values of one kind of line in the configuration.
+configured() {
+  [ -f "$CONFIG" ] || refuse "there is no $CONFIG: prepare this host again"
+  safe "$CONFIG"
+  sed -n "s/^$1[[:blank:]]\{1,\}//p" "$CONFIG"
+}
+
+only() {
+  [ "$1" -eq "$2" ] || refuse "$3"
+}
+
+# ---------------------------------------------------------------- packages
+
+# NAME=VERSION as apt means it, and nothing that apt reads otherwise: no option, file, pattern or sign at the end.
+checked_packages() {
+  [ "$#" -ge 1 ] || refuse 'no package was named. Give NAME=VERSION'
+  [ "$#" -le 500 ] || refuse "$# packages are more than 500"
+  for package in "$@"; do
+    case $package in
+      *[!A-Za-z0-9+.:=~-]* | '' | *=*=* | *[!A-Za-z0-9] | *=[!0-9A-Za-z]*) refuse "\"$package\" is no NAME=VERSION" ;;
+      [a-z0-9]?*=?*) ;;
+      *) refuse "\"$package\" is no NAME=VERSION" ;;
+    esac
+    case ${package%%=*} in *[!a-z0-9+.:-]*) refuse "\"$package\" is no NAME=VERSION" ;; esac
+  done
+}
+
+# Conffiles of this host are kept, nobody is asked anything, and another's lock is waited for.
+apt() {
+  DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 \
+    apt-get -q -y --no-remove --no-install-recommends \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o DPkg::Lock::Timeout="$LOCK_WAIT_S" "$@"
+}
+
+# What a simulation would install, as NAME=VERSION and with NAME:ARCHITECTURE=VERSION beside it; it may remove nothing.
+transaction() {
+  printf '%s\n' "$1" | grep -q '^Remv ' && refuse "packages would be removed: $(printf '%s\n' "$1" | grep '^Remv ' | head -5 | tr '\n' ';')"
+  printf '%s\n' "$1" |
+    sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*\[\([^]]*\)\]).*$/\1=\3 \1:\4=\3/p' |
+    sort -u
+}
+
+# Runs an installation only if it does what was listed and nothing beside it. $1: the list; the rest: apt's arguments.
+exactly() {
+  listed=" $1 "
+  shift
+  simulated=$(apt -s "$@" 2>&1) || {
+    code=$?
+    printf '%s\n' "$simulated" >&2
+    exit "$code"
+  }
+  wanted=$(printf '%s\n' "$simulated" | grep -c '^Inst ')
+  found=$(transaction "$simulated") || exit 64
+  [ "$(printf '%s\n' "$found" | grep -c .)" -eq "$wanted" ] || refuse 'the simulation could not be read'
+  beside=$(printf '%s\n' "$found" | while read -r plain qualified; do
+    [ -n "$plain" ] || continue
+    case $listed in *" $plain "* | *" $qualified "*) ;; *) printf '%s ' "$qualified" ;; esac
+  done)
+  [ -z "$beside" ] || refuse "apt would also install ${beside}which was not listed. Have the plan made again"
+  apt "$@"
+}
+
+apt_install() {
+  checked_packages "$@"
+  exactly "$*" install "$@"
+}
+
+# The way back: from files that were kept here before, whatever the archive holds by now.
+apt_return() {
+  checked_packages "$@"
+  safe "$KEPT"
+  # A run that was cut off is closed first, for apt does nothing before; no script of a package is run for it.
+  dpkg --triggers-only --pending >/dev/null 2>&1
+  listed="$*"
+  for package in "$@"; do
+    set -- "$@" "$(kept_file "$package")" || exit 64
+    shift
+  done
+  exactly "$listed" --allow-downgrades install "$@"
+}
+
+kept_file() {
+  name=${1%%=*}
+  version=$(printf '%s' "${1#*=}" | sed 's/:/%3a/g')
+  for file in "$KEPT/${name%%:*}_${version}_"*.deb; do
+    [ -f "$file" ] || refuse "the package file of $1 is not kept in $KEPT"
+    printf '%s' "$file"
+    return
+  done
+}
+
+# Fetches packages and keeps their files for the way back; nothing is installed.
+apt_keep() {
+  checked_packages "$@"
+  mkdir -p "$KEPT"
+  safe "$KEPT"
+  cd "$KEPT" || exit 1
+  for package in "$@"; do
+    ls "$KEPT/$(printf '%s' "${package%%=*}" | sed 's/:.*//')_$(printf '%s' "${package#*=}" | sed 's/:/%3a/g')_"*.deb >/dev/null 2>&1 ||
+      apt-get -q -o APT::Sandbox::User=root download "$package" || exit
+  done
+}
+
+apt_fetch() {
+  checked_packages "$@"
+  apt --allow-downgrades --download-only install "$@"
+}
+
+# Ends what a killed run left half done. Nothing is removed and nothing new is installed for it.
+apt_repair() {
+  only "$#" 0 'apt-repair has no arguments'
+  DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a || exit
+  apt_check=$(apt-get -q check 2>&1) || {
+    printf '%s\n' "$apt_check" >&2
+    exit 100
+  }
+}
+
+# ---------------------------------------------------------------- services
+
+checked_unit() {
+  only "$#" 1 'name one unit'
+  case $1 in *[!A-Za-z0-9_.@-]* | '' | [!A-Za-z0-9]*) refuse "\"$1\" cannot be the name of a unit" ;; esac
+  case $1 in *.service) ;; *) refuse "\"$1\" is no service" ;; esac
+  configured unit | grep -Fxq -- "$1" || refuse "unit $1 is not in $CONFIG"
+}
+
+# Written beside and renamed: a power cut leaves the old or the new, never a part.
+put() {
+  mkdir -p -- "$(dirname -- "$1")" && safe "$(dirname -- "$1")" && printf '%s\n' "$2" >"$1.new" && sync -- "$1.new" &&
+    mv -f -- "$1.new" "$1" && sync -- "$(dirname -- "$1")"
+}
+
+# Whoever starts it, a boot, a package or a person: it does not start before it is freed.
+unit_hold() {
+  checked_unit "$@"
+  put "$SYSTEMD/$1.d/$HOLD" "[Unit]
+# Held by Understudy while this node is drained. Taken away by: $0 unit-free $1
+ConditionPathExists=/etc/understudy/nothing-is-here" || exit
+  systemctl daemon-reload && systemctl stop -- "$1"
+}
+
+unit_free() {
+  checked_unit "$@"
+  rm -f -- "$SYSTEMD/$1.d/$HOLD" || exit
+  rmdir -- "$SYSTEMD/$1.d" 2>/dev/null
+  systemctl daemon-reload
+}
+
+unit_do() {
+  action=$1
+  shift
+  checked_unit "$@"
+  systemctl reset-failed -- "$1" 2>/dev/null
+  systemctl "$action" -- "$1"
+}
+
+# ---------------------------------------------------------------- Patroni
+
+# Patroni reads a folder as it reads a file: its *.yml in the order of their names, each laid over those before (patroni/config.py,
+# _load_config_path, in 3.0 as in 4.x). So the tag is a file of its own beside a link to the configuration, which is left as it is.
+patroni_tag() {
+  only "$#" 1 'patroni-tag takes nofailover or none'
+  set -- "$1" $(configured patroni)
+  only "$#" 3 "$CONFIG names no Patroni: it needs a line \"patroni UNIT FILE\""
+  checked_unit "$2"
+  case $3 in /*[!A-Za-z0-9_./-]* | *..* | [!/]*) refuse "\"$3\" cannot be Patroni's configuration" ;; esac
+  [ -f "$3" ] || refuse "there is no $3"
+  case $1 in
+    nofailover) tag "$2" "$3" ;;
+    none) untag "$2" ;;
+    *) refuse "\"$1\" is no tag. There are nofailover and none" ;;
+  esac
+}
+
+tag() {
+  program=$(systemctl show -p ExecStart --value -- "$1" | sed -n 's/^{ path=\([^ ]*\) ; argv\[\]=.*/\1/p')
+  case $program in /*) ;; *) refuse "what $1 starts could not be read" ;; esac
+  put "$TAG_FOLDER/20-understudy.yml" 'tags:
+  nofailover: true' && ln -sfn -- "$2" "$TAG_FOLDER/10-own.yml" && put "$SYSTEMD/$1.d/$TAG" "[Service]
+# Lets Patroni read its tag nofailover. Taken away by: $0 patroni-tag none
+ExecStart=
+ExecStart=$program $TAG_FOLDER" && systemctl daemon-reload
+}
+
+# The running one still reads the folder, so it is told to read that anew; its next start reads its own configuration.
+untag() {
+  rm -f -- "$TAG_FOLDER/20-understudy.yml" "$SYSTEMD/$1.d/$TAG" || exit
+  rmdir -- "$SYSTEMD/$1.d" 2>/dev/null
+  systemctl daemon-reload || exit
+  [ "$(systemctl is-active -- "$1")" != active ] || systemctl kill --kill-who=main --signal=HUP -- "$1"
+}
+
+# ---------------------------------------------------------------- the list
+
+verb=${1-}
+[ "$#" -eq 0 ] || shift
+case $verb in
+  version)
+    only "$#" 0 'version has no arguments'
+    sha256sum -- "$0" | cut -d' ' -f1
+    ;;
+  apt-refresh)
+    only "$#" 0 'apt-refresh has no arguments'
+    apt --error-on=any update
+    ;;
+  apt-fetch) apt_fetch "$@" ;;
+  apt-keep) apt_keep "$@" ;;
+  apt-install) apt_install "$@" ;;
+  apt-return) apt_return "$@" ;;
+  apt-repair) apt_repair "$@" ;;
+  unit-hold) unit_hold "$@" ;;
+  unit-free) unit_free "$@" ;;
+  unit-start) unit_do start "$@" ;;
+  unit-stop) unit_do stop "$@" ;;
+  unit-restart) unit_do restart "$@" ;;
+  patroni-tag) patroni_tag "$@" ;;
+  reboot)
+    only "$#" 0 'reboot has no arguments'
+    systemctl reboot
+    ;;
+  *) refuse "\"$verb\" is none of its verbs" ;;
+esac

@@ -1,0 +1,44 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeBelow } from './files.js';
+import { shell } from './shell.js';
+
+/** A package made for a test, of a few kilobytes. */
+export interface MadePackage {
+  readonly name: string;
+  readonly version: string;
+  readonly depends?: string;
+  /** Shell script, run when it is configured. */
+  readonly postinst?: string;
+  /** Files by their absolute paths. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly conffiles?: readonly string[];
+}
+
+/** Builds packages into a folder and indexes it, as an archive that apt reads by `deb [trusted=yes] file:FOLDER ./`. */
+export async function makeArchive(folder: string, packages: readonly MadePackage[]): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  for (const made of packages) await build(folder, made);
+  await shell(['sh', '-c', 'apt-ftparchive packages . > Packages'], { cwd: folder });
+}
+
+async function build(
+  folder: string,
+  { name, version, depends, postinst, files = {}, conffiles = [] }: MadePackage,
+): Promise<void> {
+  const root = join(folder, `.build-${name}-${version}`);
+  const fields = [
+    `Package: ${name}`,
+    `Version: ${version}`,
+    'Architecture: all',
+    'Maintainer: Understudy <nobody@example.invalid>',
+    ...(depends === undefined ? [] : [`Depends: ${depends}`]),
+    `Description: ${name} for a test`,
+  ];
+  writeBelow(root, 'DEBIAN/control', `${fields.join('\n')}\n`);
+  if (postinst !== undefined) writeBelow(root, 'DEBIAN/postinst', `#!/bin/sh\nset -e\n${postinst}\n`, 0o755);
+  if (conffiles.length > 0) writeBelow(root, 'DEBIAN/conffiles', conffiles.map((path) => `${path}\n`).join(''));
+  for (const [path, text] of Object.entries(files)) writeBelow(root, path, text);
+  await shell(['dpkg-deb', '--root-owner-group', '-b', root, folder]);
+  await shell(['rm', '-r', root]);
+}
