@@ -14,7 +14,6 @@ export const HELPER_VERSION = createHash('sha256').update(HELPER_PROGRAM).digest
 export type PrivilegedVerb =
   | 'version'
   | 'apt-refresh'
-  | 'apt-fetch'
   | 'apt-keep'
   | 'apt-install'
   | 'apt-return'
@@ -23,7 +22,6 @@ export type PrivilegedVerb =
   | 'unit-free'
   | 'unit-start'
   | 'unit-stop'
-  | 'unit-restart'
   | 'patroni-tag'
   | 'reboot';
 

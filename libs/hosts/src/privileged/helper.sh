@@ -1,7 +1,7 @@
 #!/bin/sh
 # understudy-helper: the one program that Understudy's account on this host may run as root. Its verbs are the list at the end; every
-# argument is checked against what it may be before anything runs, and everything else is fixed here. It is installed by
-# the script that `npm run host:prepare` prints, belongs to root and may be written by nobody else; so does its configuration, /etc/understudy/helper.conf:
+# argument is checked against what it may be before anything runs, and everything else is fixed here. It is installed by the script that
+# `npm run host:prepare` prints, belongs to root and may be written by nobody else; so does its configuration, /etc/understudy/helper.conf:
 #
 #   unit NAME.service       a systemd unit that the unit verbs may be used for
 #   patroni UNIT FILE       Patroni's unit and its configuration file, for patroni-tag
@@ -149,11 +149,6 @@ apt_keep() {
   done
 }
 
-apt_fetch() {
-  checked_packages "$@"
-  apt --allow-downgrades --download-only install "$@"
-}
-
 # Ends what a killed run left half done. Nothing is removed and nothing new is installed for it.
 apt_repair() {
   only "$#" 0 'apt-repair has no arguments'
@@ -252,7 +247,6 @@ case $verb in
     only "$#" 0 'apt-refresh has no arguments'
     apt --error-on=any update
     ;;
-  apt-fetch) apt_fetch "$@" ;;
   apt-keep) apt_keep "$@" ;;
   apt-install) apt_install "$@" ;;
   apt-return) apt_return "$@" ;;
@@ -261,7 +255,6 @@ case $verb in
   unit-free) unit_free "$@" ;;
   unit-start) unit_do start "$@" ;;
   unit-stop) unit_do stop "$@" ;;
-  unit-restart) unit_do restart "$@" ;;
   patroni-tag) patroni_tag "$@" ;;
   reboot)
     only "$#" 0 'reboot has no arguments'

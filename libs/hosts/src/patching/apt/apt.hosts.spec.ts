@@ -44,6 +44,8 @@ beforeAll(async () => {
     { name: 'widget-lib', version: '2.0', files: { '/etc/widget.conf': 'new\n' }, conffiles: ['/etc/widget.conf'] },
     { name: 'broken', version: '1.0' },
     { name: 'broken', version: '2.0', postinst: 'echo it cannot be configured >&2; exit 1' },
+    { name: 'slow', version: '1.0' },
+    { name: 'slow', version: '2.0', postinst: 'sleep 5' },
     { name: 'kernel', version: '1.0' },
     { name: 'kernel', version: '2.0', postinst: 'touch /run/reboot-required; echo kernel >> /run/reboot-required.pkgs' },
   ]);
@@ -54,7 +56,7 @@ beforeAll(async () => {
   await stand.inside(`printf '%s' '${SERVICE}' > /etc/systemd/system/widget.service
     echo 'deb [trusted=yes] file:/srv/archive ./' > /etc/apt/sources.list
     rm -f /etc/apt/sources.list.d/*; apt-get -q update
-    apt-get -q -y install widget=1:1.0-1 widget-lib=1.0 broken=1.0 kernel=1.0
+    apt-get -q -y install widget=1:1.0-1 widget-lib=1.0 broken=1.0 slow=1.0 kernel=1.0
     echo 'set by an admin' > /etc/widget.conf
     systemctl daemon-reload; systemctl enable --now widget.service`);
   const script = prepareScript({ user: 'understudy', publicKey: key.line, units: ['widget.service'] });
@@ -102,7 +104,7 @@ const packages = (): string =>
     },
   );
 
-const reset = `apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold install widget=1:1.0-1 widget-lib=1.0 broken=1.0 kernel=1.0
+const reset = `apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold install widget=1:1.0-1 widget-lib=1.0 broken=1.0 slow=1.0 kernel=1.0
   echo 'set by an admin' > /etc/widget.conf; rm -rf /run/reboot-required*`;
 
 hostAccessContract('ssh, to a host of its own', async () => {
@@ -229,6 +231,32 @@ describe('apt', () => {
     expect(await jobEnds(host, aptSource.rollback(host, bad, '1.0'))).toBe(0);
     expect((await aptSource.verify(host, bad, DEADLINE_MS)).version.installed).toBe('1.0');
     expect(packages()).toBe(before);
+  });
+
+  it('goes on after the plug was pulled in the middle: what is half installed is repaired, and told before', async () => {
+    await stand.inside(reset);
+    const host = open();
+    const slow: PatchItem = { name: 'slow', targetVersion: '2.0', source: 'apt' };
+    expect(await host.jobs.start({ jobId: 'cut-off', fence, limitMs: 60_000, ...aptSource.apply(host, slow) })).toEqual({
+      status: 'started',
+    });
+    await eventually(
+      'it is being configured',
+      async () => (await aptSource.verify(host, slow, DEADLINE_MS)).version.installed === null,
+      30_000,
+    );
+    await stand.powerCut();
+    stand.powerOn();
+    await stand.untilUp(60_000);
+    await eventually('it answers', async () => (await host.jobs.state('cut-off', DEADLINE_MS)).status === 'lost', 30_000);
+    expect(await checkOf(host, slow, 'apt-dpkg')).toMatchObject({ passed: false });
+    expect((await aptSource.verify(host, slow, DEADLINE_MS)).checks).toContainEqual(
+      expect.objectContaining({ check: 'apt-state', passed: false }),
+    );
+    expect(await jobEnds(host, aptSource.apply(host, slow))).toBe(0);
+    expect((await aptSource.verify(host, slow, DEADLINE_MS)).version.installed).toBe('2.0');
+    expect(await jobEnds(host, aptSource.rollback(host, slow, '1.0'))).toBe(0);
+    expect((await aptSource.verify(host, slow, DEADLINE_MS)).version.installed).toBe('1.0');
   });
 
   it('tells that a package asked for a reboot, which a reboot ends', async () => {

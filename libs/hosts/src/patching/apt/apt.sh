@@ -109,6 +109,9 @@ way_back() {
 apply() {
   helper=$1 name=$2 target=$3
   [ "$(installed "$name")" != "$target" ] || { say "$name $target is installed already"; return 0; }
+  # What a run that was cut off left half done stands in the way of every other.
+  [ -z "$(dpkg --audit 2>&1)" ] || sudo -n "$helper" apt-repair || fail 'packages are half installed and could not be repaired; nothing was changed'
+  [ "$(installed "$name")" != "$target" ] || { say "$name $target was half installed, and is repaired"; return 0; }
   sudo -n "$helper" apt-refresh || say 'the lists could not be refreshed; going on with those that are here'
   simulated=$(simulate "$name" "$target") || fail "$simulated"
   changes=$(say "$simulated" | closure)

@@ -182,7 +182,7 @@ describe('patch source script', () => {
 
 describe('table of patch sources', () => {
   it('says which there are when one is not', () => {
-    expect(() => patchSources()('apk')).toThrow('Patch source "apk" is not known. There are: release.');
+    expect(() => patchSources()('apk')).toThrow('Patch source "apk" is not known. There are: apt, release.');
     expect(() => patchSources()('script')).toThrow('is not set up here');
     expect(patchSources()('release').name).toBe('release');
   });
