@@ -29,8 +29,12 @@ const EXTENSIONS = [
   'services/notification/src/tickets',
 ].filter((folder) => files.some((path) => path.startsWith(`${folder}/`)));
 
+/** Folders there that are no members: what several of them use. */
+const SHARED = ['libs/platforms/src/postgres', 'libs/platforms/src/fixtures'];
+
 /** The extension that a file belongs to: `libs/platforms/src/simulated`. */
 function memberOf(path: string): string | undefined {
+  if (SHARED.some((folder) => path.startsWith(`${folder}/`))) return undefined;
   const home = EXTENSIONS.find((folder) => path.startsWith(`${folder}/`));
   const member = home === undefined ? undefined : path.slice(home.length + 1).split('/');
   return member === undefined || member.length < 2 ? undefined : `${home}/${member[0]}`;

@@ -6,8 +6,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 /**
  * What every platform driver must do, run against a real or a simulated cluster.
  * @param switchoverActs how many acts a switchover has there: a crash is tried before and after each of them.
+ * @param more what only some drivers must do as well, such as `promoting` (`fixtures/promoting/`).
  */
-export function platformContract(name: string, switchoverActs: number, open: () => Promise<ClusterUnderTest>): void {
+export function platformContract<C extends ClusterUnderTest>(
+  name: string,
+  switchoverActs: number,
+  open: () => Promise<C>,
+  more: (suite: PlatformSuite<C>) => void = () => undefined,
+): void {
   describe(`platform contract: ${name}`, () => {
     const suite = new PlatformSuite(open);
     beforeAll(() => suite.open());
@@ -19,6 +25,7 @@ export function platformContract(name: string, switchoverActs: number, open: () 
     guarding(suite);
     switching(suite, switchoverActs);
     crashing(suite, switchoverActs);
+    more(suite);
   });
 }
 
@@ -126,15 +133,14 @@ function verbs(suite: PlatformSuite): void {
       const result = await suite.perform(back, standby);
       await mend();
       expect(result.status === 'stuck' ? result.reason : JSON.stringify(result), back).toMatch(says);
-      expect(
-        result.acts.map(({ act }) => act),
-        'a few times, not as fast as it can',
-      ).toEqual(['start', 'start', 'start']);
+      const starts = result.acts.filter(({ act }) => act === 'start').length;
+      expect(starts, 'started').toBeGreaterThan(0);
+      expect(starts, 'a few times, not as fast as it can').toBeLessThanOrEqual(3);
       expect(await suite.cluster.writers()).toEqual([await suite.active()]);
       await suite.met(back, standby);
       if (back === 'join') await suite.met('release', standby);
+      await suite.settled();
     }
-    await suite.settled();
   });
 
   it('lets a released node come back by itself after a reboot', async () => {
@@ -151,44 +157,6 @@ function verbs(suite: PlatformSuite): void {
     for (const verb of ['drain', 'join', 'release'] as const) {
       await suite.met(verb, preferred);
       expect(await suite.active(), verb).toBe(next);
-    }
-  });
-
-  it('drains a synchronous standby without holding up a commit, and restores the setting with the release', async () => {
-    const [standby] = await suite.standbys();
-    const active = await suite.active();
-    await suite.cluster.requireSynchronous([standby]);
-    try {
-      expect(await suite.cluster.writers()).toEqual([active]);
-      await suite.met('drain', standby);
-      expect(await suite.cluster.writers(), 'drained').toEqual([active]);
-      await suite.met('join', standby);
-      await suite.met('release', standby);
-      await suite.cluster.freezeReceiver(standby).then(async (thaw) => {
-        expect(await suite.cluster.writers(), 'commits wait for the released standby again').toEqual([]);
-        await thaw();
-      });
-    } finally {
-      await suite.cluster.requireSynchronous(undefined);
-    }
-  });
-
-  it('counts another synchronous standby in place of the drained one only if it confirms: not one that hangs', async () => {
-    const [standby, third] = await suite.standbys();
-    const active = await suite.active();
-    await suite.cluster.requireSynchronous([standby, third]);
-    try {
-      for (const hangs of [false, true]) {
-        const thaw = hangs ? await suite.cluster.freezeReceiver(third) : () => Promise.resolve();
-        const acts = (await suite.met('drain', standby)).map(({ act }) => act);
-        expect(acts, String(hangs)).toContain('checkpoint');
-        expect(acts.includes('relax-synchronous')).toBe(hangs);
-        expect(await suite.cluster.writers(), 'commits go on').toEqual([active]);
-        await thaw();
-        for (const verb of ['join', 'release'] as const) await suite.met(verb, standby);
-      }
-    } finally {
-      await suite.cluster.requireSynchronous(undefined);
     }
   });
 }
@@ -259,44 +227,6 @@ function switching(suite: PlatformSuite, switchoverActs: number): void {
     const seen = await suite.observe();
     expect(seen.nodes.filter((node) => node.joined)).toHaveLength(suite.cluster.nodes.length);
     expect(await suite.met('switchover', next), 'repeated').toEqual([]);
-  });
-
-  it('says that it must not be stopped from the stop of the active node until one node serves', async () => {
-    const [next] = await suite.standbys();
-    const asked: { act: string; binding: boolean; served: boolean }[] = [];
-    let served = true;
-    await suite.met('switchover', next, {
-      mayGoOn: ({ act, binding }) => {
-        if (act !== 'wait') asked.push({ act, binding, served });
-        if (act === suite.cluster.stopAct) served = false;
-        return true;
-      },
-    });
-    const stop = asked.findIndex(({ act }) => act === suite.cluster.stopAct);
-    expect(stop).toBeGreaterThanOrEqual(0);
-    expect(asked.slice(0, stop + 1).every(({ binding }) => !binding)).toBe(true);
-    expect(asked[stop + 1]?.binding).toBe(true);
-    expect(asked.at(-1)?.binding).toBe(false);
-  });
-
-  it('starts the active node again when its stop does not end in time', async () => {
-    const [next, third] = await suite.standbys();
-    const active = await suite.active();
-    let thaw: (() => Promise<void>) | undefined;
-    let freezing: Promise<void> | undefined;
-    const target = suite.cluster.target();
-    const frozen = interposed(target, async (call) => {
-      if (call.key.includes(`/${suite.cluster.stopAct}/`) && freezing === undefined) {
-        freezing = suite.cluster.freezeReceiver(third).then((letGo) => void (thaw = letGo));
-        await freezing;
-      }
-    });
-    const result = await suite.perform('switchover', next, { target: frozen });
-    await thaw?.();
-    expect(result.status === 'stuck' ? result.reason : JSON.stringify(result)).toMatch(new RegExp(`${active} was started again`));
-    expect(await suite.cluster.writers()).toEqual([active]);
-    expect(await suite.cluster.lostWrites()).toBe(0);
-    await suite.settled();
   });
 }
 

@@ -23,9 +23,7 @@ export interface ClusterUnderTest {
   breakStart(node: string): Promise<{ readonly mend: () => Promise<void>; readonly says: RegExp }>;
   /** The node's receiver hangs; the link stays. Answers how to let it go on. */
   freezeReceiver(node: string): Promise<() => Promise<void>>;
-  /** Commits wait for one of these nodes from now on, the first that streams; undefined = for none. */
-  requireSynchronous(nodes: readonly string[] | undefined): Promise<void>;
-  /** The act of the driver that takes the active node's service away. */
+  /** The act of the driver that takes the active node's service away, itself or by asking the platform to. */
   readonly stopAct: string;
   /** Let ten seconds pass as it likes: an act that was begun and never ended is given its time. */
   readonly slow: boolean;
@@ -46,12 +44,12 @@ export interface VerbOptions {
 }
 
 /** One cluster for the whole file; each test leaves every node joined and released, whoever is active. */
-export class PlatformSuite {
-  cluster!: ClusterUnderTest;
+export class PlatformSuite<C extends ClusterUnderTest = ClusterUnderTest> {
+  cluster!: C;
   private steps = 0;
   epoch = 1;
 
-  constructor(private readonly make: () => Promise<ClusterUnderTest>) {}
+  constructor(private readonly make: () => Promise<C>) {}
 
   async open(): Promise<void> {
     this.cluster = await this.make();

@@ -1,10 +1,10 @@
 import type { Host } from '@understudy/hosts';
 import type { Secret, VerbRequest } from '../platform.js';
 import type { ActOutcome } from '../verb-loop.js';
-import { quoteConninfo, quoteSetting } from './conninfo.js';
-import type { QueryResult } from './connections.js';
+import { quoteConninfo, quoteSetting } from '../postgres/conninfo.js';
+import type { QueryResult } from '../postgres/connections.js';
 import { nodeCommand, readDisk } from './disk.js';
-import { formatLsn } from './lsn.js';
+import { formatLsn } from '../postgres/lsn.js';
 import { sessionNode, type Session, type SessionNode } from './observe.js';
 import type { Disk, PostgresAct, PostgresSnapshot } from './snapshot.js';
 import { answering, nodeNamed, upstreamOf } from './topology.js';

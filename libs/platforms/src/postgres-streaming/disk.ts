@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Host } from '@understudy/hosts';
-import { parseConninfo, reduceConninfo, unquoteSetting } from './conninfo.js';
-import { parseLsn } from './lsn.js';
+import { parseConninfo, reduceConninfo, unquoteSetting } from '../postgres/conninfo.js';
+import { parseLsn } from '../postgres/lsn.js';
 import type { NodeSettings } from './settings.js';
 import type { ControlState, Disk, SwitchoverMark, Unseen, Upstream } from './snapshot.js';
 

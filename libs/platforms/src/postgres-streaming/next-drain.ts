@@ -1,18 +1,7 @@
 import { act, stuck, wait, type PostgresNext } from './next.js';
 import type { Disk, PostgresGoal, PostgresNode, PostgresSnapshot, Sender } from './snapshot.js';
-import {
-  answering,
-  diskOf,
-  formatSynchronousNames,
-  isDown,
-  isWritable,
-  parseSynchronousNames,
-  pointsAt,
-  senderFor,
-  type SynchronousNames,
-  upstreamOf,
-  writableOnes,
-} from './topology.js';
+import { formatSynchronousNames, parseSynchronousNames, type SynchronousNames } from '../postgres/synchronous-names.js';
+import { answering, diskOf, isDown, isWritable, pointsAt, senderFor, upstreamOf, writableOnes } from './topology.js';
 
 /** A receiver that has confirmed nothing new for so long after it was asked counts for no commit, in milliseconds. */
 const CONFIRM_PATIENCE_MS = 2_000;

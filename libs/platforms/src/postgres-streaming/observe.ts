@@ -1,8 +1,8 @@
 import type { Host } from '@understudy/hosts';
 import type { ClusterTarget } from '../platform.js';
-import { Connections } from './connections.js';
+import { Connections } from '../postgres/connections.js';
 import { observeDisk } from './disk.js';
-import { observeServer, replayedRecord } from './server.js';
+import { observeServer, replayedRecord } from '../postgres/server.js';
 import { clusterSettings, nodeSettings, type ClusterSettings, type NodeSettings } from './settings.js';
 import type { Disk, PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { diskOf, isWritable } from './topology.js';

@@ -1,12 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { parseConninfo, publicConninfo, quoteConninfo, quoteSetting, reduceConninfo, unquoteSetting } from './conninfo.js';
+import {
+  parseConninfo,
+  publicConninfo,
+  quoteConninfo,
+  quoteSetting,
+  reduceConninfo,
+  unquoteSetting,
+} from '../postgres/conninfo.js';
 import { stopDeadlineMsOf } from './perform.js';
 import { readDisk } from './disk.js';
-import { deadProgram, type SettingRow } from './facts-query.js';
-import { settingFacts } from './facts.js';
-import { formatLsn, parseLsn } from './lsn.js';
-import { formatSynchronousNames, parseSynchronousNames } from './topology.js';
-import { normaliseSetting } from './units.js';
+import { deadProgram, type SettingRow } from '../postgres/facts-query.js';
+import { settingFacts } from '../postgres/facts.js';
+import { formatLsn, parseLsn } from '../postgres/lsn.js';
+import { formatSynchronousNames, parseSynchronousNames } from '../postgres/synchronous-names.js';
+import { normaliseSetting } from '../postgres/units.js';
 
 describe('WAL positions', () => {
   it.each(['0/0', '0/3000110', '16/B374D848', 'FF/FFFFFFFF'])('reads and writes %s', (text) => {

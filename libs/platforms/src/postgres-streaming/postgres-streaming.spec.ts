@@ -1,27 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  boot,
-  childrenOf,
-  postmasterPid,
-  testPair,
-  withClient,
-  type PracticeNode,
-  type TestPair,
-  type ClusterUnderTest,
-} from '@understudy/testing';
+import { boot, childrenOf, postmasterPid, testPair, withClient, type PracticeNode, type TestPair } from '@understudy/testing';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { platformContract } from '../contract.js';
+import { promoting, type PromotingUnderTest } from '../fixtures/promoting/contract.js';
 import { postgresStreaming } from './driver.js';
 
 const WRITE_LIMIT_MS = 1_000;
 
-platformContract('postgres-streaming on a real cluster of three', 10, async () =>
-  realCluster(await testPair({ nodes: 3, slug: 'contract' })),
+platformContract(
+  'postgres-streaming on a real cluster of three',
+  10,
+  async () => realCluster(await testPair({ nodes: 3, slug: 'contract' })),
+  promoting,
 );
 
-function realCluster(pair: TestPair): ClusterUnderTest {
+function realCluster(pair: TestPair): PromotingUnderTest {
   const { cluster } = pair;
   const { secrets, database, probeTable } = cluster;
   const ledger: number[] = [];

@@ -1,36 +1,17 @@
 import type { CheckResult } from '@understudy/cluster';
 import type { Purpose } from '../platform.js';
+import { freeSpaceCheck, workUnderWay } from '../postgres/under-way.js';
 import { observePostgres, type Session, type SessionNode } from './observe.js';
 import type { PostgresNode, PostgresSnapshot } from './snapshot.js';
 import { answering, lagBytes, notPromotable, streamsFrom, unknownOnes, writableOnes } from './topology.js';
-
-const OLDEST_TRANSACTION_S = 60;
-const LEAST_FREE_PERCENT = 5;
-
-/** What only the active node can tell: work under way that a switchover would break or wait for. */
-const UNDER_WAY = `
-select (select count(*)::int from pg_stat_progress_basebackup) as backups,
-  (select count(*)::int from pg_prepared_xacts) as prepared,
-  (select coalesce(max(extract(epoch from now() - xact_start)), 0)::int from pg_stat_activity
-    where backend_type = 'client backend' and pid <> pg_backend_pid()) as oldest_s,
-  (select coalesce(json_agg(slot_name), '[]') from pg_replication_slots s
-    where slot_type = 'logical' and coalesce((to_jsonb(s) ->> 'failover')::bool, false) = false) as logical,
-  (select coalesce(json_agg(slot_name), '[]') from pg_replication_slots where wal_status in ('lost', 'unreserved')) as lost`;
-
-interface UnderWay {
-  readonly backups: number;
-  readonly prepared: number;
-  readonly oldest_s: number;
-  readonly logical: readonly string[];
-  readonly lost: readonly string[];
-}
 
 /** Health before a rollout. Changes nothing. What could not be asked is `passed: null`. */
 export async function preflightPostgres(session: Session, deadlineMs: number, purpose: Purpose): Promise<readonly CheckResult[]> {
   const snapshot = await observePostgres(session, deadlineMs);
   const [active] = writableOnes(snapshot);
   const perNode = await Promise.all(session.nodes.map((node) => checkNode(session, node, deadlineMs)));
-  const onActive = active === undefined ? [] : await checkActive(session, active.node, deadlineMs);
+  const here = session.nodes.find(({ settings }) => settings.node === active?.node);
+  const onActive = here === undefined ? [] : await workUnderWay(session.connections, here.settings, deadlineMs);
   return forPurpose([...topologyChecks(snapshot), replicationLogin(session), ...onActive, ...perNode.flat()], purpose);
 }
 
@@ -136,53 +117,6 @@ function replicationLogin(session: Session): CheckResult {
   return { check: 'replication-login', passed, detail };
 }
 
-async function checkActive(session: Session, name: string, deadlineMs: number): Promise<readonly CheckResult[]> {
-  const settings = session.nodes.find((node) => node.settings.node === name)?.settings;
-  if (settings === undefined) return [];
-  const answer = await session.connections.query<UnderWay>(settings, UNDER_WAY, [], deadlineMs);
-  if (answer.status !== 'rows')
-    return [{ check: 'work-under-way', node: name, passed: null, detail: `It could not be asked: ${answer.reason}.` }];
-  const seen = answer.rows[0] as UnderWay;
-  const check = (label: string, passed: boolean, good: string, bad: string): CheckResult => ({
-    check: label,
-    node: name,
-    passed,
-    detail: passed ? good : bad,
-  });
-  return [
-    check(
-      'no-backup',
-      seen.backups === 0,
-      'No base backup runs.',
-      `${seen.backups} base backup(s) run here; a switchover breaks them. Wait for their end.`,
-    ),
-    check(
-      'no-old-transaction',
-      seen.oldest_s <= OLDEST_TRANSACTION_S,
-      `The oldest transaction is ${seen.oldest_s} s old.`,
-      `A transaction is ${seen.oldest_s} s old (limit ${OLDEST_TRANSACTION_S} s); the switchover would end it. Wait for it or ask its owner.`,
-    ),
-    check(
-      'no-prepared-transaction',
-      seen.prepared === 0,
-      'There is no prepared transaction.',
-      `${seen.prepared} prepared transaction(s) hold locks over a switchover. Commit or roll them back.`,
-    ),
-    check(
-      'logical-slots',
-      seen.logical.length === 0,
-      'No logical slot would be left behind.',
-      `Logical slot(s) ${seen.logical.join(', ')} do not fail over: their subscribers stop after a switchover.`,
-    ),
-    check(
-      'slots-keep-wal',
-      seen.lost.length === 0,
-      'Every slot has its WAL.',
-      `Slot(s) ${seen.lost.join(', ')} have lost WAL: the standby behind must be made anew.`,
-    ),
-  ];
-}
-
 async function checkNode(session: Session, node: SessionNode, deadlineMs: number): Promise<readonly CheckResult[]> {
   const slug = node.settings.node;
   const [walinspect, disk] = await Promise.all([
@@ -205,18 +139,6 @@ async function checkNode(session: Session, node: SessionNode, deadlineMs: number
         ? 'WAL records can be read here.'
         : `The extension pg_walinspect cannot be used here (${reason}), so it could not be proven that this node has everything. Create it in database ${session.cluster.database} and see that its library is installed.`,
     },
-    freeSpace(slug, disk.status === 'exited' && disk.code === 0 ? disk.stdout : null),
+    freeSpaceCheck(slug, disk.status === 'exited' && disk.code === 0 ? disk.stdout : null),
   ];
-}
-
-function freeSpace(node: string, df: string | null): CheckResult {
-  const used = df === null ? null : /(\d+)%/.exec(df.trim().split('\n').at(-1) ?? '');
-  if (!used) return { check: 'disk', node, passed: null, detail: 'The free space of the data folder could not be read.' };
-  const free = 100 - Number(used[1]);
-  return {
-    check: 'disk',
-    node,
-    passed: free >= LEAST_FREE_PERCENT,
-    detail: `${free} % of the data folder's file system is free; at least ${LEAST_FREE_PERCENT} % is needed.`,
-  };
 }

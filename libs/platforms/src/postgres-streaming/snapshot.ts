@@ -1,3 +1,7 @@
+import type { Server, Upstream } from '../postgres/answering.js';
+
+export type { Answering, Sender, Server, Slot, Upstream } from '../postgres/answering.js';
+
 /**
  * Everything that `nextAct` needs, as one value: what lies on each host's disk and what each server says. The
  * cluster's general picture is derived from this (`summary.ts`) and never the other way round. Plain data, no
@@ -85,66 +89,6 @@ export interface SwitchoverMark {
   readonly returning?: boolean;
   /** The old active node was started again instead of being replaced: this switchover is over. */
   readonly returned: boolean;
-}
-
-/** `primary_conninfo` reduced to keywords that hold no secret, and the slot. */
-export interface Upstream {
-  readonly host: string | null;
-  readonly port: number | null;
-  readonly applicationName: string | null;
-  readonly slot: string | null;
-  /** How the link is secured and kept alive (`sslmode=... keepalives=...`): kept when the node is pointed elsewhere. */
-  readonly link: string;
-}
-
-export type Server =
-  | Answering
-  /** It accepts no session now and says why. */
-  | { readonly says: 'starting' | 'stopping' }
-  | { readonly says: 'nothing'; readonly reason: string };
-
-export interface Answering {
-  readonly says: 'answers';
-  readonly inRecovery: boolean;
-  readonly systemIdentifier: string;
-  readonly timeline: number;
-  /** Since when it runs, by its own clock. */
-  readonly upForMs: number;
-  readonly version: string;
-  readonly clusterName: string;
-  /** Written so far; null on a standby. */
-  readonly currentLsn: number | null;
-  readonly receivedLsn: number | null;
-  readonly replayedLsn: number | null;
-  readonly replayPaused: boolean;
-  readonly applyDelayMs: number;
-  readonly synchronousNames: string;
-  readonly upstream: Upstream | null;
-  readonly receiver: { readonly status: string; readonly host: string | null; readonly port: number | null } | null;
-  readonly senders: readonly Sender[];
-  readonly slots: readonly Slot[];
-  /** Positions of `CHECKPOINT_SHUTDOWN` records of stopped nodes that this standby has replayed. */
-  readonly replayedShutdowns: readonly number[];
-  /** It has shown a checkpoint's record among those asked for: what `replayedShutdowns` needs works here. */
-  readonly showsRecords: boolean;
-}
-
-export interface Sender {
-  readonly pid: number;
-  readonly applicationName: string;
-  /** `streaming`, `catchup`, `startup`, `backup`, `stopping`. */
-  readonly state: string;
-  /** Confirmed by the other side to be safe there; null before its first answer. */
-  readonly confirmedLsn: number | null;
-  readonly syncState: string;
-  readonly slot: string | null;
-}
-
-export interface Slot {
-  readonly name: string;
-  readonly kind: string;
-  readonly active: boolean;
-  readonly walStatus: string | null;
 }
 
 /** What a verb is to reach, with everything that the plan fixed. */

@@ -103,6 +103,8 @@ function nativeOf(node: PostgresNode): string {
       return 'the database system is starting up';
     case 'stopping':
       return 'the database system is shutting down';
+    case 'refuses':
+      return `runs, and refuses our session: ${server.reason}`;
     case 'nothing':
       if (disk === undefined) return 'no answer';
       return disk.process

@@ -1,3 +1,4 @@
+import { silenceOf } from '../postgres/answering.js';
 import type { Answering, Disk, PostgresNode, PostgresSnapshot, Sender, Upstream } from './snapshot.js';
 
 /** Pure readings of a snapshot that summary and verbs share. */
@@ -40,7 +41,9 @@ export function unknownOnes(snapshot: PostgresSnapshot): readonly string[] {
 
 function whyUnknown(node: PostgresNode): string {
   const server =
-    node.server.says === 'nothing' ? `its server does not answer (${node.server.reason})` : `its server is ${node.server.says}`;
+    node.server.says === 'nothing'
+      ? `its server does not answer (${node.server.reason})`
+      : `its server: ${silenceOf(node.server)}`;
   return node.disk.seen ? server : `its host could not be looked at (${node.disk.reason}) and ${server}`;
 }
 
@@ -93,29 +96,4 @@ export function notPromotable(node: PostgresNode): string | undefined {
   if (server.applyDelayMs > 0) return `it is a delayed standby (recovery_min_apply_delay = ${server.applyDelayMs} ms)`;
   if (server.replayPaused) return 'its replay is paused';
   return undefined;
-}
-
-/** `FIRST n (a, b)`, `ANY n (a, b)`, `n (a, b)`, `a, b` or empty. Names without quotes are folded to lower case. */
-export interface SynchronousNames {
-  readonly method: 'FIRST' | 'ANY';
-  readonly needed: number;
-  readonly names: readonly string[];
-}
-
-export function parseSynchronousNames(text: string): SynchronousNames {
-  const form = /^\s*(?:(FIRST|ANY)\s+)?(\d+)\s*\((.*)\)\s*$/is.exec(text);
-  const list = form === null ? text : (form[3] as string);
-  const names = [...list.matchAll(/"((?:[^"]|"")*)"|([^\s,"]+)/g)].map((match) =>
-    match[1] === undefined ? (match[2] as string).toLowerCase() : match[1].replaceAll('""', '"'),
-  );
-  return {
-    method: form?.[1]?.toUpperCase() === 'ANY' ? 'ANY' : 'FIRST',
-    needed: names.length === 0 ? 0 : Number(form?.[2] ?? 1),
-    names,
-  };
-}
-
-export function formatSynchronousNames({ method, needed, names }: SynchronousNames): string {
-  if (needed === 0 || names.length === 0) return '';
-  return `${method} ${needed} (${names.map((name) => (name === '*' ? '*' : `"${name.replaceAll('"', '""')}"`)).join(', ')})`;
 }

@@ -22,7 +22,7 @@ import {
   type World,
 } from '@understudy/simulated-cluster';
 import type { PostgresAct } from '../postgres-streaming/snapshot.js';
-import { parseSynchronousNames } from '../postgres-streaming/topology.js';
+import { parseSynchronousNames } from '../postgres/synchronous-names.js';
 
 export interface ActedWorld {
   readonly world: World;

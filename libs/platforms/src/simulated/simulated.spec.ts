@@ -10,8 +10,8 @@ import {
   write,
   type Fault,
 } from '@understudy/simulated-cluster';
-import type { ClusterUnderTest } from '@understudy/testing';
 import { platformContract } from '../contract.js';
+import { promoting, type PromotingUnderTest } from '../fixtures/promoting/contract.js';
 import { simulatedDriver } from './driver.js';
 import { simulatedHosts } from './hosts.js';
 import { SimulatedWorlds } from './worlds.js';
@@ -28,9 +28,9 @@ const definition: ClusterDefinition = {
   settings: {},
 };
 
-platformContract('simulated', 10, () => Promise.resolve(simulatedCluster()));
+platformContract('simulated', 10, () => Promise.resolve(simulatedCluster()), promoting);
 
-function simulatedCluster(): ClusterUnderTest {
+function simulatedCluster(): PromotingUnderTest {
   const worlds = new SimulatedWorlds();
   const hurt = (fault: Fault): void => void worlds.change(definition, (world) => inject(world, fault));
   const pass = (ms: number): void => {

@@ -9,7 +9,7 @@ import type {
   SwitchoverMark,
   Unseen,
 } from '../postgres-streaming/snapshot.js';
-import { formatSynchronousNames } from '../postgres-streaming/topology.js';
+import { formatSynchronousNames } from '../postgres/synchronous-names.js';
 
 const LAG_CEILING_BYTES = 16 * 1024 * 1024;
 const SYSTEM_IDENTIFIER = '7000000000000000001';

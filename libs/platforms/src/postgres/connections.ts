@@ -1,8 +1,15 @@
 import { Client } from 'pg';
 import type { Secret } from '../platform.js';
-import type { NodeSettings } from './settings.js';
 
 const CONNECT_LIMIT_MS = 2_000;
+
+/** Where one node's server answers. */
+export interface ServerPlace {
+  /** The node's slug. */
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+}
 
 export type QueryResult<T> =
   | { readonly status: 'rows'; readonly rows: readonly T[] }
@@ -25,7 +32,7 @@ export class Connections {
 
   /** Runs one statement on one node. Never throws. */
   async query<T extends object>(
-    node: NodeSettings,
+    node: ServerPlace,
     text: string,
     values: readonly unknown[],
     deadlineMs: number,
@@ -54,7 +61,7 @@ export class Connections {
     await Promise.all(clients.map((client) => within(client.end(), CONNECT_LIMIT_MS).catch(() => undefined)));
   }
 
-  private async connect(node: NodeSettings, limitMs: number): Promise<Client> {
+  private async connect(node: ServerPlace, limitMs: number): Promise<Client> {
     const client = new Client({
       host: node.address,
       port: node.port,

@@ -1,4 +1,4 @@
-import type { Upstream } from './snapshot.js';
+import type { Upstream } from './answering.js';
 
 /** Keywords of a connection string that may be stored and shown. All others (password, passfile, sslkey, options, ...) may hold secrets. */
 const PUBLIC_KEYWORDS = [

@@ -1,8 +1,7 @@
-import type { Connections } from './connections.js';
+import type { Answering, Sender, Server, Slot } from './answering.js';
+import type { Connections, ServerPlace } from './connections.js';
 import { parseConninfo, reduceConninfo } from './conninfo.js';
 import { formatLsn, parseLsn } from './lsn.js';
-import type { NodeSettings } from './settings.js';
-import type { Answering, Sender, Server, Slot } from './snapshot.js';
 
 /**
  * Everything in one statement, so that it is one picture. A WAL sender's confirmed position is what PostgreSQL itself
@@ -58,13 +57,14 @@ interface Look {
 }
 
 /** Asks a node's server. Never throws. */
-export async function observeServer(connections: Connections, node: NodeSettings, deadlineMs: number): Promise<Server> {
+export async function observeServer(connections: Connections, node: ServerPlace, deadlineMs: number): Promise<Server> {
   const answer = await connections.query<Look>(node, LOOK, [], deadlineMs);
   if (answer.status === 'rows') return readLook(answer.rows[0] as Look);
   if (answer.status === 'refused' && answer.code === '57P03') {
     return { says: /shutting down/.test(answer.reason) ? 'stopping' : 'starting' };
   }
   if (answer.status === 'refused' && answer.code.startsWith('57P')) return { says: 'stopping' };
+  if (answer.status === 'refused') return { says: 'refuses', reason: `${answer.reason} (${answer.code})` };
   return { says: 'nothing', reason: answer.reason };
 }
 
@@ -77,6 +77,7 @@ function readLook(look: Look): Answering {
     timeline: look.timeline,
     upForMs: Number(look.up_for_ms),
     version: look.version.split(' ')[0] as string,
+    ...distribution(look.version),
     clusterName: look.cluster_name,
     currentLsn: lsn(look.current_lsn),
     receivedLsn: lsn(look.received_lsn),
@@ -93,10 +94,16 @@ function readLook(look: Look): Answering {
   };
 }
 
+/** Debian and its kin write their package's version in brackets: `15.18 (Debian 15.18-0+deb12u1)`. */
+function distribution(version: string): { readonly packageVersion?: string } {
+  const found = /\((?:Debian|Ubuntu) ([^\s()]{1,100})\)/.exec(version)?.[1];
+  return found === undefined ? {} : { packageVersion: found };
+}
+
 /** Which record of the log itself (a checkpoint's, as a rule) this standby has replayed at that position; null: none that it can show. */
 export async function replayedRecord(
   connections: Connections,
-  node: NodeSettings,
+  node: ServerPlace,
   lsn: number,
   deadlineMs: number,
 ): Promise<string | null> {
