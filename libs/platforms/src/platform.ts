@@ -43,6 +43,9 @@ export interface ActReport {
   readonly detail: string;
 }
 
+/** `asked`: the deadline is over, and the platform was asked for something that it may still do. */
+export type UnknownCause = 'deadline' | 'fenced' | 'frozen' | 'unreachable' | 'asked';
+
 export type VerbResult =
   | { readonly status: 'met'; readonly acts: readonly ActReport[]; readonly snapshot: ClusterSnapshot }
   /** The goal cannot be reached from here; nothing more was tried. */
@@ -50,7 +53,7 @@ export type VerbResult =
   /** Deadline missed, fenced, frozen or a link lost: observe. */
   | {
       readonly status: 'unknown';
-      readonly cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable';
+      readonly cause: UnknownCause;
       readonly reason: string;
       readonly acts: readonly ActReport[];
     };

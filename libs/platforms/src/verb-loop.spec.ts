@@ -2,7 +2,7 @@ import type { ClusterSnapshot } from '@understudy/cluster';
 import type { Host, JournalEntry } from '@understudy/hosts';
 import { describe, expect, it } from 'vitest';
 import type { VerbRequest, VerbResult } from './platform.js';
-import { runVerb, type ActOutcome, type NamedAct } from './verb-loop.js';
+import { runVerb, type ActOutcome, type NamedAct, type Next } from './verb-loop.js';
 
 const summary = {} as ClusterSnapshot;
 const second = (s: number): string => new Date(s * 1_000).toISOString();
@@ -14,6 +14,8 @@ interface Run {
   /** The act has its effect at its nth performance; left out: at the first that ends well. */
   readonly effectAt?: number;
   readonly mayGoOn?: VerbRequest['mayGoOn'];
+  /** In place of the act. */
+  readonly next?: (nowMs: number) => Next<NamedAct>;
   /** The wall clock jumps then, by so much. */
   readonly clock?: { readonly jumpsAtMs: number; readonly byMs: number };
 }
@@ -49,7 +51,8 @@ async function when(
       monotonic: () => nowMs,
       pause: (ms) => Promise.resolve(void (nowMs += ms)),
       observe: () => Promise.resolve(null),
-      nextAct: () => (isDone ? { next: 'done' } : { next: 'act', act: { act: 'promote', host: 'h' }, binding: true }),
+      nextAct: () =>
+        run.next?.(nowMs) ?? (isDone ? { next: 'done' } : { next: 'act', act: { act: 'promote', host: 'h' }, binding: true }),
       perform: (_act, key) => {
         at.push(nowMs);
         keys.push(key);
@@ -143,5 +146,34 @@ describe('an act whose effect is not seen', () => {
     const { at, result } = await when({ entries: () => [], effectAt: 2, mayGoOn: ({ act }) => act !== 'wait' });
     expect(result).toMatchObject({ status: 'unknown', cause: 'frozen' });
     expect(at).toEqual([0]);
+  });
+});
+
+describe('a call whose deadline is over', () => {
+  const waiting = (more: { readonly asked?: true }): Next<NamedAct> => ({
+    next: 'wait',
+    why: 'no answer yet',
+    binding: true,
+    ...more,
+  });
+  const causeOf = async (next: (nowMs: number) => Next<NamedAct>): Promise<string> => {
+    const { result } = await when({ entries: () => [], limitMs: 2_000, next });
+    return result.status === 'unknown' ? result.cause : result.status;
+  };
+
+  it('says that the platform was asked and may still act, as long as that was the last that was seen', async () => {
+    expect(await causeOf(() => waiting({ asked: true }))).toBe('asked');
+    expect(await causeOf(() => waiting({}))).toBe('deadline');
+    expect(await causeOf((nowMs) => waiting(nowMs < 1_000 ? { asked: true } : {}))).toBe('deadline');
+  });
+
+  it('takes no last look that its deadline would cut off', async () => {
+    const looks: number[] = [];
+    await causeOf((nowMs) => {
+      looks.push(nowMs);
+      return { next: 'wait', why: 'not yet', binding: false };
+    });
+    expect(looks.at(-1)).toBeLessThanOrEqual(1_750);
+    expect(looks.length).toBeGreaterThan(10);
   });
 });

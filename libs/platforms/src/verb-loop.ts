@@ -1,12 +1,18 @@
 import type { ClusterSnapshot } from '@understudy/cluster';
 import type { Fence, Host, JournalEntry } from '@understudy/hosts';
-import type { ActReport, VerbRequest, VerbResult } from './platform.js';
+import type { ActReport, UnknownCause, VerbRequest, VerbResult } from './platform.js';
 
 /** What a driver's pure `nextAct` answers for one observation. `binding`: no node serves now, stopping here would be worst. */
 export type Next<A> =
   | { readonly next: 'act'; readonly act: A; readonly binding: boolean }
   /** Nothing to do but look again: something is under way. */
-  | { readonly next: 'wait'; readonly why: string; readonly binding: boolean }
+  | {
+      readonly next: 'wait';
+      readonly why: string;
+      readonly binding: boolean;
+      /** Somebody else was asked to act, and may still do it after this call's deadline. */
+      readonly asked?: true;
+    }
   | { readonly next: 'done' }
   | { readonly next: 'stuck'; readonly reason: string };
 
@@ -40,6 +46,8 @@ export interface VerbEngine<S, A extends NamedAct> {
 /** The longest a single act may take: a third of the lease term of 30 s. */
 export const ACT_LIMIT_MS = 10_000;
 const OBSERVE_LIMIT_MS = 5_000;
+/** Less than this is no time for a look. */
+const LEAST_LOOK_MS = 250;
 const JOURNAL_LIMIT_MS = 3_000;
 /** Journals keep whole seconds, and a killed act needs a moment to be gone. */
 const CLOCK_GRAIN_MS = 2_000;
@@ -66,6 +74,8 @@ interface Progress {
   /** Acts performed in this call, each by all that it says: how often, and until when it may not be repeated. */
   readonly performed: Map<string, { readonly times: number; readonly restsUntilMs: number }>;
   lastWhy: string;
+  /** The last whole look found somebody asked who may still act. */
+  asked: boolean;
 }
 
 /**
@@ -82,16 +92,21 @@ export async function runVerb<S, A extends NamedAct>(engine: VerbEngine<S, A>, r
     unread: new Set(engine.hosts.map((host) => host.definition.slug)),
     performed: new Map(),
     lastWhy: 'nothing was observed yet',
+    asked: false,
   };
   await readJournals(engine, request.key, progress, progress.unread);
   // An act that an unreachable host may have begun cannot be excluded: it gets its whole time.
   for (const host of progress.unread) progress.open.set(host, { host, untilMs: engine.monotonic() + ACT_LIMIT_MS });
-  while (engine.now() < request.deadlineAt) {
-    const snapshot = await engine.observe(Math.min(OBSERVE_LIMIT_MS, request.deadlineAt - engine.now()));
+  for (let looks = 0; engine.now() < request.deadlineAt; looks += 1) {
+    const limitMs = Math.min(OBSERVE_LIMIT_MS, request.deadlineAt - engine.now());
+    // The last look of a call is often cut off by its deadline: what it lacks would hide what was seen before.
+    if (looks > 0 && limitMs < LEAST_LOOK_MS) break;
+    const snapshot = await engine.observe(limitMs);
     const result = await follow(engine, request, progress, snapshot);
     if (result !== undefined) return result;
   }
-  return unknown('deadline', `the goal was not reached by the deadline; last seen: ${progress.lastWhy}`, progress);
+  const why = `the goal was not reached by the deadline; last seen: ${progress.lastWhy}`;
+  return unknown(progress.asked ? 'asked' : 'deadline', why, progress);
 }
 
 async function follow<S, A extends NamedAct>(
@@ -101,6 +116,7 @@ async function follow<S, A extends NamedAct>(
   snapshot: S,
 ): Promise<VerbResult | undefined> {
   const next = engine.nextAct(snapshot);
+  progress.asked = next.next === 'wait' && next.asked === true;
   switch (next.next) {
     case 'done':
       return { status: 'met', acts: progress.acts, snapshot: engine.summary(snapshot) };
@@ -227,6 +243,6 @@ function note(entry: JournalEntry, host: string, reachedMs: number, progress: Pr
   else if (!progress.open.has(entry.key)) progress.open.set(entry.key, { host, untilMs: nowMs + ACT_LIMIT_MS });
 }
 
-function unknown(cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable', reason: string, progress: Progress): VerbResult {
+function unknown(cause: UnknownCause, reason: string, progress: Progress): VerbResult {
   return { status: 'unknown', cause, reason, acts: progress.acts };
 }

@@ -41,7 +41,12 @@ export interface JobSeen {
 export type Performed =
   | { readonly status: 'done'; readonly acts: readonly string[] }
   | { readonly status: 'stuck'; readonly reason: string; readonly acts: readonly string[] }
-  | { readonly status: 'unknown'; readonly cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable'; readonly reason: string };
+  | {
+      readonly status: 'unknown';
+      /** `asked`: the deadline is over, and the platform was asked for something that it may still do. */
+      readonly cause: 'deadline' | 'fenced' | 'frozen' | 'unreachable' | 'asked';
+      readonly reason: string;
+    };
 
 export type MeasuredInterruption =
   | {

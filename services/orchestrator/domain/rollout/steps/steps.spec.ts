@@ -99,6 +99,18 @@ describe('a switchover', () => {
       'unclear: Not every node could be told apart.',
     );
   });
+
+  it('may still come while the platform has it in hand: where the old active serves, that is not the end of it', () => {
+    const judged = (cause: 'asked' | 'deadline'): string =>
+      said(
+        judge('switchover', {
+          snapshot: seen([activeSeen('a'), nodeSeen('b')]),
+          performed: { status: 'unknown', cause, reason: 'no answer came' },
+        }),
+      );
+    expect(judged('asked')).toBe('unclear: a still serves, and may be moved away from yet.');
+    expect(judged('deadline')).toBe('unmet: a still serves.');
+  });
 });
 
 describe('the other nodes of a switchover', () => {

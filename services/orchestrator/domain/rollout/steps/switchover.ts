@@ -1,7 +1,7 @@
 import { activeNode, type ClusterSnapshot } from '@understudy/cluster';
 import { awayBefore, strayed } from '../left-behind.js';
 import { writtenIn } from '../loss.js';
-import type { Goal } from '../observation.js';
+import type { Goal, Observation } from '../observation.js';
 import type { PlannedStep } from '../plan.js';
 import { met, unclear, unmet, writers, type StepRules } from './step.js';
 import { nodeOf, stepNamed, type Going } from '../state.js';
@@ -9,7 +9,8 @@ import { nodeOf, stepNamed, type Going } from '../state.js';
 /**
  * The workload moves to the step's node, and every other node follows it. Who serves decides what became of it: the target,
  * and all that were members are members again = done; the target, and one is not = half done; another node, alone = not
- * moved; nobody, and every node answered = nothing was promoted; anything else cannot be told.
+ * moved; nobody, and every node answered = nothing was promoted; anything else cannot be told. Nor can it while the platform was
+ * asked to move it and may still do so: a way back would take the node away that is about to serve.
  */
 export const switchover: StepRules = {
   kind: 'switchover',
@@ -27,11 +28,11 @@ export const switchover: StepRules = {
   goal: (observation, state, step) => {
     const { snapshot } = observation;
     if (snapshot === undefined) return unclear('The cluster could not be looked at.', { at: observation.at });
-    return whoServes(snapshot, state, step);
+    return whoServes(observation, snapshot, state, step);
   },
 };
 
-function whoServes(snapshot: ClusterSnapshot, state: Going, step: PlannedStep): Goal {
+function whoServes({ performed }: Observation, snapshot: ClusterSnapshot, state: Going, step: PlannedStep): Goal {
   const writing = writers(snapshot);
   const active = activeNode(snapshot, state.planned.workload)?.node ?? null;
   const behind = strayed(state, stepNamed(state, step.stepId), snapshot).map((node) => node.node);
@@ -41,6 +42,10 @@ function whoServes(snapshot: ClusterSnapshot, state: Going, step: PlannedStep): 
   if (!snapshot.complete) return unclear('Not every node could be told apart.', evidence);
   if (writing.length === 0) return unmet('Nobody serves, and nothing was promoted.', evidence);
   if (active === null || writing[0] !== active) return unclear('Roles and writability disagree.', evidence);
-  if (active !== nodeOf(step)) return unmet(`${active} still serves.`, evidence);
+  const isAsked = performed?.status === 'unknown' && performed.cause === 'asked';
+  if (active !== nodeOf(step))
+    return isAsked
+      ? unclear(`${active} still serves, and may be moved away from yet.`, evidence)
+      : unmet(`${active} still serves.`, evidence);
   return behind.length === 0 ? met(evidence) : unmet(`${active} serves, and does not feed ${behind.join(', ')} yet.`, evidence);
 }
