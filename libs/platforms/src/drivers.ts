@@ -1,3 +1,4 @@
+import { patroni } from './patroni/driver.js';
 import type { PlatformDriver } from './platform.js';
 import { postgresStreaming } from './postgres-streaming/driver.js';
 import { simulatedDriver } from './simulated/driver.js';
@@ -13,6 +14,7 @@ export const simulatedWorlds = new SimulatedWorlds();
 
 /** Every platform that this version speaks to. A new one is a folder and a line here. */
 export const drivers: Readonly<Record<string, PlatformDriver>> = {
+  patroni,
   'postgres-streaming': postgresStreaming,
   simulated: simulatedDriver(simulatedWorlds),
 };

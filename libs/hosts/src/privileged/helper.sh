@@ -203,7 +203,7 @@ unit_do() {
 # Patroni reads a folder as it reads a file: its *.yml in the order of their names, each laid over those before (patroni/config.py,
 # _load_config_path, in 3.0 as in 4.x). So the tag is a file of its own beside a link to the configuration, which is left as it is.
 patroni_tag() {
-  only "$#" 1 'patroni-tag takes nofailover or none'
+  only "$#" 1 'patroni-tag takes nofailover, none or check'
   set -- "$1" $(configured patroni)
   only "$#" 3 "$CONFIG names no Patroni: it needs a line \"patroni UNIT FILE\""
   checked_unit "$2"
@@ -212,13 +212,23 @@ patroni_tag() {
   case $1 in
     nofailover) tag "$2" "$3" ;;
     none) untag "$2" ;;
-    *) refuse "\"$1\" is no tag. There are nofailover and none" ;;
+    check) patroni_program "$2" "$3" ;;
+    *) refuse "\"$1\" is no tag. There are nofailover and none, and check" ;;
+  esac
+}
+
+# Patroni's program in the unit, which must be started with the configuration file alone: with anything more, a start without it might fail.
+patroni_program() {
+  started=$(systemctl show -p ExecStart --value -- "$1" | sed -n 's/^{ path=\([^ ]*\) ; argv\[\]=\(.*\) ; ignore_errors=.*/\1 \2/p')
+  program=${started%% *}
+  case $started in
+    "$program $program $2" | "$program $program $TAG_FOLDER") ;;
+    *) refuse "$1 starts \"${started#* }\": it must start Patroni's program with $2 alone, and nothing before or after" ;;
   esac
 }
 
 tag() {
-  program=$(systemctl show -p ExecStart --value -- "$1" | sed -n 's/^{ path=\([^ ]*\) ; argv\[\]=.*/\1/p')
-  case $program in /*) ;; *) refuse "what $1 starts could not be read" ;; esac
+  patroni_program "$1" "$2"
   put "$TAG_FOLDER/20-understudy.yml" 'tags:
   nofailover: true' && ln -sfn -- "$2" "$TAG_FOLDER/10-own.yml" && put "$SYSTEMD/$1.d/$TAG" "[Service]
 # Lets Patroni read its tag nofailover. Taken away by: $0 patroni-tag none
