@@ -37,12 +37,17 @@ async function outside(words) {
     return process.env.CI === 'true' || process.env.CI === '1' ? 1 : 0;
   }
   sweep();
-  const base = await new HostFiles(CACHE).base((line) => console.log(`hosts: ${line}`));
+  const roles = await new HostFiles(CACHE).roles((line) => console.log(`hosts: ${line}`));
   mkdirSync(join(CACHE, 'runs'), { recursive: true });
   const folder = mkdtempSync(join(CACHE, 'runs', 'run-'));
   const run = folder.slice(folder.lastIndexOf('-') + 1);
   writeFileSync(join(folder, 'owner'), `${process.pid} ${startOf(process.pid)}`);
-  const env = { ...process.env, UNDERSTUDY_HOSTS_FOLDER: folder, UNDERSTUDY_HOSTS_BASE: base, UNDERSTUDY_HOSTS_RUN: run };
+  const env = {
+    ...process.env,
+    UNDERSTUDY_HOSTS_FOLDER: folder,
+    UNDERSTUDY_HOSTS_ROLES: JSON.stringify(roles),
+    UNDERSTUDY_HOSTS_RUN: run,
+  };
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const child = spawn('unshare', [...namespaces, process.execPath, HERE, INSIDE, ...words], { stdio: 'inherit', env });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill('SIGKILL'));

@@ -1,5 +1,5 @@
 /**
- * What nodes are made of, made once and kept: a base file system of the oldest packages, and for each role a layer with its packages.
+ * What hosts begin with, made once and kept: for each role a file system with its packages, the oldest that the release has.
  * Everything lies in one folder; a changed recipe has another name.
  */
 import { createHash } from 'node:crypto';
@@ -22,9 +22,16 @@ const PACKAGES = [
   'ca-certificates',
   'curl',
 ];
+/** What a host of a role has beside the base. */
+const ROLES = {
+  base: [],
+  patroni: ['postgresql-15', 'patroni', 'etcd-server', 'etcd-client'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+export type Role = keyof typeof ROLES;
+
 const RELEASE = 'bookworm';
 
-/** Runs in the new root: host keys of its own, no timers of apt, a volatile journal, an empty machine id. */
+/** Runs in the new root: host keys of its own, no timers of apt, a volatile journal, an empty machine id, no server that a package made. */
 const PREPARE = `
 set -eu
 rm -f etc/ssh/ssh_host_*
@@ -42,6 +49,8 @@ for timer in apt-daily.timer apt-daily-upgrade.timer; do ln -sf /dev/null etc/sy
 mkdir -p etc/systemd/journald.conf.d
 printf '[Journal]\\nStorage=volatile\\n' > etc/systemd/journald.conf.d/volatile.conf
 echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/force-unsafe-io
+rm -rf var/lib/postgresql/15 etc/postgresql/15
+for unit in postgresql etcd patroni; do rm -f etc/systemd/system/multi-user.target.wants/$unit.service; done
 : > etc/machine-id
 : > etc/resolv.conf
 `;
@@ -49,13 +58,20 @@ echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/force-unsafe-io
 export class HostFiles {
   constructor(readonly folder: string) {}
 
-  /** The root file system that all nodes begin with. */
-  async base(progress: (line: string) => void): Promise<string> {
-    return this.kept('base', [RELEASE, ...PACKAGES, PREPARE], async (made) => {
-      progress('the base file system of the test hosts is made; this takes a minute, once');
+  /** The root file systems that hosts begin with, by role. `progress` hears what takes long. */
+  async roles(progress: (line: string) => void): Promise<Readonly<Record<Role, string>>> {
+    const entries: [string, string][] = [];
+    for (const [role, packages] of Object.entries(ROLES)) entries.push([role, await this.role(role, packages, progress)]);
+    return Object.fromEntries(entries) as Record<Role, string>;
+  }
+
+  private role(role: string, more: readonly string[], progress: (line: string) => void): Promise<string> {
+    const packages = [...PACKAGES, ...more];
+    return this.kept(role, [RELEASE, ...packages, PREPARE], async (made) => {
+      progress(`the file system of test hosts with the role "${role}" is made; this takes a minute, once`);
       const mirror = await mirrorOf(RELEASE);
       const argv = ['mmdebstrap', '--quiet', '--variant=minbase', '--components=main'] as const;
-      const options = ['--aptopt=APT::Install-Recommends "false"', `--include=${PACKAGES.join(',')}`];
+      const options = ['--aptopt=APT::Install-Recommends "false"', `--include=${packages.join(',')}`];
       await shell([...argv, ...options, RELEASE, made, `deb ${mirror} ${RELEASE} main`], { limitMs: BASE_LIMIT_MS });
       await shell(['sh', '-c', PREPARE], { cwd: made });
     });

@@ -1,5 +1,14 @@
+export {
+  PATRONI_DATA,
+  PATRONI_DATABASE,
+  PATRONI_SECRETS,
+  patroniDefinition,
+  patroniHosts,
+  preparePatroniHosts,
+} from './patroni.js';
+export { PostgresClient, type ClientTold } from './postgres-client.js';
 export { makeArchive, type MadePackage } from './packages.js';
 export { HostFiles, readBelow, writeBelow } from './files.js';
 export { shell } from './shell.js';
-export { layNetwork, standGround, standHosts } from './stand.js';
+export { ACCOUNT_ROOT, type Account, layNetwork, standAccount, standGround, standHosts } from './stand.js';
 export { StandHost } from './stand-host.js';

@@ -97,6 +97,18 @@ export class StandHost {
     else writeFileSync(join(this.folder, 'delay'), String(delayMs / 1_000));
   }
 
+  /** As an administrator would; resolves when it is up again. Nothing enters it while it goes down: that could hold it up. */
+  async reboot(limitMs: number): Promise<void> {
+    const until = Date.now() + limitMs;
+    const before = this.init();
+    await this.inside('systemctl reboot');
+    while (this.init() === before || this.init() === undefined) {
+      if (Date.now() > until) throw new Error(`host ${this.name} did not reboot within ${limitMs} ms:\n${this.console()}`);
+      await delay(LOOK_MS);
+    }
+    await this.untilUp(until - Date.now());
+  }
+
   /** Runs a script as root on it, without ssh: for what a test prepares and for what it looks at. @throws with its last words. */
   async inside(script: string, limitMs = 60_000): Promise<string> {
     const init = this.init();

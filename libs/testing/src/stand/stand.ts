@@ -1,5 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Role } from './files.js';
 import { shell } from './shell.js';
 import { StandHost } from './stand-host.js';
 
@@ -9,16 +11,38 @@ const UP_LIMIT_MS = 60_000;
 export interface StandGround {
   /** Of this run alone; removed with everything in it when the run ends. */
   readonly folder: string;
-  readonly base: string;
+  readonly roles: Readonly<Record<Role, string>>;
   readonly run: string;
 }
 
 /** @throws where the tests were not started by `npm run e2e:hosts`. */
 export function standGround(): StandGround {
-  const { UNDERSTUDY_HOSTS_FOLDER: folder, UNDERSTUDY_HOSTS_BASE: base, UNDERSTUDY_HOSTS_RUN: run } = process.env;
-  if (folder === undefined || base === undefined || run === undefined)
+  const { UNDERSTUDY_HOSTS_FOLDER: folder, UNDERSTUDY_HOSTS_ROLES: roles, UNDERSTUDY_HOSTS_RUN: run } = process.env;
+  if (folder === undefined || roles === undefined || run === undefined)
     throw new Error('Test hosts live in namespaces of their own: run this by `npm run e2e:hosts`.');
-  return { folder, base, run };
+  return { folder, run, roles: JSON.parse(roles) as Record<Role, string> };
+}
+
+/** The product's account on the hosts, with a key pair of its own. */
+export interface Account {
+  readonly user: string;
+  /** A line of `authorized_keys`. */
+  readonly publicKey: string;
+  readonly privateKey: string;
+}
+
+/** Where the account keeps jobs and journals. */
+export const ACCOUNT_ROOT = '/var/lib/understudy';
+
+/** Makes a key pair of that name. Nothing of it is on a host yet. */
+export function standAccount(name: string): Account {
+  const file = join(standGround().folder, `key-${name}`);
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'understudy', '-f', file]);
+  return {
+    user: 'understudy',
+    publicKey: readFileSync(`${file}.pub`, 'utf8').trim(),
+    privateKey: readFileSync(file, 'utf8'),
+  };
 }
 
 /** Once per run, in its own namespaces: the bridge that the hosts' cables end at, with the tests on it. */
@@ -36,15 +60,15 @@ const NETWORK = '10.77.0';
 let made = 0;
 
 /** Starts hosts of these names, side by side, and waits until they are up. */
-export async function standHosts(names: readonly string[]): Promise<readonly StandHost[]> {
-  const { folder, base, run } = standGround();
+export async function standHosts(names: readonly string[], role: Role = 'base'): Promise<readonly StandHost[]> {
+  const { folder, roles, run } = standGround();
   const places = names.map((name) => ({ name, address: `${NETWORK}.${10 + (made += 1)}` }));
   const hosts: StandHost[] = [];
   for (const { name, address } of places) {
     const own = join(folder, 'hosts', `${name}-${address}`);
     mkdirSync(own, { recursive: true });
     const host = new StandHost(name, address, own, `understudy-${run}-${name}-${address}`);
-    await host.make(base, places);
+    await host.make(roles[role], places);
     host.powerOn();
     hosts.push(host);
   }
