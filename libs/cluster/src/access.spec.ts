@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accessTarget, type SshAccessDefinition, sshWay } from './index.js';
+import { accessTarget, type ClusterDefinition, secretPlaces, type SshAccessDefinition, sshWay } from './index.js';
 
 const ssh: SshAccessDefinition = {
   kind: 'ssh',
@@ -33,5 +33,30 @@ describe('the way to a host', () => {
     const { kind: _kind, root: _root, ...place } = ssh;
     expect(sshWay({ ...ssh, jumps: [bastion] })).toEqual([bastion, place]);
     expect(sshWay({ kind: 'local', root: '/srv/a' })).toEqual([]);
+  });
+});
+
+describe('the places that a secret is shown to', () => {
+  const places = (settings: Readonly<Record<string, string>>, purpose = 'driver', targets?: string): readonly string[] =>
+    secretPlaces(
+      {
+        nodes: [{ slug: 'a', host: 'host-a', settings }],
+        settings: targets === undefined ? {} : { probeTargets: targets },
+      } as unknown as ClusterDefinition,
+      purpose,
+    ).map(({ target }) => target);
+
+  it('are what the driver connects to: an address, the host of an interface, both, or the host itself', () => {
+    expect(places({ address: '10.0.0.1', port: '5432' })).toEqual(['10.0.0.1']);
+    expect(places({ api: 'http://10.0.0.1:8008' })).toEqual(['10.0.0.1']);
+    expect(places({ address: '10.0.0.1', api: 'https://evil.example:8008' })).toEqual(['10.0.0.1', 'evil.example']);
+    expect(places({ api: 'https://someone@[fd00::1]:8008/x' })).toEqual(['fd00::1']);
+    expect(places({})).toEqual(['host-a']);
+  });
+
+  it('are for the probe also the targets that the owner names', () => {
+    const targets = 'db.example:5432,[fd00::2]:5432,http://app.example/health';
+    expect(places({ address: '10.0.0.1' }, 'probe', targets)).toEqual(['10.0.0.1', 'db.example', 'fd00::2', 'app.example']);
+    expect(places({ address: '10.0.0.1' }, 'driver', targets)).toEqual(['10.0.0.1']);
   });
 });

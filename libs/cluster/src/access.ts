@@ -1,4 +1,4 @@
-import type { AccessDefinition, SshPlace } from './definition.js';
+import type { AccessDefinition, ClusterDefinition, NodeDefinition, SshPlace } from './definition.js';
 
 export const DEFAULT_SSH_PORT = 22;
 
@@ -17,6 +17,40 @@ export function accessTarget(access: AccessDefinition): string {
   if (access.kind === 'local') return `local:${plainPath(access.root)}`;
   const way = sshWay(access).map(({ address, port = DEFAULT_SSH_PORT }) => `${address.toLowerCase()}:${port}`);
   return `ssh:${way.join('>')}`;
+}
+
+/** A place that the secret of a credential is shown to. */
+export interface SecretPlace {
+  /** In words, for whoever reads why it is not sent there. */
+  readonly what: string;
+  readonly target: string;
+}
+
+/**
+ * Where the secret of the cluster's credential with this purpose is shown: what the driver connects to on every node, and for `probe` also
+ * the targets that the cluster's owner names. A name that the document's author chooses (a node's slug) proves nothing here.
+ */
+export function secretPlaces({ nodes, settings }: ClusterDefinition, purpose: string): readonly SecretPlace[] {
+  const ofNodes = nodes.flatMap((node) => addressesOf(node).map((target) => ({ what: `node "${node.slug}"`, target })));
+  const named = purpose === 'probe' ? (settings['probeTargets']?.split(',') ?? []) : [];
+  return [...ofNodes, ...named.map((place) => ({ what: `probe target ${place}`, target: hostName(place) }))];
+}
+
+/** Its address, and the host in the URL of its interface; the host's name where the driver works on the host itself. */
+function addressesOf({ host, settings }: NodeDefinition): readonly string[] {
+  const { address, api } = settings;
+  const told = [...(address === undefined ? [] : [address]), ...(api === undefined ? [] : [hostName(api)])];
+  return told.length === 0 ? [host] : [...new Set(told)];
+}
+
+/** Of a URL or of `host:port`; without the brackets of an IPv6 address. */
+function hostName(place: string): string {
+  const authority = place
+    .trim()
+    .replace(/^[a-z]+:\/\//i, '')
+    .replace(/[/?#].*$/, '')
+    .replace(/^.*@/, '');
+  return authority.startsWith('[') ? authority.slice(1).replace(/\].*$/, '') : authority.replace(/:\d*$/, '');
 }
 
 /** An absolute path without `.`, `..` and superfluous slashes. */

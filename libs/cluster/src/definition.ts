@@ -63,9 +63,9 @@ export interface ClusterDefinition {
   readonly workloads: readonly string[];
   readonly nodes: readonly NodeDefinition[];
   readonly hosts: readonly HostDefinition[];
-  /** Names of credentials that an admin defined, by purpose: `driver` (observes and performs), `probe` (the client's). */
+  /** Names of credentials that an admin defined, by purpose: `driver` (observes and performs), `probe` (the client's), `replication`, `restApi`. */
   readonly credentials: Readonly<Record<string, string>>;
-  /** The host that runs the probe, if any; it needs Node. */
+  /** The host that runs the probe, if any: Understudy's own machine. It may not carry a node in lab and production. */
   readonly probeHost?: string;
   /** Settings of the whole cluster that the driver understands, e.g. `{ "database": "app" }`. */
   readonly settings: Readonly<Record<string, string>>;

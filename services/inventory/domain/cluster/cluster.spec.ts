@@ -126,6 +126,13 @@ describe('registering a cluster', () => {
     } as const;
     expect(secretTargets({ ...pair, hosts: [hostA, { ...hostB, access }] })).toEqual(['10.0.0.1', '10.0.0.2', 'bastion', 'db-b']);
   });
+  it('counts the host of an interface, and the targets of the probe', () => {
+    const [a, b] = pair.nodes as [ClusterDefinition['nodes'][0], ClusterDefinition['nodes'][0]];
+    const beside = { ...b, settings: { ...b.settings, api: 'http://10.0.0.9:8008' } };
+    const document = { ...pair, nodes: [a, beside], settings: { ...pair.settings, probeTargets: 'app.example:5432' } };
+    expect(secretTargets(document)).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.9']);
+    expect(secretTargets({ ...document, credentials: { driver: 'one', probe: 'two' } })).toContain('app.example');
+  });
   it('compares a credential with the host where a node has no address', () => {
     const [a, b] = pair.nodes as [ClusterDefinition['nodes'][0], ClusterDefinition['nodes'][0]];
     refused({ nodes: [a, { ...b, settings: {} }], credentials: { driver: 'elsewhere' } }, [

@@ -1,4 +1,4 @@
-import { accessTarget, sshWay, type ClusterDefinition, type NodeDefinition } from '@understudy/cluster';
+import { accessTarget, secretPlaces, sshWay, type ClusterDefinition, type SecretPlace } from '@understudy/cluster';
 import type { Refusal } from '@understudy/decider';
 import type { Known } from './cluster.js';
 
@@ -170,9 +170,8 @@ function twin(definition: ClusterDefinition): readonly Refusal[] {
 }
 
 function credentials(definition: ClusterDefinition, known: Known): readonly Refusal[] {
-  const nodes = definition.nodes.map((node) => ({ what: `node "${node.slug}"`, target: secretTarget(node) }));
   const ofNodes = Object.entries(definition.credentials).flatMap(([purpose, name]) =>
-    credential(`/credentials/${escapePointer(purpose)}`, name, nodes, known),
+    credential(`/credentials/${escapePointer(purpose)}`, name, secretPlaces(definition, purpose), known),
   );
   const ofWays = definition.hosts.flatMap(({ slug, access }, i) =>
     sshWay(access).flatMap(({ credential: name, address }, step, way) => {
@@ -185,13 +184,8 @@ function credentials(definition: ClusterDefinition, known: Known): readonly Refu
   return [...ofNodes, ...ofWays];
 }
 
-interface Shown {
-  readonly what: string;
-  readonly target: string;
-}
-
 /** Its secret is shown to these, or one of them may not see it. */
-function credential(pointer: string, name: string, to: readonly Shown[], known: Known): readonly Refusal[] {
+function credential(pointer: string, name: string, to: readonly SecretPlace[], known: Known): readonly Refusal[] {
   const found = known.credentials.find((candidate) => candidate.name === name);
   if (found === undefined)
     return [
@@ -212,16 +206,9 @@ function credential(pointer: string, name: string, to: readonly Shown[], known: 
     );
 }
 
-/**
- * Where the secrets of a node's credentials are shown: the address that its driver connects to, or its host where the
- * driver works on the host itself. A name that the document's author chooses (a node's slug) proves nothing here.
- */
-export function secretTarget(node: NodeDefinition): string {
-  return node.settings['address'] ?? node.host;
-}
-
 /** Every place that a document's credentials are shown to, or prove to who we are. */
-export function secretTargets({ nodes, hosts }: ClusterDefinition): readonly string[] {
-  const ways = hosts.flatMap(({ access }) => sshWay(access).map(({ address }) => address));
-  return [...new Set([...nodes.map(secretTarget), ...ways])];
+export function secretTargets(definition: ClusterDefinition): readonly string[] {
+  const shown = Object.keys(definition.credentials).flatMap((purpose) => secretPlaces(definition, purpose));
+  const ways = definition.hosts.flatMap(({ access }) => sshWay(access).map(({ address }) => address));
+  return [...new Set([...shown.map(({ target }) => target), ...ways])];
 }

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClusterDefinition, ClusterSnapshot } from '@understudy/cluster';
+import { secretPlaces, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
 import type { Host, HostFacts } from '@understudy/hosts';
 import type { SshLinks } from '@understudy/hosts';
 import { collectHostFacts, openHosts } from '@understudy/hosts';
 import type { Evidence, Fact, NodeFacts } from '@understudy/inventory-domain';
-import { secretTarget, servingNode } from '@understudy/inventory-domain';
+import { servingNode } from '@understudy/inventory-domain';
 import type { ClusterTarget, PlatformDriver, Secret } from '@understudy/platforms';
 import { Problem } from '@understudy/runtime';
 import type { CredentialStore } from '@understudy/runtime';
@@ -107,10 +107,10 @@ export class Sight {
 
   /** Resolved at each use, so that a rotated password counts at once; only for where the definition's nodes are reached. */
   private secrets(definition: ClusterDefinition): Readonly<Record<string, Secret>> {
-    const targets = [...new Set(definition.nodes.map(secretTarget))];
     return Object.fromEntries(
       Object.entries(definition.credentials).map(([purpose, name]) => {
-        const { user = '', secret = '' } = this.options.credentials.resolve(name, targets);
+        const targets = new Set(secretPlaces(definition, purpose).map(({ target }) => target));
+        const { user = '', secret = '' } = this.options.credentials.resolve(name, [...targets]);
         return [purpose, { user, password: secret }];
       }),
     );

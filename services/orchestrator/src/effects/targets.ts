@@ -1,4 +1,4 @@
-import type { ClusterDefinition } from '@understudy/cluster';
+import { secretPlaces, type ClusterDefinition } from '@understudy/cluster';
 import type { Fence, Host } from '@understudy/hosts';
 import type { ClusterTarget, PlatformDriver, Secret } from '@understudy/platforms';
 
@@ -55,9 +55,11 @@ export class Targets {
 
   async openCluster(definition: ClusterDefinition): Promise<OpenCluster> {
     const hosts = this.hostsOf(definition);
-    const addresses = definition.nodes.map((node) => node.settings['address'] ?? node.host);
     const secrets: Record<string, Secret> = {};
-    for (const [purpose, name] of Object.entries(definition.credentials)) secrets[purpose] = this.sources.secret(name, addresses);
+    for (const [purpose, name] of Object.entries(definition.credentials)) {
+      const places = new Set(secretPlaces(definition, purpose).map(({ target }) => target));
+      secrets[purpose] = this.sources.secret(name, [...places]);
+    }
     return { driver: this.sources.driver(definition.platform), target: { definition, hosts, secrets, now: this.sources.now } };
   }
 

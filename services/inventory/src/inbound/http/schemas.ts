@@ -135,11 +135,14 @@ export const CLUSTER_DOCUMENT = strict(
     credentials: {
       type: 'object',
       maxProperties: 10,
-      propertyNames: { type: 'string', enum: ['driver', 'probe', 'replication'] },
+      propertyNames: { type: 'string', enum: ['driver', 'probe', 'replication', 'restApi'] },
       additionalProperties: { type: 'string', pattern: '^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$' },
       description: 'Names of credentials that an admin defined, by purpose. Never a secret, never a place where one lies.',
     },
-    probeHost: { ...SLUG_TEXT, description: 'The host that measures from outside; it needs Node.' },
+    probeHost: {
+      ...SLUG_TEXT,
+      description: 'The host that measures from outside, of access `local`: the probe runs beside the orchestrator.',
+    },
     settings: { ...SETTINGS, description: 'Settings of the whole cluster that the driver understands.' },
   },
   ['slug', 'platform', 'environment', 'workloads', 'nodes', 'hosts', 'credentials', 'settings'],
