@@ -1,4 +1,4 @@
-import type { CheckResult, ClusterDefinition, ClusterSnapshot, HaLayer, Verb } from '@understudy/cluster';
+import type { CheckResult, ClusterDefinition, ClusterSnapshot, HaLayer, NodeDefinition, Verb } from '@understudy/cluster';
 import type { Fence, Host } from '@understudy/hosts';
 
 /** What a driver needs to speak to one cluster. Secrets are resolved values; they never leave the driver. */
@@ -61,6 +61,12 @@ export type VerbResult =
 /** `moving` (unless told): the workload will switch over. `staying`: it is stopped and started where it is, and needs no standby. */
 export type Purpose = 'moving' | 'staying';
 
+export interface ClientPlace {
+  /** Name or address, without the brackets of IPv6. */
+  readonly host: string;
+  readonly port: number;
+}
+
 /** One thing seen that speaks for or against an HA layer. */
 export interface Evidence {
   readonly supports: HaLayer;
@@ -102,6 +108,8 @@ export interface PlatformDriver {
   readonly writeSafety: string;
   /** Cluster settings and node settings it understands, for validation at registration: unknown ones are refused. */
   readonly settings: { readonly cluster: readonly string[]; readonly node: readonly string[] };
+  /** Where a client of the workload reaches a node; left out: nowhere, only the cluster's owner can say. Throws for settings that cannot be used. */
+  clientPlace?(definition: ClusterDefinition, node: NodeDefinition): ClientPlace;
   /** Looks for what protects this cluster; never believes what was declared. */
   evidence(target: ClusterTarget, deadlineMs: number): Promise<readonly Evidence[]>;
   /** One complete picture. Never throws for what the cluster does: it answers `complete: false`. */

@@ -17,6 +17,7 @@ import {
 } from '@understudy/orchestrator-domain';
 import type { PlatformDriver } from '@understudy/platforms';
 import { messageOf } from './effects/perform.js';
+import { picture } from './effects/picture.js';
 import type { OpenCluster, Targets } from './effects/targets.js';
 import { withinDeadline, type Peers } from './peers.js';
 
@@ -117,9 +118,9 @@ export class Planner {
 
   private async see(definition: ClusterDefinition, items: readonly PatchItem[]): Promise<Seen> {
     const open = await this.tools.targets.openCluster(definition);
-    const snapshot = await open.driver.observe(open.target, LOOK_DEADLINE_MS);
+    const { snapshot, ofPlatform } = await picture(open, items, this.tools.patchSource, LOOK_DEADLINE_MS);
     const [fingerprint, haLayer, noRollback, samples] = await Promise.all([
-      this.fingerprint(open, snapshot),
+      this.fingerprint(open, ofPlatform),
       withinDeadline(this.tools.peers.haLayer(definition.slug, LOOK_DEADLINE_MS), LOOK_DEADLINE_MS),
       this.noRollback(open, items),
       this.tools.durations(definition.slug),

@@ -6,7 +6,7 @@ import { observePatroni } from './observe.js';
 import { performPatroni } from './perform.js';
 import { preflightPatroni } from './preflight.js';
 import { withSession } from './session.js';
-import { CLUSTER_SETTINGS, NODE_SETTINGS } from './settings.js';
+import { CLUSTER_SETTINGS, NODE_SETTINGS, nodeSettings } from './settings.js';
 import { PLATFORM, summarise } from './summary.js';
 import { validatePatroni } from './validate.js';
 import { versionPair } from './versions.js';
@@ -49,6 +49,10 @@ export const patroni: PlatformDriver = {
   writeSafety:
     'Patroni stops the old leader cleanly, which sends its last WAL to every connected standby, and gives the leader key away only after that; a node takes writes only while it holds the key. We ask only for a named, caught-up standby after every receiver has confirmed a fresh record, and see before and after that exactly one node takes writes and holds the key. With asynchronous replication a standby whose link breaks during that stop may lack its last records; in synchronous mode Patroni promotes only one that has them.',
   settings: { cluster: CLUSTER_SETTINGS, node: NODE_SETTINGS },
+  clientPlace: (_definition, node) => {
+    const { address: host, port } = nodeSettings(node);
+    return { host, port };
+  },
   evidence: (target, deadlineMs) => withSession(target, (session) => collectEvidence(session, deadlineMs)),
   observe: (target, deadlineMs) => withSession(target, async (session) => summarise(await observePatroni(session, deadlineMs))),
   preflight: (target, _workload, deadlineMs, purpose = 'moving') =>

@@ -6,7 +6,7 @@ import { observePostgres, withSession } from './observe.js';
 import { withLeftovers } from './leftovers.js';
 import { performPostgres } from './perform.js';
 import { preflightPostgres } from './preflight.js';
-import { CLUSTER_SETTINGS, NODE_SETTINGS } from './settings.js';
+import { CLUSTER_SETTINGS, NODE_SETTINGS, nodeSettings } from './settings.js';
 import { PLATFORM, summarise } from './summary.js';
 import { validatePostgres } from './validate.js';
 
@@ -33,6 +33,10 @@ export const postgresStreaming: PlatformDriver = {
   writeSafety:
     'The old active node is stopped and durably marked as a standby on disk, and its last checkpoint is seen replayed on the target, before the target is promoted.',
   settings: { cluster: CLUSTER_SETTINGS, node: NODE_SETTINGS },
+  clientPlace: (definition, node) => {
+    const { address: host, port } = nodeSettings(definition, node);
+    return { host, port };
+  },
   evidence: (target, deadlineMs) => withSession(target, (session) => collectEvidence(session, deadlineMs)),
   observe: (target, deadlineMs) =>
     withSession(target, async (session) => {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import type { CheckResult } from '@understudy/cluster';
 import type { PlaybookCheck } from '@understudy/orchestrator-domain';
+import { clientPlace } from './client-place.js';
 import { messageOf } from './perform.js';
 import type { OpenCluster } from './targets.js';
 
@@ -53,10 +54,10 @@ function look(open: OpenCluster, check: PlaybookCheck, node: string, context: Ch
 
 async function sql(open: OpenCluster, text: string, node: string, deadlineMs: number): Promise<string> {
   const { definition, secrets } = open.target;
-  const settings = definition.nodes.find((candidate) => candidate.slug === node)?.settings;
+  const found = definition.nodes.find((candidate) => candidate.slug === node);
+  if (found === undefined) throw new Error(`the cluster has no node ${node}`);
   const client = new pg.Client({
-    host: settings?.['address'],
-    port: Number(settings?.['port']),
+    ...clientPlace(open, found),
     database: definition.settings['database'],
     user: secrets['probe']?.user,
     password: secrets['probe']?.password,

@@ -1,8 +1,10 @@
 import { tableOf, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
-import type { Host, PatchSource } from '@understudy/hosts';
+import type { PatchSource } from '@understudy/hosts';
 import type { GateInputs, RolloutState } from '@understudy/orchestrator-domain';
+import type { ClusterTarget } from '@understudy/platforms';
 import { withinDeadline, type Peers } from '../peers.js';
-import { definitionOf, messageOf } from './perform.js';
+import { definitionOf, hostNamed, messageOf } from './perform.js';
+import { picture } from './picture.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 const LOOK_DEADLINE_MS = 5_000;
@@ -58,12 +60,17 @@ export class GateInputCollector {
     open: OpenCluster,
     state: RolloutState,
   ): Promise<Pick<GateInputs, 'snapshot' | 'wayBack' | 'probe' | 'topologyFingerprint' | 'machineIds' | 'neighbours'>> {
-    const snapshot = await open.driver.observe(open.target, LOOK_DEADLINE_MS);
+    const { snapshot, ofPlatform } = await picture(
+      open,
+      state.planned?.patchSet.items ?? [],
+      this.tools.patchSource,
+      LOOK_DEADLINE_MS,
+    );
     const [wayBack, probe, topologyFingerprint, machineIds, neighbours] = await Promise.all([
       this.wayBack(open, state),
       this.probe(open),
-      this.tools.fingerprint(open, snapshot),
-      machineIdsOf(open.target.hosts),
+      this.tools.fingerprint(open, ofPlatform),
+      machineIdsOf(open.target),
       this.tools.neighbours(open.target.definition),
     ]);
     return { snapshot, wayBack, probe, topologyFingerprint, machineIds, neighbours };
@@ -89,12 +96,17 @@ export class GateInputCollector {
   }
 
   private async probe(open: OpenCluster): Promise<GateInputs['probe']> {
-    const slug = open.target.definition.probeHost;
+    const { probeHost: slug, hosts } = open.target.definition;
     const host = slug === undefined ? undefined : open.target.hosts[slug];
     if (!host)
       return {
         available: false,
         detail: 'The cluster names no probe host, so no interruption can be measured. Register one as `probeHost`.',
+      };
+    if (hosts.some((each) => each.slug === slug && each.access.kind !== 'local'))
+      return {
+        available: false,
+        detail: `Probe host ${slug} is another machine, and the probe runs on Understudy's own alone. Register a host of access \`local\`.`,
       };
     const answer = await host.access.run({ argv: ['node', '--version'], deadlineMs: LOOK_DEADLINE_MS });
     if (answer.status === 'exited' && answer.code === 0)
@@ -112,11 +124,12 @@ export class GateInputCollector {
   }
 }
 
-/** `/etc/machine-id` of each host; empty where a host has none. Throws when a host does not answer: its identity is not guessed. */
-async function machineIdsOf(hosts: Readonly<Record<string, Host>>): Promise<Readonly<Record<string, string>>> {
+/** `/etc/machine-id` of each host that carries a node; empty where a host has none. Throws when a host does not answer: its identity is not guessed. */
+async function machineIdsOf({ definition, hosts }: ClusterTarget): Promise<Readonly<Record<string, string>>> {
+  const carrying = new Set(definition.nodes.map(({ host }) => host));
   const pairs = await Promise.all(
-    Object.entries(hosts).map(async ([slug, host]) => {
-      const answer = await host.access.run({ argv: ['cat', '/etc/machine-id'], deadlineMs: LOOK_DEADLINE_MS });
+    [...carrying].map(async (slug) => {
+      const answer = await hostNamed(hosts, slug).access.run({ argv: ['cat', '/etc/machine-id'], deadlineMs: LOOK_DEADLINE_MS });
       if (answer.status === 'unknown') throw new Error(`Host ${slug} could not be asked which machine it is: ${answer.reason}`);
       return [slug, answer.code === 0 ? answer.stdout.trim() : ''] as const;
     }),

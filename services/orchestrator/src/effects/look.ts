@@ -1,4 +1,4 @@
-import { hostOf, type CheckResult, type ClusterDefinition, type ClusterSnapshot } from '@understudy/cluster';
+import { hostOf, type CheckResult, type ClusterDefinition } from '@understudy/cluster';
 import type { Host, JobState, PatchSource } from '@understudy/hosts';
 import {
   jobIdOf,
@@ -18,6 +18,7 @@ import {
 import type { Probe, ProbeResult } from '@understudy/probe';
 import type { Log } from '@understudy/runtime';
 import { definitionOf, hostNamed, messageOf, rolloutIdOf, workloadOf } from './perform.js';
+import { picture } from './picture.js';
 import type { OpenCluster, Targets } from './targets.js';
 
 const LOOK_DEADLINE_MS = 5_000;
@@ -67,15 +68,6 @@ export class Looker {
     return Object.assign({ at: startedAt }, job, ...seen) as Observation;
   }
 
-  /** One fresh picture, or undefined when the driver could not even be asked. */
-  async snapshot(open: OpenCluster): Promise<ClusterSnapshot | undefined> {
-    try {
-      return await open.driver.observe(open.target, LOOK_DEADLINE_MS);
-    } catch {
-      return undefined;
-    }
-  }
-
   /** What one look brings; a look that fails brings nothing, and the goal says that it could not be told. */
   private async detail(open: OpenCluster, request: LookRequest, look: Look): Promise<Partial<Observation>> {
     try {
@@ -90,8 +82,9 @@ export class Looker {
     const { state, step, requested } = request;
     switch (look) {
       case 'snapshot': {
-        const snapshot = await this.snapshot(open);
-        return snapshot ? { snapshot } : {};
+        const items = state.planned?.patchSet.items ?? [];
+        const { snapshot } = await picture(open, items, this.tools.patchSource, LOOK_DEADLINE_MS);
+        return { snapshot };
       }
       case 'checks':
         return requested?.ask.ask === 'observe' ? { checks: await this.checks(open, state, requested.ask) } : {};

@@ -93,7 +93,8 @@ export class Performer {
   }
 
   private async probe(request: PerformRequest, ask: Extract<Ask, { ask: 'probe' }>): Promise<Performed> {
-    const { target } = await this.open(request);
+    const open = await this.open(request);
+    const { target } = open;
     const host = hostNamed(target.hosts, target.definition.probeHost);
     const rolloutId = rolloutIdOf(request.state);
     if (!request.mayGoOn({ act: `${ask.action}-probe`, binding: false }))
@@ -103,8 +104,7 @@ export class Performer {
       return { status: 'done', acts: ['stop-probe'] };
     }
     const limitMs = Math.max(60_000, Date.parse(request.state.planned?.closesAt ?? '') - target.now());
-    const spec = probeSpec(target.definition, target.secrets['probe'], limitMs);
-    const result = await this.tools.probe.start(host, probeJobId(rolloutId), request.fence, spec);
+    const result = await this.tools.probe.start(host, probeJobId(rolloutId), request.fence, probeSpec(open, limitMs));
     if (result.status === 'unknown') return { status: 'unknown', cause: 'unreachable', reason: result.reason };
     return { status: 'done', acts: ['start-probe'] };
   }

@@ -1,6 +1,7 @@
-import type { ClusterDefinition } from '@understudy/cluster';
-import type { Secret } from '@understudy/platforms';
+import type { ClientPlace } from '@understudy/platforms';
 import type { ProbeSpec } from '@understudy/probe';
+import { clientPlace } from './client-place.js';
+import type { OpenCluster } from './targets.js';
 
 const DEFAULT_INTERVAL_MS = 20;
 const DEFAULT_TIMEOUT_MS = 500;
@@ -9,14 +10,14 @@ const DEFAULT_TIMEOUT_MS = 500;
  * What the probe of this cluster does. Production is read unless its owner asked for writes (`probeKind`), because a
  * write needs a table that the owner prepared.
  */
-export function probeSpec(definition: ClusterDefinition, secret: Secret | undefined, limitMs: number): ProbeSpec {
+export function probeSpec(open: OpenCluster, limitMs: number): ProbeSpec {
+  const { definition, secrets } = open.target;
   const settings = definition.settings;
+  const secret = secrets['probe'];
   const kind = probeKind(settings['probeKind'], definition.environment === 'production');
   return {
     kind,
-    targets:
-      settings['probeTargets']?.split(',') ??
-      definition.nodes.map((node) => `${node.settings['address']}:${node.settings['port']}`),
+    targets: settings['probeTargets']?.split(',') ?? definition.nodes.map((node) => hostAndPort(clientPlace(open, node))),
     intervalMs: Number(settings['probeIntervalMs'] ?? DEFAULT_INTERVAL_MS),
     timeoutMs: Number(settings['probeTimeoutMs'] ?? DEFAULT_TIMEOUT_MS),
     limitMs,
@@ -36,4 +37,8 @@ function probeKind(wanted: string | undefined, production: boolean): ProbeSpec['
     default:
       return production ? 'sql-read' : 'sql-write';
   }
+}
+
+function hostAndPort({ host, port }: ClientPlace): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
