@@ -23,6 +23,7 @@ TAG=understudy-tag.conf
 TAG_FOLDER=/etc/understudy/patroni.d
 KEPT=/var/cache/understudy/packages
 LOCK_WAIT_S=120
+REBOOT_WAIT_S=300
 
 refuse() {
   printf 'understudy-helper refuses: %s\n' "$1" >&2
@@ -268,7 +269,11 @@ case $verb in
   patroni-tag) patroni_tag "$@" ;;
   reboot)
     only "$#" 0 'reboot has no arguments'
-    systemctl reboot
+    systemctl reboot || exit
+    # It ends with the host, so that whoever looks meanwhile sees a reboot under way: inhibitors may delay it.
+    sleep "$REBOOT_WAIT_S"
+    printf 'the host has not gone down within %s s\n' "$REBOOT_WAIT_S" >&2
+    exit 1
     ;;
   *) refuse "\"$verb\" is none of its verbs" ;;
 esac

@@ -88,7 +88,13 @@ export const reboot: StepRules = {
       const evidence = { ...seen, bootIdBefore: before, bootId: node.bootId, job: observation.job?.status ?? 'unknown' };
       if (!node.reachable || node.bootId === null) return unclear(`${node.host} does not answer yet.`, evidence);
       if (before !== null && node.bootId !== before) return met(evidence);
-      const over = observation.job?.status === 'absent' || observation.job?.status === 'exited';
-      return over ? unmet(`${node.host} has not rebooted.`, evidence) : unclear(`${node.host} has not rebooted yet.`, evidence);
+      return isOver(observation.job)
+        ? unmet(`${node.host} has not rebooted.`, evidence)
+        : unclear(`${node.host} has not rebooted yet.`, evidence);
     }),
 };
+
+/** A job that a signal ended (128 and its number) says nothing: a host that goes down ends all that runs there, its job too. */
+function isOver(seen: Observation['job']): boolean {
+  return seen?.status === 'absent' || (seen?.status === 'exited' && (seen.code ?? 0) <= 128);
+}

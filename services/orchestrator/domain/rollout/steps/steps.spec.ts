@@ -298,6 +298,10 @@ describe('a reboot', () => {
     expect(goal({})).toBe('unclear: host-b has not rebooted yet.');
     expect(goal({}, { status: 'running' })).toBe('unclear: host-b has not rebooted yet.');
     expect(goal({}, { status: 'exited', code: 1 })).toBe('unmet: host-b has not rebooted.');
+    expect(goal({}, { status: 'exited' })).toBe('unmet: host-b has not rebooted.');
+    expect(goal({}, { status: 'exited', code: 143 }), 'the host goes down, and ends the job').toBe(
+      'unclear: host-b has not rebooted yet.',
+    );
     expect(goal({}, { status: 'absent' })).toBe('unmet: host-b has not rebooted.');
     expect(goal({ bootId: 'b-boot-2' }, undefined, null)).toBe('unclear: host-b has not rebooted yet.');
     expect(judge('reboot', { snapshot: PAIR }).goal).toBe('unclear');
