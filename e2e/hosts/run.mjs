@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * `npm run e2e:hosts`: what needs hosts of its own, on light hosts with their own systemd, sshd, dpkg and boot id (see README.md here).
- * `npm run e2e:hosts -- apt` runs the files whose path contains that. Needs root on Debian; elsewhere it says what is missing and why,
- * and fails under CI=true.
+ * `npm run e2e:hosts -- apt` runs the files whose path contains that, `-t PATTERN` those whose name fits, and
+ * `--short` leaves out the scenarios that only a release has to pass. Needs root on Debian; elsewhere it says what is missing and why, and fails under CI=true.
  *
  * The hosts and the tests live in namespaces that end with this process, however it ends. Kept is the cache of file systems alone.
  */
@@ -10,7 +10,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HostFiles, layNetwork, shell } from '../../libs/testing/dist/stand/index.js';
+import { HostFiles, layGround, shell } from '../../libs/testing/dist/stand/index.js';
 
 const INSIDE = '--inside';
 const HERE = fileURLToPath(import.meta.url);
@@ -27,6 +27,8 @@ const PROGRAMS = {
   unshare: 'util-linux',
 };
 
+const SHORT = '--short';
+
 if (process.argv.includes(INSIDE)) await inside(process.argv.slice(process.argv.indexOf(INSIDE) + 1));
 else process.exit(await outside(process.argv.slice(2)));
 
@@ -37,30 +39,43 @@ async function outside(words) {
     return process.env.CI === 'true' || process.env.CI === '1' ? 1 : 0;
   }
   sweep();
-  const roles = await new HostFiles(CACHE).roles((line) => console.log(`hosts: ${line}`));
+  const files = new HostFiles(CACHE);
+  const progress = (line) => console.log(`hosts: ${line}`);
+  const roles = await files.roles(progress);
+  const upgrades = await files.upgrades(roles, progress);
   mkdirSync(join(CACHE, 'runs'), { recursive: true });
   const folder = mkdtempSync(join(CACHE, 'runs', 'run-'));
   const run = folder.slice(folder.lastIndexOf('-') + 1);
   writeFileSync(join(folder, 'owner'), `${process.pid} ${startOf(process.pid)}`);
+  const isShort = words.includes(SHORT);
   const env = {
     ...process.env,
+    ...(isShort ? { UNDERSTUDY_HOSTS_SHORT: 'yes' } : {}),
     UNDERSTUDY_HOSTS_FOLDER: folder,
     UNDERSTUDY_HOSTS_ROLES: JSON.stringify(roles),
+    UNDERSTUDY_HOSTS_UPGRADES: upgrades,
     UNDERSTUDY_HOSTS_RUN: run,
+    UNDERSTUDY_HOSTS_RESULTS: join(CACHE, 'results', new Date().toISOString().replaceAll(':', '')),
   };
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const child = spawn('unshare', [...namespaces, process.execPath, HERE, INSIDE, ...words], { stdio: 'inherit', env });
+  const child = spawn('unshare', [...namespaces, process.execPath, HERE, INSIDE, ...words.filter((word) => word !== SHORT)], {
+    stdio: 'inherit',
+    env,
+  });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill('SIGKILL'));
   const code = await new Promise((resolve) => child.on('exit', (exitCode) => resolve(exitCode ?? 1)));
   remove(folder, run);
   return code;
 }
 
+/** @param words parts of paths; `-t PATTERN` runs the tests with such names alone. */
 async function inside(words) {
-  await layNetwork();
+  await layGround();
+  const at = words.indexOf('-t');
+  const [, testNamePattern] = at === -1 ? [] : words.splice(at, 2);
   const { startVitest } = await import('vitest/node');
   const config = fileURLToPath(new URL('vitest.config.mjs', import.meta.url));
-  const vitest = await startVitest('test', words, { config, watch: false, reporters: ['verbose'] });
+  const vitest = await startVitest('test', words, { config, watch: false, reporters: ['verbose'], testNamePattern });
   await vitest.close();
   process.exit(process.exitCode ?? 0);
 }

@@ -1,20 +1,28 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 // As in the specs: our packages come from their sources.
 const conditions = ['source', 'node', 'development|production'];
+const limits = { testTimeout: 300_000, hookTimeout: 300_000 };
 
-/** Specs that need hosts of their own, beside the code that they are about. Two cores carry few hosts: one file after the other. */
+/** What needs hosts of its own. Two cores carry few hosts: one file after the other. */
 export default defineConfig({
-  root: fileURLToPath(new URL('../..', import.meta.url)),
-  resolve: { conditions },
-  ssr: { resolve: { conditions } },
+  root,
   test: {
-    include: ['{libs,services}/**/*.hosts.spec.ts'],
     pool: 'forks',
     fileParallelism: false,
     maxWorkers: 1,
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    projects: [
+      {
+        // Specs beside the code that they are about.
+        root,
+        resolve: { conditions },
+        ssr: { resolve: { conditions } },
+        test: { name: 'parts', include: ['{libs,services}/**/*.hosts.spec.ts'], ...limits },
+      },
+      // Whole windows, on what was built.
+      { root, test: { name: 'windows', include: ['e2e/hosts/**/*.hosts.spec.ts'], ...limits } },
+    ],
   },
 });

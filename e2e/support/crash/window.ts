@@ -2,7 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { breakRelease, postgresBinaries, withClient, type LedgerEntry, type PracticeNode } from '@understudy/testing/outside';
 import { notByTheOwner, recordedTwice } from '../distributed/two-orchestrators.js';
-import { openWindow, type PairWindow, type RecordedEvent } from '../distributed/window.js';
+import type { RecordedEvent } from '../distributed/rollout.js';
+import { openWindow, type PairWindow } from '../distributed/window.js';
 import { doneTwice, factsOf, journalOf, lostWrites, PREPARATIONS } from '../distributed/witness.js';
 import { PLANS, type Cell, type PlanName } from './cells.js';
 import type { Kill } from './deaths.js';

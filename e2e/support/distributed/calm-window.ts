@@ -6,7 +6,8 @@ import { startSystem, START_LIMIT_MS, type System } from './system.js';
 import { waitUntil } from './waiting.js';
 import { watch, type Watcher } from './watch.js';
 import { Receiver, subscriptionOf } from './webhooks.js';
-import { openWindow, type PairWindow, type RecordedEvent } from './window.js';
+import type { RecordedEvent } from './rollout.js';
+import { openWindow, type PairWindow } from './window.js';
 
 const STEP_LIMIT_MS = 300_000;
 const WINDOW_LIMIT_MS = 420_000;

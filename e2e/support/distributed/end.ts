@@ -1,7 +1,8 @@
 /** How a window ended, told by the hosts, by PostgreSQL, by the client and by the log. */
 import { recordedTwice, notByTheOwner } from './two-orchestrators.js';
 import { doneTwice, factsOf, lostWrites, PREPARATIONS } from './witness.js';
-import type { PairWindow, RecordedEvent } from './window.js';
+import type { RecordedEvent } from './rollout.js';
+import type { PairWindow } from './window.js';
 
 export interface WindowEnd {
   readonly result: unknown;

@@ -4,6 +4,7 @@ export * from './judged.js';
 export * from './kafka.js';
 export * from './places.js';
 export * from './rest.js';
+export * from './rollout.js';
 export * from './system.js';
 export * from './two-orchestrators.js';
 export * from './waiting.js';

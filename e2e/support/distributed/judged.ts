@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { LedgerEntry } from '@understudy/testing/outside';
 import { judge, type Figure } from '../../judge.mjs';
 import type { System } from './system.js';
-import { LOAD_INTERVAL_MS, LOAD_TABLE, type PairWindow, type RecordedEvent } from './window.js';
+import type { RecordedEvent } from './rollout.js';
+import { LOAD_INTERVAL_MS, LOAD_TABLE, type PairWindow } from './window.js';
 
 interface Report {
   readonly result: string;

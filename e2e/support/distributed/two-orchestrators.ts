@@ -3,7 +3,8 @@ import { serviceFor, type ServiceProcess } from '@understudy/testing/outside';
 import { Rest } from './rest.js';
 import type { System } from './system.js';
 import { waitFor, waitUntil } from './waiting.js';
-import type { PairWindow, RecordedEvent } from './window.js';
+import type { RecordedEvent } from './rollout.js';
+import type { PairWindow } from './window.js';
 
 /** Of a lease; another replica waits for the end of a dead owner's, and a few seconds at most. */
 export const LEASE_TERM_MS = 30_000;

@@ -12,8 +12,8 @@ import {
   type TestPair,
 } from '@understudy/testing/outside';
 import type { Rest } from './rest.js';
+import { rolloutOf, WatchedRollout } from './rollout.js';
 import type { Undo } from './undo.js';
-import { waitFor } from './waiting.js';
 
 /** What a window needs of an installation. */
 export interface WindowGround {
@@ -25,23 +25,9 @@ export interface WindowGround {
 
 const MINUTE_MS = 60_000;
 const DEFAULT_WINDOW_MINUTES = 30;
-const PLANNED_WITHIN_MS = 60_000;
 const LOAD_TIMEOUT_MS = 1_000;
 export const LOAD_INTERVAL_MS = 10;
 export const LOAD_TABLE = 'load.writes';
-
-/** A recorded event as the API exports it, as JSON and as NDJSON. */
-export interface RecordedEvent {
-  readonly position: number;
-  readonly stream: string;
-  readonly version: number;
-  readonly type: string;
-  readonly schemaVersion: number;
-  readonly time: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly hash: string;
-}
 
 export interface WindowOptions {
   /** The cluster's, and the name of its playbook; used once per system. */
@@ -64,14 +50,6 @@ export interface WindowOptions {
   readonly tickets?: readonly unknown[];
 }
 
-/** A step of the plan in force. */
-export interface PlannedStep {
-  readonly stepId: string;
-  readonly kind: string;
-  readonly phase: string;
-  readonly node?: string;
-}
-
 /** What belongs to a window. */
 export interface PairWindowParts {
   readonly pair: TestPair;
@@ -81,11 +59,13 @@ export interface PairWindowParts {
   readonly ledgerFile: string;
 }
 
-export class PairWindow {
+export class PairWindow extends WatchedRollout {
   constructor(
-    private readonly system: WindowGround,
+    rest: Rest,
     private readonly parts: PairWindowParts,
-  ) {}
+  ) {
+    super(rest, parts.rolloutId);
+  }
 
   get pair(): TestPair {
     return this.parts.pair;
@@ -93,10 +73,6 @@ export class PairWindow {
 
   get windowId(): string {
     return this.parts.windowId;
-  }
-
-  get rolloutId(): string {
-    return this.parts.rolloutId;
   }
 
   /** What the load client acknowledged and gave up, as lines of JSON. */
@@ -113,63 +89,10 @@ export class PairWindow {
     return this.pair.cluster.nodes;
   }
 
-  /** All that is recorded by now, by REST. */
-  async events(): Promise<readonly RecordedEvent[]> {
-    const { items } = await this.system.rest.get<{ items: readonly RecordedEvent[] }>(`/v1/rollouts/${this.rolloutId}/events`);
-    return items;
-  }
-
-  /** Waits for the first recorded event that is meant. */
-  async saw(what: string, limitMs: number, meant: (event: RecordedEvent) => boolean): Promise<RecordedEvent> {
-    const seen: RecordedEvent[] = [];
-    const look = async (): Promise<RecordedEvent | undefined> => {
-      seen.splice(0, seen.length, ...(await this.events()));
-      return seen.find(meant);
-    };
-    return waitFor(`${what} in rollout ${this.rolloutId}`, limitMs, look).catch((error: unknown) => {
-      throw new Error(`${String(error)} Recorded last:\n${storyOf(seen)}`, { cause: error });
-    });
-  }
-
-  /** The steps of the plan in force, in order. */
-  async steps(): Promise<readonly PlannedStep[]> {
-    const path = `/v1/rollouts/${this.rolloutId}/plan`;
-    return (await this.system.rest.get<{ plan: { steps: readonly PlannedStep[] } }>(path)).plan.steps;
-  }
-
-  /** The planned step of that kind on that node, or the first of the kind. */
-  async step(kind: string, node?: string): Promise<PlannedStep> {
-    const steps = await this.steps();
-    const found = steps.find((step) => step.kind === kind && (node === undefined || step.node === node));
-    if (found === undefined) throw new Error(`The plan has no step ${kind} ${node ?? ''}: ${JSON.stringify(steps)}`);
-    return found;
-  }
-
-  /** Waits until a step was asked for; answers the event. */
-  requested(stepId: string, limitMs: number): Promise<RecordedEvent> {
-    return this.saw(`${stepId} requested`, limitMs, ({ type, body }) => type === 'StepRequested' && body['stepId'] === stepId);
-  }
-
-  /** Waits for the end; answers its `RolloutClosed`. */
-  closed(limitMs: number): Promise<RecordedEvent> {
-    return this.saw('the end', limitMs, ({ type }) => type === 'RolloutClosed');
-  }
-
   /** Ends the client's load and answers its whole ledger. */
   endLoad(): Promise<readonly LedgerEntry[]> {
     return this.parts.load.stop();
   }
-}
-
-const STORY_EVENTS = 30;
-const STORY_BODY_CHARACTERS = 300;
-
-/** The end of what was recorded, for a person. */
-function storyOf(events: readonly RecordedEvent[]): string {
-  return events
-    .slice(-STORY_EVENTS)
-    .map(({ version, time, type, body }) => `${version} ${time} ${type} ${JSON.stringify(body).slice(0, STORY_BODY_CHARACTERS)}`)
-    .join('\n');
 }
 
 /** Builds the pair, starts the load, registers everything and schedules the window; returns when its rollout is planned. */
@@ -182,8 +105,8 @@ export async function openWindow(system: WindowGround, options: WindowOptions): 
   system.undo.defer(`load of ${options.slug}`, async () => void (await load.stop()));
   await register(system, pair, options);
   const windowId = await schedule(system, options);
-  const rolloutId = await rolloutOf(system, windowId);
-  return new PairWindow(system, { pair, windowId, rolloutId, load, ledgerFile });
+  const rolloutId = await rolloutOf(system.rest, windowId);
+  return new PairWindow(system.rest, { pair, windowId, rolloutId, load, ledgerFile });
 }
 
 async function loaded({ cluster }: TestPair, ledger: string): Promise<LoadWorker> {
@@ -266,12 +189,4 @@ function playbookOf({ slug, soakMs = 500, playbook = {} }: WindowOptions): unkno
     durations: { drain: 3_000, patch: 3_000, unpatch: 3_000, reboot: 5_000, join: 4_000 },
     ...playbook,
   };
-}
-
-/** The window's rollout is planned by a reaction of the product's. */
-function rolloutOf({ rest }: WindowGround, windowId: string): Promise<string> {
-  return waitFor(`the rollout of window ${windowId} to be planned`, PLANNED_WITHIN_MS, async () => {
-    const { rollouts } = await rest.get<{ rollouts: readonly { readonly id: string }[] }>(`/v1/windows/${windowId}`);
-    return rollouts[0]?.id;
-  });
 }

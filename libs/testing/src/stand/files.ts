@@ -28,6 +28,10 @@ const ROLES = {
   patroni: ['postgresql-15', 'patroni', 'etcd-server', 'etcd-client'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 export type Role = keyof typeof ROLES;
+/** Packages that the release has in two versions: its hosts begin with the older one, and the archive has both. */
+const UPGRADES: readonly { readonly role: Role; readonly packages: readonly string[] }[] = [
+  { role: 'patroni', packages: ['postgresql-15', 'openssl'] },
+];
 
 const RELEASE = 'bookworm';
 
@@ -55,6 +59,26 @@ for unit in postgresql etcd patroni; do rm -f etc/systemd/system/multi-user.targ
 : > etc/resolv.conf
 `;
 
+/**
+ * Runs in the archive's folder: fetches what an upgrade of the packages changes on a host with that root, in both versions.
+ * ROOT RELEASE MIRROR SECURITY PACKAGE...
+ */
+const FETCH_UPGRADES = `
+set -eu
+root=$1 release=$2 mirror=$3 security=$4; shift 4
+own=$(mktemp -d); trap 'rm -rf "$own"' EXIT
+mkdir -p "$own/state/lists/partial" "$own/cache/archives/partial"
+printf 'deb %s %s main\\ndeb %s %s-security main\\n' "$mirror" "$release" "$security" "$release" > "$own/sources.list"
+apt() {
+  apt-get -q -o Dir::State="$own/state" -o Dir::State::status="$root/var/lib/dpkg/status" -o Dir::Cache="$own/cache" \\
+    -o Dir::Etc::sourcelist="$own/sources.list" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root "$@"
+}
+apt update
+apt -s --no-install-recommends install "$@" | sed -n 's/^Inst \\([^ ]*\\) \\[\\([^]]*\\)\\] (\\([^ ]*\\) .*/\\1=\\2 \\1=\\3/p' > "$own/wanted"
+[ -s "$own/wanted" ] || { echo "no newer version of $* is in the archive" >&2; exit 1; }
+apt download $(cat "$own/wanted")
+`;
+
 export class HostFiles {
   constructor(readonly folder: string) {}
 
@@ -63,6 +87,21 @@ export class HostFiles {
     const entries: [string, string][] = [];
     for (const [role, packages] of Object.entries(ROLES)) entries.push([role, await this.role(role, packages, progress)]);
     return Object.fromEntries(entries) as Record<Role, string>;
+  }
+
+  /** A folder with packages in an older and a newer version. `roles` is what `roles()` answered. */
+  upgrades(roles: Readonly<Record<Role, string>>, progress: (line: string) => void): Promise<string> {
+    const recipe = [...Object.values(roles), JSON.stringify(UPGRADES), FETCH_UPGRADES];
+    return this.kept('upgrades', recipe, async (made) => {
+      progress('upgrades for the test hosts are fetched, once');
+      mkdirSync(made);
+      const mirrors = [await mirrorOf(RELEASE), await mirrorOf(`${RELEASE}-security`)];
+      for (const { role, packages } of UPGRADES)
+        await shell(['sh', '-c', FETCH_UPGRADES, 'fetch', roles[role], RELEASE, ...mirrors, ...packages], {
+          cwd: made,
+          limitMs: BASE_LIMIT_MS,
+        });
+    });
   }
 
   private role(role: string, more: readonly string[], progress: (line: string) => void): Promise<string> {

@@ -7,8 +7,9 @@ export {
   preparePatroniHosts,
 } from './patroni.js';
 export { PostgresClient, type ClientTold } from './postgres-client.js';
+export { StandArchive } from './archive.js';
 export { makeArchive, type MadePackage } from './packages.js';
 export { HostFiles, readBelow, writeBelow } from './files.js';
 export { shell } from './shell.js';
-export { ACCOUNT_ROOT, type Account, layNetwork, standAccount, standGround, standHosts } from './stand.js';
+export { ACCOUNT_ROOT, type Account, layGround, STAND_SCRATCH, standAccount, standGround, standHosts } from './stand.js';
 export { StandHost } from './stand-host.js';

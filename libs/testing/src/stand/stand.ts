@@ -12,15 +12,22 @@ export interface StandGround {
   /** Of this run alone; removed with everything in it when the run ends. */
   readonly folder: string;
   readonly roles: Readonly<Record<Role, string>>;
+  /** Packages of the release in an older and a newer version. */
+  readonly upgrades: string;
   readonly run: string;
 }
 
 /** @throws where the tests were not started by `npm run e2e:hosts`. */
 export function standGround(): StandGround {
-  const { UNDERSTUDY_HOSTS_FOLDER: folder, UNDERSTUDY_HOSTS_ROLES: roles, UNDERSTUDY_HOSTS_RUN: run } = process.env;
-  if (folder === undefined || roles === undefined || run === undefined)
+  const {
+    UNDERSTUDY_HOSTS_FOLDER: folder,
+    UNDERSTUDY_HOSTS_ROLES: roles,
+    UNDERSTUDY_HOSTS_UPGRADES: upgrades,
+    UNDERSTUDY_HOSTS_RUN: run,
+  } = process.env;
+  if (folder === undefined || roles === undefined || upgrades === undefined || run === undefined)
     throw new Error('Test hosts live in namespaces of their own: run this by `npm run e2e:hosts`.');
-  return { folder, run, roles: JSON.parse(roles) as Record<Role, string> };
+  return { folder, run, upgrades, roles: JSON.parse(roles) as Record<Role, string> };
 }
 
 /** The product's account on the hosts, with a key pair of its own. */
@@ -45,11 +52,15 @@ export function standAccount(name: string): Account {
   };
 }
 
-/** Once per run, in its own namespaces: the bridge that the hosts' cables end at, with the tests on it. */
-export async function layNetwork(): Promise<void> {
+/** In memory, gone with the namespaces; every account may go through it, as through no folder of a checkout. */
+export const STAND_SCRATCH = '/run/understudy-stand';
+
+/** Once per run, in its own namespaces: a place for what runs beside the hosts, and the bridge that their cables end at, with the tests on it. */
+export async function layGround(): Promise<void> {
   await shell(['mount', '--make-rprivate', '/']);
-  await shell(['mkdir', '-p', '/run/netns']);
+  await shell(['mkdir', '-p', '/run/netns', STAND_SCRATCH]);
   await shell(['mount', '-t', 'tmpfs', 'tmpfs', '/run/netns']);
+  await shell(['mount', '-t', 'tmpfs', '-o', 'mode=711', 'tmpfs', STAND_SCRATCH]);
   await shell(['ip', 'link', 'set', 'lo', 'up']);
   await shell(['ip', 'link', 'add', 'br0', 'type', 'bridge']);
   await shell(['ip', 'addr', 'add', `${NETWORK}.1/24`, 'dev', 'br0']);
