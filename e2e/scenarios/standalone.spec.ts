@@ -81,7 +81,6 @@ describe('npm start', () => {
     const first = await startProduct(data);
     first.process.kill('SIGKILL');
     await once(first.process, 'exit');
-    rmSync(join(data, 'address.json'));
     product = await startProduct(data);
     expect(await status(product, '/v1/rollouts')).toBe(200);
     await product.stop();

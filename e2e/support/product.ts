@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +24,7 @@ const LOOK_EVERY_MS = 50;
 
 /** Starts the built product on a data folder, as `npm start -- --data FOLDER --port 0` does. */
 export async function startProduct(dataFolder: string, logFile = `${dataFolder}.log`): Promise<RunningProduct> {
+  const startedAt = Date.now();
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(
     process.execPath,
@@ -36,7 +37,9 @@ export async function startProduct(dataFolder: string, logFile = `${dataFolder}.
   const text = (): string => readFileSync(logFile, 'utf8');
   const deadline = Date.now() + READY_WITHIN_MS;
   const file = join(dataFolder, 'address.json');
-  while (!existsSync(file)) {
+  // One that was killed has left its own.
+  const isWritten = (): boolean => existsSync(file) && statSync(file).mtimeMs >= startedAt;
+  while (!isWritten()) {
     if (child.exitCode !== null || Date.now() > deadline) {
       child.kill('SIGKILL');
       throw new Error(`The product was not ready within ${READY_WITHIN_MS} ms. It said:\n${text()}`);

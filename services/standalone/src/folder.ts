@@ -71,7 +71,11 @@ export function takeDataFolder(folder: DataFolder): () => void {
   writeFileSync(mine, JSON.stringify({ pid: process.pid, began: beginOf(process.pid) } satisfies Owner), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (linked(mine, file)) return () => rmSync(file, { force: true });
+      if (linked(mine, file)) {
+        // One that was killed has left its own.
+        rmSync(folder.address, { force: true });
+        return () => rmSync(file, { force: true });
+      }
       const owner = JSON.parse(readFileSync(file, 'utf8')) as Owner;
       if (beginOf(owner.pid) === owner.began) {
         throw new DataFolderInUse(
