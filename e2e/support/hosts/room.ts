@@ -1,6 +1,6 @@
 /** The product beside hosts of their own: three with PostgreSQL under Patroni, packages to come, and a client that writes all the time. */
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LedgerEntry, LoadWorker } from '@understudy/testing/outside';
 import { startLoad } from '@understudy/testing/outside';
@@ -84,6 +84,20 @@ export class Room {
   /** Of the client, as lines of JSON. */
   get ledger(): string {
     return join(this.folder, 'ledger.ndjson');
+  }
+
+  /** The key that opens the hosts to the product. */
+  get productKey(): string {
+    return join(this.folder, 'key.secret');
+  }
+
+  /** Every file of the product's data folder with its bytes as characters, its own store's among them. */
+  dataFiles(): Readonly<Record<string, string>> {
+    const data = join(this.folder, 'data');
+    const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    return Object.fromEntries(
+      files.map(({ parentPath, name }) => [join(parentPath, name), readFileSync(join(parentPath, name), 'latin1')]),
+    );
   }
 
   /** How the judge reaches the hosts. */

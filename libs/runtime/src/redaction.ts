@@ -5,10 +5,19 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\b(whsec_|understudy_)[A-Za-z0-9+/=_-]{8,}/g, '$1[redacted]'],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}/gi, '$1 [redacted]'],
   [/([a-z][a-z0-9+.-]*:\/\/[^\s:/@"']*):[^\s@"']+@/gi, '$1:[redacted]@'],
+  // Connection strings, settings and the environment.
   [
-    /\b(password|passwd|passphrase|sslpassword)(\s*=\s*)('(?:[^'\\]|\\.|'')*'|\\?"(?:[^"\\]|\\.)*?\\?"|[^\s'",;)]+)/gi,
+    /\b(\w*(?:password|passwd|passphrase))(\s*=\s*)('(?:[^'\\]|\\.|'')*'|\\?"(?:[^"\\]|\\.)*?\\?"|[^\s'",;)]+)/gi,
     '$1$2[redacted]',
   ],
+  // JSON, also inside of JSON, and YAML.
+  [/\b(\w*(?:password|passwd|passphrase)(?:\\?["'])?\s*:\s*)(\\?["'])(?:(?!\2).)*\2/gi, '$1$2[redacted]$2'],
+  [/\b(\w*(?:password|passwd|passphrase)\s*:\s+)[^\s'",;)}\]\\[]+/gi, '$1[redacted]'],
+  // Arguments of processes; without the dashes it may be a sentence, such as "password authentication failed".
+  [/(--?[\w-]*(?:password|passwd|passphrase))(\s+)(\S+)/gi, '$1$2[redacted]'],
+  // Redis, Sentinel and keepalived.
+  [/\b(requirepass|masterauth|auth_pass)(\s+)(\S+)/gi, '$1$2[redacted]'],
+  [/\b(auth-pass)(\s+\S+\s+)(\S+)/gi, '$1$2[redacted]'],
 ];
 const MAX_DEPTH = 8;
 const LEAST_LENGTH = 6;

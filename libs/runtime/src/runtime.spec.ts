@@ -238,6 +238,20 @@ describe('logs', () => {
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ service: 'spec' });
     expect(text).toContain('host=a password=[redacted] user=b');
   });
+  it.each([
+    ['PGPASSWORD=canary-1 psql', 'PGPASSWORD=[redacted] psql'],
+    ['{"password": "canary-1", "user": "u"}', '{"password": "[redacted]", "user": "u"}'],
+    [String.raw`{"said":"{\"password\":\"canary-1\"}"}`, String.raw`{"said":"{\"password\":\"[redacted]\"}"}`],
+    ['password: canary-1', 'password: [redacted]'],
+    ['tool --admin-password canary-1 --user u', 'tool --admin-password [redacted] --user u'],
+    ['tool --password=canary-1', 'tool --password=[redacted]'],
+    ['requirepass canary-1', 'requirepass [redacted]'],
+    ['sentinel auth-pass mymaster canary-1', 'sentinel auth-pass mymaster [redacted]'],
+    ['  auth_pass canary-1', '  auth_pass [redacted]'],
+    ['password authentication failed for user "u"', 'password authentication failed for user "u"'],
+  ])('redaction of %s', (text, expected) => {
+    expect(redactText(text)).toBe(expected);
+  });
   it('redaction leaves what is innocent, and cuts what is too deep', () => {
     expect(redactFields({ tokens: 3, keyed: 'x', list: [1] })).toEqual({ tokens: 3, keyed: 'x', list: [1] });
     let deep: object = {};

@@ -2,6 +2,7 @@ import { tableOf, type ClusterDefinition, type ClusterSnapshot } from '@understu
 import type { PatchSource } from '@understudy/hosts';
 import type { GateInputs, RolloutState } from '@understudy/orchestrator-domain';
 import type { ClusterTarget } from '@understudy/platforms';
+import { redactText } from '@understudy/runtime';
 import { withinDeadline, type Peers } from '../peers.js';
 import { definitionOf, hostNamed, messageOf } from './perform.js';
 import { picture } from './picture.js';
@@ -87,7 +88,7 @@ export class GateInputCollector {
           const check = await this.tools.patchSource(item.source).check(host, item, LOOK_DEADLINE_MS);
           const failed = check.checks.filter((result) => result.passed !== true);
           const detail = failed.length > 0 ? failed.map((result) => result.detail).join(' ') : check.wayBack.detail;
-          return { node: node.slug, proven: check.wayBack.proven, applicable: failed.length === 0, detail };
+          return { node: node.slug, proven: check.wayBack.proven, applicable: failed.length === 0, detail: redactText(detail) };
         } catch (error) {
           return { node: node.slug, proven: false, applicable: false, detail: messageOf(error) };
         }

@@ -16,7 +16,7 @@ import {
   type StepRequested,
 } from '@understudy/orchestrator-domain';
 import type { Probe, ProbeResult } from '@understudy/probe';
-import type { Log } from '@understudy/runtime';
+import { redactText, type Log } from '@understudy/runtime';
 import { definitionOf, hostNamed, messageOf, rolloutIdOf, workloadOf } from './perform.js';
 import { picture } from './picture.js';
 import type { OpenCluster, Targets } from './targets.js';
@@ -87,7 +87,7 @@ export class Looker {
         return { snapshot };
       }
       case 'checks':
-        return requested?.ask.ask === 'observe' ? { checks: await this.checks(open, state, requested.ask) } : {};
+        return requested?.ask.ask === 'observe' ? { checks: (await this.checks(open, state, requested.ask)).map(redacted) } : {};
       case 'job':
         return requested ? this.job(open, step, requested) : {};
       case 'patch':
@@ -172,6 +172,11 @@ function purposeOf(state: RolloutState): 'moving' | 'staying' {
   return state.planned?.kind === 'downtime' ? 'staying' : 'moving';
 }
 
+/** The words of servers and tools stand in details. */
+function redacted(check: CheckResult): CheckResult {
+  return { ...check, detail: redactText(check.detail) };
+}
+
 async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen> {
   if (state.status === 'absent' || state.status === 'unknown') return { status: state.status };
   const tail = await outputTail(host, jobId);
@@ -182,13 +187,18 @@ async function seen(host: Host, jobId: string, state: JobState): Promise<JobSeen
 async function outputTail(host: Host, jobId: string): Promise<string> {
   let tail = '';
   let from = 0;
+  let isCut = false;
   for (let part = 0; part < MOST_OUTPUT_PARTS; part += 1) {
     const output = await host.jobs.output(jobId, from, OUTPUT_PART_BYTES, LOOK_DEADLINE_MS);
     if (output.status !== 'read' || output.nextByte === from) break;
-    tail = (tail + output.text).slice(-OUTPUT_TAIL_CHARACTERS);
+    const text = tail + output.text;
+    isCut ||= text.length > OUTPUT_TAIL_CHARACTERS;
+    tail = text.slice(-OUTPUT_TAIL_CHARACTERS);
     from = output.nextByte;
   }
-  return tail.split('\n').slice(-20).join('\n');
+  // In whole lines: of a secret whose name was cut off nobody could tell what it is.
+  const lines = tail.split('\n').slice(isCut ? 1 : 0);
+  return redactText(lines.slice(-20).join('\n'));
 }
 
 /** The probe's result in the domain's words. */

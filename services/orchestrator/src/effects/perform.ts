@@ -10,6 +10,7 @@ import {
 } from '@understudy/orchestrator-domain';
 import type { VerbResult } from '@understudy/platforms';
 import type { Probe } from '@understudy/probe';
+import { redactText } from '@understudy/runtime';
 import { probeSpec } from './probe-spec.js';
 import type { OpenCluster, Targets } from './targets.js';
 
@@ -40,7 +41,9 @@ export class Performer {
 
   async perform(request: PerformRequest): Promise<Performed> {
     try {
-      return await this.dispatch(request, request.requested.ask);
+      const performed = await this.dispatch(request, request.requested.ask);
+      // What a host or a server said stands in the reason, and goes into the log of events.
+      return performed.status === 'done' ? performed : { ...performed, reason: redactText(performed.reason) };
     } catch (error) {
       return { status: 'unknown', cause: 'unreachable', reason: messageOf(error) };
     }
@@ -176,6 +179,7 @@ function requirePrevious(version: string | null, item: string): string {
   return version;
 }
 
+/** Without secrets that another program's words may hold. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return redactText(error instanceof Error ? error.message : String(error));
 }
