@@ -30,19 +30,14 @@ export function prepareScript(preparation: Preparation): string {
 # Prepares this host for Understudy. Read it, then run it as root. It may be run again.
 set -eu
 [ "$(id -u)" = 0 ] || { echo 'Run this as root.' >&2; exit 1; }
-for program in sudo visudo useradd systemctl; do
+for program in sudo visudo useradd runuser systemctl; do
   command -v "$program" >/dev/null || { echo "This host has no $program. Install it first." >&2; exit 1; }
 done
 
 # The account, and the key that it logs in with.
 id -u ${user} >/dev/null 2>&1 || useradd --system --create-home --home-dir /var/lib/${user} --shell /bin/sh ${user}
 home=$(getent passwd ${user} | cut -d: -f6)
-group=$(id -gn ${user})
-install -d -m 0700 -o ${user} -g "$group" "$home/.ssh"
-touch "$home/.ssh/authorized_keys"
-grep -Fxq '${publicKey}' "$home/.ssh/authorized_keys" || echo '${publicKey}' >>"$home/.ssh/authorized_keys"
-chown ${user}:"$group" "$home/.ssh/authorized_keys"
-chmod 0600 "$home/.ssh/authorized_keys"
+${inHomeOf(user, LET_IN)} '${publicKey}'
 
 # The one program that it may run as root.
 install -d -m 0755 -o root -g root /etc/understudy /var/cache/understudy /var/cache/understudy/packages
@@ -83,10 +78,34 @@ held=$(ls /etc/systemd/system/*.service.d/understudy-*.conf 2>/dev/null || true)
 rm -f /etc/sudoers.d/${user} ${HELPER}
 rm -rf /etc/understudy /var/cache/understudy
 home=$(getent passwd ${user} | cut -d: -f6 || true)
-[ -z "$home" ] || rm -f "$home/.ssh/authorized_keys"
+[ -z "$home" ] || ${inHomeOf(user, 'rm -f .ssh/authorized_keys')}
 echo 'Understudy has no permissions here any more.'
 `;
 }
+
+/**
+ * A script that runs in the account's home folder `$home` as the account itself: root does nothing there, for whoever has the account
+ * could have laid a link to a file of root's.
+ */
+function inHomeOf(user: string, script: string): string {
+  return `runuser -u ${user} -- sh -c 'set -eu
+umask 077
+cd "$1"
+for path in .ssh .ssh/authorized_keys; do
+  [ ! -L "$path" ] || { echo "$1/$path is a link. Look at who laid it, put the real one there, and run this again." >&2; exit 1; }
+done
+${script}' sh "$home"`;
+}
+
+/** Each key is a line of its own, also where the last one there has no end. */
+const LET_IN = `mkdir -p .ssh
+touch .ssh/authorized_keys
+chmod 0700 .ssh
+chmod 0600 .ssh/authorized_keys
+grep -Fxq "$2" .ssh/authorized_keys || {
+  [ -z "$(tail -c 1 .ssh/authorized_keys)" ] || echo >>.ssh/authorized_keys
+  printf "%s\\n" "$2" >>.ssh/authorized_keys
+}`;
 
 function checked(preparation: Preparation): Preparation {
   const { user, publicKey, units, patroni } = preparation;

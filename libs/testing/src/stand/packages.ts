@@ -8,6 +8,10 @@ export interface MadePackage {
   readonly name: string;
   readonly version: string;
   readonly depends?: string;
+  /** Fields of its control file beside the usual ones, such as `Breaks: other (<< 2)`. */
+  readonly fields?: readonly string[];
+  /** Shell script, run before it is unpacked. */
+  readonly preinst?: string;
   /** Shell script, run when it is configured. */
   readonly postinst?: string;
   /** Files by their absolute paths. */
@@ -24,19 +28,21 @@ export async function makeArchive(folder: string, packages: readonly MadePackage
 
 async function build(
   folder: string,
-  { name, version, depends, postinst, files = {}, conffiles = [] }: MadePackage,
+  { name, version, depends, fields = [], preinst, postinst, files = {}, conffiles = [] }: MadePackage,
 ): Promise<void> {
   const root = join(folder, `.build-${name}-${version}`);
-  const fields = [
+  const control = [
     `Package: ${name}`,
     `Version: ${version}`,
     'Architecture: all',
     'Maintainer: Understudy <nobody@example.invalid>',
     ...(depends === undefined ? [] : [`Depends: ${depends}`]),
+    ...fields,
     `Description: ${name} for a test`,
   ];
-  writeBelow(root, 'DEBIAN/control', `${fields.join('\n')}\n`);
-  if (postinst !== undefined) writeBelow(root, 'DEBIAN/postinst', `#!/bin/sh\nset -e\n${postinst}\n`, 0o755);
+  writeBelow(root, 'DEBIAN/control', `${control.join('\n')}\n`);
+  for (const [script, text] of Object.entries({ preinst, postinst }))
+    if (text !== undefined) writeBelow(root, `DEBIAN/${script}`, `#!/bin/sh\nset -e\n${text}\n`, 0o755);
   if (conffiles.length > 0) writeBelow(root, 'DEBIAN/conffiles', conffiles.map((path) => `${path}\n`).join(''));
   for (const [path, text] of Object.entries(files)) writeBelow(root, path, text);
   await shell(['dpkg-deb', '--root-owner-group', '-b', root, folder]);
