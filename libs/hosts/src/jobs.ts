@@ -17,6 +17,7 @@ export interface JobRequest {
 
 export type JobState =
   | { readonly status: 'absent' }
+  /** Something of it runs: any process of its group, also what root runs for it and nobody but root can end. */
   | { readonly status: 'running'; readonly startedAt: string }
   | { readonly status: 'exited'; readonly code: number; readonly startedAt: string; readonly endedAt: string }
   /** It was started and neither runs nor has left an exit code: the host rebooted or it was killed. */
@@ -38,6 +39,6 @@ export interface HostJobs {
     maxBytes: number,
     deadlineMs: number,
   ): Promise<{ status: 'read'; text: string; nextByte: number } | { status: 'unknown'; reason: string }>;
-  /** Asks the job to end (TERM, KILL after `graceMs`). Ending an ended job is fine. */
+  /** Asks the job to end (TERM, KILL after `graceMs`). Ending an ended job is fine; what runs as root goes on, and is `running`. */
   stop(jobId: string, graceMs: number, deadlineMs: number): Promise<JobState>;
 }

@@ -111,6 +111,24 @@ describe.each([{ owner: undefined }, ...(asRoot ? [{ owner: NOBODY }] : [])])(
       await eventually('nothing is left running', () => processesBelow(test.root).length === 0 && !pids.some(isAlive));
     });
 
+    it('runs as long as anything of it does, also when its first process has ended or nobody watches', async () => {
+      await test.host.jobs.start(job('left', '(while [ ! -e go ]; do sleep 0.05; done) & exit 3'));
+      await test.host.jobs.start(job('limited', 'sleep 300 & exit 3', { limitMs: 600 }));
+      await test.host.jobs.start(job('unwatched', 'sleep 300 & echo begun'));
+      await eventually('it has begun', async () => (await text('unwatched')) === 'begun\n');
+      await ended('limited');
+      expect(await state('limited')).toMatchObject({ status: 'exited', code: 124 });
+      expect(await state('left')).toMatchObject({ status: 'running' });
+      writeFileSync(join(test.root, 'go'), '');
+      await ended('left');
+      expect(await state('left')).toMatchObject({ status: 'exited', code: 3 });
+      const supervisor = Number(readFileSync(join(test.root, '.understudy/v1/jobs/unwatched/super'), 'utf8').split(' ')[0]);
+      process.kill(supervisor, 'SIGKILL');
+      expect(await state('unwatched')).toMatchObject({ status: 'running' });
+      expect(await test.host.jobs.stop('unwatched', 300, DEADLINE_MS)).toMatchObject({ status: 'lost' });
+      await eventually('nothing is left running', () => processesBelow(test.root).length === 0);
+    });
+
     it('gives a job the time to give something back when its limit has passed', async () => {
       const script = 'trap "echo given back; exit 0" TERM; while :; do sleep 0.1; done';
       await test.host.jobs.start(job('polite', script, { limitMs: 500 }));

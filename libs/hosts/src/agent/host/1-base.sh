@@ -34,6 +34,7 @@ verb=${2:-}
 base=.understudy/v1
 slice_limit_ms=5000 # how long a watchdog may outlive what it watches
 end_grace_ms=5000   # between TERM and KILL when a limit has passed
+straggler_look_s=0.5
 output_limit=65536  # bytes of an act's output that are answered
 epochs_kept=64
 
@@ -83,6 +84,32 @@ lives() {
   [ -n "$noted_boot" ] && [ "$noted_boot" = "$boot" ] || return 1
   start_of "$noted_pid"
   [ -n "$start" ] && [ "$start" = "$noted_start" ]
+}
+
+# group_lives GROUP: a process of that group lives. It is looked up, not asked by a signal: what runs as root under sudo may not be
+# signalled by us, which reads as if it were gone.
+group_lives() {
+  group=$1
+  if [ -r /proc/self/stat ]; then
+    for file in /proc/[0-9]*/stat; do
+      line=
+      { IFS= read -r line <"$file"; } 2>/dev/null
+      # shellcheck disable=SC2086 # state, parent and group follow the name in parentheses, see start_of
+      set -- ${line##*) }
+      [ "${3:-}" = "$group" ] || continue
+      case $1 in Z | X) ;; *) return 0 ;; esac
+    done
+    return 1
+  fi
+  ps -A -o pgid= -o stat= 2>/dev/null | while read -r pgid stat; do
+    case $pgid$stat in "$group"Z*) ;; "$group"[!0-9]*) echo lives ;; esac
+  done | grep -q lives
+}
+
+# left_behind: after `lives FILE` said no, because the process has ended: others of its group have not. Where another process has its
+# number by now, the group was empty before.
+left_behind() {
+  [ -n "$noted_boot" ] && [ "$noted_boot" = "$boot" ] && [ -z "$start" ] && group_lives "$noted_pid"
 }
 
 # note_process FILE PID: writes FILE whole or not at all.

@@ -27,6 +27,9 @@ supervise() { # DIR act|job LIMIT_MS INPUT ENV_COUNT [NAME=VALUE...] ARGV...
   watchdog=$!
   wait "$command"
   code=$?
+  # It has ended when nothing of it runs any more: what it left behind may still change the host. The watchdog ends that at the limit;
+  # what runs as root it cannot end, and so long the job runs.
+  while [ "$mode" = job ] && group_lives "$command"; do sleep "$straggler_look_s"; done
   if [ -e "$dir/limit" ]; then
     wait "$watchdog"
     [ "$mode" = act ] && return 0 # cut off in the middle: begun, and nobody can say more
@@ -53,7 +56,7 @@ watch() {
     wait "$nap"
     left=$((left - slice))
     start_of "$command"
-    [ -n "$start" ] && [ "$start" = "$command_start" ] || exit 0
+    [ -n "$start" ] && [ "$start" = "$command_start" ] || { [ "$mode" = job ] && group_lives "$command"; } || exit 0
   done
   trap '' TERM
   : >"$dir/limit"
@@ -63,7 +66,7 @@ watch() {
 end_group() { # PID GRACE_MS: TERM, then KILL
   kill -s TERM -- "-$1" 2>/dev/null
   left=$2
-  while [ "$left" -gt 0 ] && kill -s 0 -- "-$1" 2>/dev/null; do
+  while [ "$left" -gt 0 ] && group_lives "$1"; do
     sleep 0.1
     left=$((left - 100))
   done
@@ -98,7 +101,7 @@ look() {
     start_of "$starter"
     if [ -n "$start" ] && [ "$start" = "$starter_start" ]; then state=running; return 0; fi
   fi
-  if lives "$dir/super" || lives "$dir/pid"; then state=running; return 0; fi
+  if lives "$dir/super" || lives "$dir/pid" || left_behind; then state=running; return 0; fi
   if read_exit; then state=exited; else state=lost; fi
 }
 

@@ -93,7 +93,7 @@ job_stop() { # ID GRACE_MS WAIT_MS
     left=$((left - 20))
     look
   done
-  if [ "$state" = running ] && lives "$dir/pid"; then
+  if [ "$state" = running ] && { lives "$dir/pid" || left_behind; }; then
     apart sh "$me" "$boot_file" end-group "$noted_pid" "$2" </dev/null >/dev/null 2>&1 &
   fi
   while [ "$state" = running ] && [ "$left" -gt 0 ]; do

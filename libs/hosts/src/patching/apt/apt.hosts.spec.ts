@@ -25,10 +25,19 @@ beforeAll(async () => {
     { name: 'broken', version: '2.0', postinst: 'echo it cannot be configured >&2; exit 1' },
     { name: 'slow', version: '1.0' },
     { name: 'slow', version: '2.0', postinst: 'sleep 5' },
+    { name: 'late', version: '1.0' },
+    { name: 'late', version: '2.0', postinst: 'sleep 14' },
     { name: 'kernel', version: '1.0' },
     { name: 'kernel', version: '2.0', postinst: 'touch /run/reboot-required; echo kernel >> /run/reboot-required.pkgs' },
   ];
-  under = await PreparedHost.make('apt', archive, ['widget=1:1.0-1', 'widget-lib=1.0', 'broken=1.0', 'slow=1.0', 'kernel=1.0']);
+  under = await PreparedHost.make('apt', archive, [
+    'widget=1:1.0-1',
+    'widget-lib=1.0',
+    'broken=1.0',
+    'slow=1.0',
+    'late=1.0',
+    'kernel=1.0',
+  ]);
 }, 180_000);
 
 afterAll(() => under?.close());
@@ -41,7 +50,7 @@ const packages = (): string => {
 
 const reset = (): Promise<string> =>
   under.machine
-    .inside(`apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold install widget=1:1.0-1 widget-lib=1.0 broken=1.0 slow=1.0 kernel=1.0
+    .inside(`apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold install widget=1:1.0-1 widget-lib=1.0 broken=1.0 slow=1.0 late=1.0 kernel=1.0
   echo 'set by an admin' > /etc/widget.conf; rm -rf /run/reboot-required*`);
 
 hostAccessContract('ssh, to a host of its own', async () => {
@@ -106,11 +115,7 @@ describe('apt', () => {
     const host = under.open();
     const slow = itemOf('slow', '2.0');
     const cutOff = await under.start(aptSource.apply(host, slow));
-    await eventually(
-      'it is being configured',
-      async () => (await aptSource.verify(host, slow, DEADLINE_MS)).version.installed === null,
-      30_000,
-    );
+    await eventually('it is being configured', async () => (await under.packages('slow')).includes('half-configured'), 30_000);
     await under.machine.powerCut();
     under.machine.powerOn();
     await under.machine.untilUp(60_000);
@@ -123,6 +128,28 @@ describe('apt', () => {
     expect((await aptSource.verify(host, slow, DEADLINE_MS)).version.installed).toBe('2.0');
     expect(await under.jobEnds(aptSource.rollback(host, slow, '1.0'))).toBe(0);
     expect((await aptSource.verify(host, slow, DEADLINE_MS)).version.installed).toBe('1.0');
+  });
+
+  it('is not over at its limit while dpkg goes on, which nobody but root can end, and nothing is said for sure before', async () => {
+    await reset();
+    const host = under.open();
+    const late = itemOf('late', '2.0');
+    const jobId = await under.start(aptSource.apply(host, late), 4_000);
+    const dpkg = async (): Promise<boolean> => (await under.machine.inside('pgrep -x dpkg || true')).trim() !== '';
+    await eventually('dpkg runs', dpkg);
+    await eventually('its limit is over', async () =>
+      (await under.machine.inside('ls /var/lib/understudy/.understudy/v1/jobs/*/limit || true')).includes(jobId),
+    );
+    expect((await under.state(jobId)).status).toBe('running');
+    expect((await host.jobs.stop(jobId, 100, 2_000)).status).toBe('running');
+    expect(await dpkg()).toBe(true);
+    expect((await aptSource.verify(host, late, DEADLINE_MS)).checks).toContainEqual({
+      check: 'apt-state',
+      passed: null,
+      detail: expect.stringContaining('dpkg is in use by') as string,
+    });
+    expect(await under.end(jobId)).toBe(124);
+    expect((await aptSource.verify(host, late, DEADLINE_MS)).version.installed).toBe('2.0');
   });
 
   it('tells that a package asked for a reboot, which a reboot ends', async () => {

@@ -143,7 +143,11 @@ case $verb in
   look) look "$@" ;;
   verify)
     status=$(dpkg-query -W -f '${db:Status-Abbrev}|${Version}' -- "$1" 2>/dev/null)
+    # While somebody changes packages, what is installed is not known yet.
+    holder=$(lock_holder)
+    [ -z "$holder" ] || status=busy
     case $status in
+      busy) say 'installed '; say "state unclear dpkg is in use by $holder" ;;
       'ii '*) say "installed ${status#*|}"; say "state yes $1 ${status#*|} is installed and configured" ;;
       '') say 'installed '; say "state no $1 is not installed" ;;
       *) say 'installed '; say "state no $1 ${status#*|} is half installed (dpkg says ${status%%|*})" ;;

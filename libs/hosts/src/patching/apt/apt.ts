@@ -104,7 +104,9 @@ function verdict(check: string, fact: string | undefined): CheckResult {
 }
 
 function detailOf(fact: string | undefined): string {
-  return fact === undefined || fact === '' ? 'the host said nothing about it' : fact.replace(/^(yes|no|needed|none) /, '');
+  return fact === undefined || fact === ''
+    ? 'the host said nothing about it'
+    : fact.replace(/^(yes|no|unclear|needed|none) /, '');
 }
 
 function unclear(reason: string): PatchCheck {
