@@ -81,15 +81,15 @@ apt() {
     -o DPkg::Lock::Timeout="$LOCK_WAIT_S" "$@"
 }
 
-# What a simulation would install, as NAME=VERSION and with NAME:ARCHITECTURE=VERSION beside it; it may remove nothing.
+# What a simulation would install, line by line as NAME:ARCHITECTURE NEW OLD, with - for the old version of what is new; it may remove
+# nothing.
 transaction() {
   printf '%s\n' "$1" | grep -q '^Remv ' && refuse "packages would be removed: $(printf '%s\n' "$1" | grep '^Remv ' | head -5 | tr '\n' ';')"
   printf '%s\n' "$1" |
-    sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*\[\([^]]*\)\]).*$/\1=\3 \1:\4=\3/p' |
-    sort -u
+    sed -n 's/^Inst \([^ :]*\)[^ ]* \(\[\([^]]*\)\] \)\{0,1\}(\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\5 \4 \3/p' | sed 's/ $/ -/' | sort -u
 }
 
-# Runs an installation only if it does what was listed and nothing beside it. $1: the list; the rest: apt's arguments.
+# Sets `changes` to what an installation would do, if that is what was listed and nothing beside it. $1: the list; the rest: apt's arguments.
 exactly() {
   listed=" $1 "
   shift
@@ -99,19 +99,40 @@ exactly() {
     exit "$code"
   }
   wanted=$(printf '%s\n' "$simulated" | grep -c '^Inst ')
-  found=$(transaction "$simulated") || exit 64
-  [ "$(printf '%s\n' "$found" | grep -c .)" -eq "$wanted" ] || refuse 'the simulation could not be read'
-  beside=$(printf '%s\n' "$found" | while read -r plain qualified; do
-    [ -n "$plain" ] || continue
-    case $listed in *" $plain "* | *" $qualified "*) ;; *) printf '%s ' "$qualified" ;; esac
+  changes=$(transaction "$simulated") || exit 64
+  [ "$(printf '%s\n' "$changes" | grep -c .)" -eq "$wanted" ] || refuse 'the simulation could not be read'
+  beside=$(printf '%s\n' "$changes" | while read -r name new old; do
+    [ -n "$name" ] || continue
+    case $listed in *" $name=$new "* | *" ${name%:*}=$new "*) ;; *) printf '%s ' "$name=$new" ;; esac
   done)
   [ -z "$beside" ] || refuse "apt would also install ${beside}which was not listed. Have the plan made again"
-  apt "$@"
+}
+
+# What dpkg knows of NAME:ARCHITECTURE, such as "installed ok 1.0"; empty: nothing.
+state_of() { dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Version}\n' -- "$1" 2>/dev/null; }
+
+# apt ends well also where it did a part: each NAME:ARCHITECTURE=VERSION has to be there, and no package half installed.
+arrived() {
+  for package in "$@"; do
+    state=$(state_of "${package%%=*}")
+    [ "$state" = "installed ok ${package#*=}" ] || {
+      printf '%s was to be installed, and dpkg says of it: %s\n' "$package" "${state:-nothing}" >&2
+      exit 100
+    }
+  done
+  audit=$(dpkg --audit 2>&1 | head -5)
+  [ -z "$audit" ] || {
+    printf 'packages are half installed: %s\n' "$audit" >&2
+    exit 100
+  }
 }
 
 apt_install() {
   checked_packages "$@"
   exactly "$*" install "$@"
+  apt install "$@" || exit
+  # shellcheck disable=SC2046
+  arrived $(printf '%s\n' "$changes" | awk 'NF { print $1 "=" $2 }')
 }
 
 # The way back: from files that were kept here before, whatever the archive holds by now.
@@ -122,10 +143,15 @@ apt_return() {
   dpkg --triggers-only --pending >/dev/null 2>&1
   listed="$*"
   for package in "$@"; do
-    set -- "$@" "$(kept_file "$package")" || exit 64
+    file=$(kept_file "$package") || exit
+    set -- "$@" "$file"
     shift
   done
-  exactly "$listed" --allow-downgrades install "$@"
+  # A package of that version whose unpacking was cut off is unpacked again.
+  exactly "$listed" --allow-downgrades --reinstall install "$@"
+  apt --allow-downgrades --reinstall install "$@" || exit
+  # shellcheck disable=SC2086
+  arrived $listed
 }
 
 kept_file() {
