@@ -22,6 +22,9 @@ HOLD=understudy-hold.conf
 TAG=understudy-tag.conf
 TAG_FOLDER=/etc/understudy/patroni.d
 KEPT=/var/cache/understudy/packages
+# What each item replaced, a file per NAME=VERSION: lines NAME:ARCHITECTURE NEW OLD, with - for the old version of what was new.
+# Written by apt-install; apt-return brings back nothing else.
+REPLACED=/var/lib/understudy-helper/replaced
 LOCK_WAIT_S=120
 REBOOT_WAIT_S=300
 
@@ -127,31 +130,72 @@ arrived() {
   }
 }
 
+# The item is the first package.
 apt_install() {
   checked_packages "$@"
   exactly "$*" install "$@"
+  note "$(note_of "$1")" || exit
   apt install "$@" || exit
   # shellcheck disable=SC2046
   arrived $(printf '%s\n' "$changes" | awk 'NF { print $1 "=" $2 }')
 }
 
-# The way back: from files that were kept here before, whatever the archive holds by now.
+# The file for an item, by its name without an architecture.
+note_of() {
+  name=${1%%=*}
+  printf '%s/%s=%s' "$REPLACED" "${name%%:*}" "${1#*=}"
+}
+
+# Before anything is replaced. An attempt that was cut off has left its lines: the old version is the one before the first attempt, also
+# of what that attempt has replaced already.
+note() {
+  before=$(cat -- "$1" 2>/dev/null)
+  put "$1" "$({
+    printf '%s\n' "$changes" | while read -r name new old; do
+      [ -n "$name" ] || continue
+      noted=$(printf '%s\n' "$before" | awk -v name="$name" -v now="$old" '$1 == name && ($2 == now || $3 == now) { print $3 }')
+      printf '%s %s %s\n' "$name" "$new" "${noted:-$old}"
+    done
+    printf '%s\n' "$before" | while read -r name new old; do
+      case "$changes" in "$name "* | *"
+$name "*) continue ;; esac
+      case $(state_of "$name") in *" $new") printf '%s %s %s\n' "$name" "$new" "$old" ;; esac
+    done
+  } | sort -u)"
+}
+
+# The way back: what the item replaced, from files that were kept here before, whatever the archive holds by now.
 apt_return() {
   checked_packages "$@"
+  only "$#" 1 'apt-return takes the item alone, NAME=VERSION'
+  note=$(note_of "$1")
+  [ -f "$note" ] || refuse "it is not noted here what $1 replaced"
+  safe "$note"
   safe "$KEPT"
   # A run that was cut off is closed first, for apt does nothing before; no script of a package is run for it.
   dpkg --triggers-only --pending >/dev/null 2>&1
-  listed="$*"
-  for package in "$@"; do
-    file=$(kept_file "$package") || exit
+  set --
+  listed=
+  while read -r name new old; do
+    [ "$old" != - ] || refuse "$name is new with this patch and would stay; take it away by hand, and bring the others back by hand"
+    state=$(state_of "$name")
+    case $state in
+      "installed ok $old") continue ;;
+      "installed ok $new") ;;
+      'installed ok '*) refuse "$name is ${state#installed ok } by now, which is not what this patch installed" ;;
+    esac
+    file=$(kept_file "$name=$old") || exit
+    listed="$listed $name=$old"
     set -- "$@" "$file"
-    shift
-  done
-  # A package of that version whose unpacking was cut off is unpacked again.
-  exactly "$listed" --allow-downgrades --reinstall install "$@"
-  apt --allow-downgrades --reinstall install "$@" || exit
-  # shellcheck disable=SC2086
-  arrived $listed
+  done <"$note"
+  if [ "$#" -gt 0 ]; then
+    # A package of that version whose unpacking was cut off is unpacked again.
+    exactly "${listed# }" --allow-downgrades --reinstall install "$@"
+    apt --allow-downgrades --reinstall install "$@" || exit
+  fi
+  # shellcheck disable=SC2046
+  arrived $(awk '{ print $1 "=" $3 }' "$note")
+  rm -f -- "$note"
 }
 
 kept_file() {
@@ -164,9 +208,15 @@ kept_file() {
   done
 }
 
-# Fetches packages and keeps their files for the way back; nothing is installed.
+# Fetches the files of packages as they are installed, and keeps them for the way back; nothing is installed.
 apt_keep() {
   checked_packages "$@"
+  for package in "$@"; do
+    case $(state_of "${package%%=*}") in
+      *" ${package#*=}") ;;
+      *) refuse "$package is not what is installed here" ;;
+    esac
+  done
   mkdir -p "$KEPT"
   safe "$KEPT"
   cd "$KEPT" || exit 1

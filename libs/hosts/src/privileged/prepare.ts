@@ -76,7 +76,7 @@ set -eu
 held=$(ls /etc/systemd/system/*.service.d/understudy-*.conf 2>/dev/null || true)
 [ -z "$held" ] || { echo "Something is still held here: $held. End the rollout, or free it with ${HELPER} unit-free UNIT." >&2; exit 1; }
 rm -f /etc/sudoers.d/${user} ${HELPER}
-rm -rf /etc/understudy /var/cache/understudy
+rm -rf /etc/understudy /var/cache/understudy /var/lib/understudy-helper
 home=$(getent passwd ${user} | cut -d: -f6 || true)
 [ -z "$home" ] || ${inHomeOf(user, 'rm -f .ssh/authorized_keys')}
 echo 'Understudy has no permissions here any more.'

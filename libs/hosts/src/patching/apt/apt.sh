@@ -1,11 +1,11 @@
 # Patches one package with apt. Runs as Understudy's account in the host's root folder; what needs root is asked of the helper.
-# sh -s -- look HELPER HELPER_VERSION NAME TARGET | apply HELPER NAME TARGET | back HELPER NAME TARGET PREVIOUS
+# sh -s -- look HELPER HELPER_VERSION NAME TARGET | verify NAME TARGET | apply HELPER NAME TARGET | back HELPER NAME TARGET PREVIOUS
 set -u
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 unset APT_CONFIG
 KEPT=/var/cache/understudy/packages
-# What was replaced by each item, for its way back.
-REPLACED=.understudy/apt
+# What each item replaced, as the helper noted it, for its way back.
+REPLACED=/var/lib/understudy-helper/replaced
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -119,49 +119,73 @@ apply() {
   old=$(say "$changes" | awk '$3 != "" { print $1 "=" $3 }')
   # shellcheck disable=SC2086
   [ -z "$old" ] || sudo -n "$helper" apt-keep $old || fail 'what is replaced could not be kept; nothing was changed'
-  mkdir -p "$REPLACED" || fail "$REPLACED could not be made; nothing was changed"
-  say "$old" >"$REPLACED/$name-$target.new" && sync "$REPLACED/$name-$target.new" && mv "$REPLACED/$name-$target.new" "$REPLACED/$name-$target" || fail 'what is replaced could not be noted; nothing was changed'
+  # The item first: what is replaced is noted under its name.
   # shellcheck disable=SC2046
-  sudo -n "$helper" apt-install $(say "$changes" | awk '{ print $1 "=" $2 }')
+  sudo -n "$helper" apt-install $(say "$changes" | awk -v item="$name" '{ package = $1 "=" $2 } index($1, item ":") == 1 { print package; next } { rest = rest " " package } END { print rest }')
 }
 
+# The item alone says nothing: what came with it may still be new, or half installed.
 back() {
   helper=$1 name=$2 target=$3 previous=$4
-  [ "$(installed "$name")" != "$previous" ] || { say "$name $previous is installed already"; return 0; }
-  replaced=$(cat "$REPLACED/$name-$target" 2>/dev/null)
-  case " $(say "$replaced" | tr '\n' ' ')" in
-    *" $name="* | *" $name:"*) ;;
-    *) fail "it is not noted here what $name $target replaced" ;;
+  if [ ! -f "$REPLACED/$name=$target" ]; then
+    [ "$(installed "$name")" = "$previous" ] && [ -z "$(dpkg --audit 2>&1)" ] || fail "it is not noted here what $name $target replaced"
+    say "$name $previous is installed already"
+    return 0
+  fi
+  awk -v item="$name:" -v old="$previous" 'index($1, item) == 1 && $3 == old { found = 1 } END { exit !found }' "$REPLACED/$name=$target" ||
+    fail "$name $target did not replace $previous here, but another version"
+  sudo -n "$helper" apt-return "$name=$target"
+}
+
+verify() {
+  name=$1 target=$2
+  state=$(state "$name" "$target")
+  case $state in 'yes '*) say "installed $(installed "$name")" ;; *) say 'installed ' ;; esac
+  say "state $state"
+  reboot_pending
+}
+
+# Whether what is installed is whole: the item, what came with it, and every other package.
+state() {
+  # While somebody changes packages, nothing is known for sure.
+  holder=$(lock_holder)
+  [ -z "$holder" ] || { say "unclear dpkg is in use by $holder"; return; }
+  status=$(dpkg-query -W -f '${db:Status-Abbrev}|${Version}' -- "$1" 2>/dev/null)
+  case $status in
+    'ii '*) ;;
+    '') say "no $1 is not installed"; return ;;
+    *) say "no $1 ${status#*|} is half installed (dpkg says ${status%%|*})"; return ;;
   esac
-  # shellcheck disable=SC2086
-  sudo -n "$helper" apt-return $replaced
+  audit=$(dpkg --audit 2>&1 | head -3 | tr '\n' ' ')
+  [ -z "$audit" ] || { say "no packages are half installed: $audit"; return; }
+  other=$([ "${status#*|}" = "$2" ] || not_back "$REPLACED/$1=$2")
+  if [ -n "$other" ]; then say "no what came with $1 $2 is not back: $other"; else say "yes $1 ${status#*|} is installed and configured"; fi
+}
+
+# What an item replaced, by its note, and is not what it was before.
+not_back() {
+  cat -- "$1" 2>/dev/null | while read -r package new old; do
+    [ "$(dpkg-query -W -f '${Version}' -- "$package" 2>/dev/null)" = "$old" ] || printf '%s should be %s; ' "$package" "$old"
+  done
+}
+
+reboot_pending() {
+  running=$(uname -r)
+  newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,.*/vmlinuz-,,' | sort -V | tail -1)
+  if [ -e /run/reboot-required ]; then
+    say "reboot needed a package asked for it: $(sort -u /run/reboot-required.pkgs 2>/dev/null | head -5 | tr '\n' ' ')"
+  elif [ -n "$newest" ] && [ "$newest" != "$running" ]; then
+    say "reboot needed kernel $newest is installed, $running runs"
+  else
+    say 'reboot none nothing asks for it'
+  fi
 }
 
 verb=$1
 shift
 case $verb in
   look) look "$@" ;;
-  verify)
-    status=$(dpkg-query -W -f '${db:Status-Abbrev}|${Version}' -- "$1" 2>/dev/null)
-    # While somebody changes packages, what is installed is not known yet.
-    holder=$(lock_holder)
-    [ -z "$holder" ] || status=busy
-    case $status in
-      busy) say 'installed '; say "state unclear dpkg is in use by $holder" ;;
-      'ii '*) say "installed ${status#*|}"; say "state yes $1 ${status#*|} is installed and configured" ;;
-      '') say 'installed '; say "state no $1 is not installed" ;;
-      *) say 'installed '; say "state no $1 ${status#*|} is half installed (dpkg says ${status%%|*})" ;;
-    esac
-    running=$(uname -r)
-    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,.*/vmlinuz-,,' | sort -V | tail -1)
-    if [ -e /run/reboot-required ]; then
-      say "reboot needed a package asked for it: $(sort -u /run/reboot-required.pkgs 2>/dev/null | head -5 | tr '\n' ' ')"
-    elif [ -n "$newest" ] && [ "$newest" != "$running" ]; then
-      say "reboot needed kernel $newest is installed, $running runs"
-    else
-      say 'reboot none nothing asks for it'
-    fi
-    ;;
+  verify) verify "$@" ;;
   apply) apply "$@" ;;
   back) back "$@" ;;
   *) fail "there is no verb $verb" ;;

@@ -45,7 +45,8 @@ export const aptSource: PatchSource = {
   },
 
   async verify(host, item, deadlineMs): Promise<PatchVerification> {
-    const seen = await look(host, ['verify', checked(item).name], deadlineMs);
+    const { name, targetVersion } = checked(item);
+    const seen = await look(host, ['verify', name, targetVersion], deadlineMs);
     if (seen.status === 'unknown')
       return { version: { installed: null }, rebootNeeded: null, checks: unclear(seen.reason).checks };
     const reboot = seen.facts.get('reboot') ?? '';
