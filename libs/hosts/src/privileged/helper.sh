@@ -134,10 +134,15 @@ arrived() {
 apt_install() {
   checked_packages "$@"
   exactly "$*" install "$@"
+  coming=$(printf '%s\n' "$changes" | awk 'NF { print $1 "=" $2 }')
+  # Kept before it comes, for it is what the next item replaces, when the archive may have forgotten it. apt then takes it from there.
+  # shellcheck disable=SC2086
+  keep $coming || exit
   note "$(note_of "$1")" || exit
-  apt install "$@" || exit
-  # shellcheck disable=SC2046
-  arrived $(printf '%s\n' "$changes" | awk 'NF { print $1 "=" $2 }')
+  apt -o Dir::Cache::archives="$KEPT" install "$@" || exit
+  # shellcheck disable=SC2086
+  arrived $coming
+  forget
 }
 
 # The file for an item, by its name without an architecture.
@@ -198,32 +203,67 @@ apt_return() {
   rm -f -- "$note"
 }
 
-kept_file() {
-  name=${1%%=*}
-  version=$(printf '%s' "${1#*=}" | sed 's/:/%3a/g')
-  for file in "$KEPT/${name%%:*}_${version}_"*.deb; do
-    [ -f "$file" ] || refuse "the package file of $1 is not kept in $KEPT"
+# The file of NAME:ARCHITECTURE=VERSION in a folder, if it can be read to its end and is what its name says. $1: the folder.
+package_file() {
+  name=${2%%=*}
+  for architecture in "${name#*:}" all; do
+    file=$1/${name%%:*}_$(printf '%s' "${2#*=}" | sed 's/:/%3a/g')_$architecture.deb
+    [ "$(dpkg-deb -W --showformat='${Package} ${Version} ${Architecture}' "$file" 2>/dev/null)" = "${name%%:*} ${2#*=} $architecture" ] || continue
+    dpkg-deb --fsys-tarfile "$file" >/dev/null 2>&1 || continue
     printf '%s' "$file"
-    return
+    return 0
   done
+  return 1
 }
 
-# Fetches the files of packages as they are installed, and keeps them for the way back; nothing is installed.
+kept_file() {
+  package_file "$KEPT" "$1" || refuse "the package file of $1 is not kept in $KEPT, or not whole"
+}
+
+# Keeps the files of packages, each whole or not at all: they are fetched beside, looked through, synced and then moved in.
+keep() (
+  mkdir -p "$KEPT" && safe "$KEPT" || exit
+  find "$KEPT" -maxdepth 1 -name '.fetch.*' -mmin +1440 -exec rm -rf {} +
+  missing=
+  for package in "$@"; do
+    if file=$(package_file "$KEPT" "$package"); then touch -- "$file"; else missing="$missing $package"; fi
+  done
+  [ -n "$missing" ] || exit 0
+  folder=$(mktemp -d "$KEPT/.fetch.XXXXXX") || exit 1
+  trap 'rm -rf -- "$folder"' EXIT
+  # shellcheck disable=SC2086
+  cd "$folder" && apt-get -q -o APT::Sandbox::User=root download $missing || exit
+  for package in $missing; do
+    file=$(package_file "$folder" "$package") || {
+      printf 'what was fetched for %s is not that package, or not whole\n' "$package" >&2
+      exit 1
+    }
+    touch -- "$file" && sync -- "$file" && mv -f -- "$file" "$KEPT/" || exit 1
+  done
+  sync -- "$KEPT"
+)
+
+# Of each package what is installed stays kept, and the two others that were kept last; notes stay for 400 days.
+forget() {
+  for package in $(find "$KEPT" -maxdepth 1 -name '*.deb' -printf '%f\n' | sed -n 's/^\([^_]*\)_[^_]*_\([^_]*\)\.deb$/\1_\2/p' | sort -u); do
+    installed=$(dpkg-query -W -f '${Version}' -- "${package%_*}:${package#*_}" 2>/dev/null | sed 's/:/%3a/g')
+    ls -t -- "$KEPT/${package%_*}_"*"_${package#*_}.deb" | grep -Fv "/${package%_*}_${installed}_" | tail -n +3 |
+      while read -r file; do rm -f -- "$file"; done
+  done
+  find "$REPLACED" -type f -mtime +400 -delete
+}
+
+# Keeps the files of packages as they are installed, for the way back; nothing is installed.
 apt_keep() {
   checked_packages "$@"
   for package in "$@"; do
+    case ${package%%=*} in *:*) ;; *) refuse "\"$package\" is no NAME:ARCHITECTURE=VERSION" ;; esac
     case $(state_of "${package%%=*}") in
       *" ${package#*=}") ;;
       *) refuse "$package is not what is installed here" ;;
     esac
   done
-  mkdir -p "$KEPT"
-  safe "$KEPT"
-  cd "$KEPT" || exit 1
-  for package in "$@"; do
-    ls "$KEPT/$(printf '%s' "${package%%=*}" | sed 's/:.*//')_$(printf '%s' "${package#*=}" | sed 's/:/%3a/g')_"*.deb >/dev/null 2>&1 ||
-      apt-get -q -o APT::Sandbox::User=root download "$package" || exit
-  done
+  keep "$@"
 }
 
 # Ends what a killed run left half done. Nothing is removed and nothing new is installed for it.

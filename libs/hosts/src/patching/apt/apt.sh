@@ -33,7 +33,14 @@ lock_holder() {
   done
 }
 
-kept() { ls "$KEPT/$1_$(say "$2" | sed 's/:/%3a/g')_"*.deb >/dev/null 2>&1; }
+# Whether a file of NAME:ARCHITECTURE in that version is kept; the helper looks it through before it counts on it.
+kept() {
+  for architecture in "${1#*:}" all; do
+    file=$KEPT/${1%%:*}_$(say "$2" | sed 's/:/%3a/g')_$architecture.deb
+    [ "$(dpkg-deb -W --showformat='${Package} ${Version}' "$file" 2>/dev/null)" != "${1%%:*} $2" ] || return 0
+  done
+  return 1
+}
 
 look() {
   helper=$1 helper_version=$2 name=$3 target=$4
@@ -95,7 +102,7 @@ disk() {
 way_back() {
   missing=$(say "$1" | while read -r name new old; do
     [ -n "${old:-}" ] || continue
-    kept "${name%%:*}" "$old" || apt-cache madison "${name%%:*}" 2>/dev/null | awk -F' *[|] *' -v old="$old" '$2 == old { found = 1 } END { exit !found }' ||
+    kept "$name" "$old" || apt-cache madison "${name%%:*}" 2>/dev/null | awk -F' *[|] *' -v old="$old" '$2 == old { found = 1 } END { exit !found }' ||
       printf '%s=%s ' "$name" "$old"
   done)
   if [ -n "$missing" ]; then
@@ -105,7 +112,24 @@ way_back() {
   fi
 }
 
-# What is replaced is kept first: where that cannot be done, nothing is changed.
+# What is replaced is kept first: where that was said to be possible and is not, nothing is changed. Where it was known that there is no
+# way back, the plan goes without one, and what can be kept is.
+keep_replaced() {
+  old=$(say "$2" | awk '$3 != "" { print $1 "=" $3 }')
+  [ -n "$old" ] || return 0
+  back=$(way_back "$2")
+  case $back in
+    'way-back yes '*)
+      # shellcheck disable=SC2086
+      sudo -n "$1" apt-keep $old || fail 'what is replaced could not be kept; nothing was changed'
+      ;;
+    *)
+      say "there is no way back from this: ${back#way-back no }"
+      for package in $old; do sudo -n "$1" apt-keep "$package" || say "$package is not kept"; done
+      ;;
+  esac
+}
+
 apply() {
   helper=$1 name=$2 target=$3
   [ "$(installed "$name")" != "$target" ] || { say "$name $target is installed already"; return 0; }
@@ -116,9 +140,7 @@ apply() {
   simulated=$(simulate "$name" "$target") || fail "$simulated"
   changes=$(say "$simulated" | closure)
   [ -n "$changes" ] || fail "apt says that $name=$target changes nothing, and it is not installed"
-  old=$(say "$changes" | awk '$3 != "" { print $1 "=" $3 }')
-  # shellcheck disable=SC2086
-  [ -z "$old" ] || sudo -n "$helper" apt-keep $old || fail 'what is replaced could not be kept; nothing was changed'
+  keep_replaced "$helper" "$changes"
   # The item first: what is replaced is noted under its name.
   # shellcheck disable=SC2046
   sudo -n "$helper" apt-install $(say "$changes" | awk -v item="$name" '{ package = $1 "=" $2 } index($1, item ":") == 1 { print package; next } { rest = rest " " package } END { print rest }')

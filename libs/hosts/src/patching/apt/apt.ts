@@ -15,7 +15,8 @@ const CHECKS = ['helper', 'dpkg', 'lock', 'transaction', 'held', 'disk'] as cons
 
 /**
  * Debian's packages. An item is one package with its version; what it brings along is told by apt's own simulation, noted as
- * evidence, and installed exactly so or not at all. What is replaced is kept on the host first, and that is the way back.
+ * evidence, and installed exactly so or not at all. What is replaced is kept on the host first, and that is the way back;
+ * what is installed is kept too, for the next time. Where it was known that there is no way back, it is applied without one.
  * Whatever needs root is asked of the privileged helper.
  */
 export const aptSource: PatchSource = {

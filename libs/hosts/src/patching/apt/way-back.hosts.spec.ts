@@ -17,8 +17,9 @@ beforeAll(async () => {
     { name: 'pre', version: '1.0', depends: 'pre-lib' },
     { name: 'pre', version: '2.0', depends: 'pre-lib (>= 2)', preinst: '[ "$1" != upgrade ]' },
     ...['1.0', '2.0', '3.0'].map((version) => ({ name: 'mark', version })),
+    ...['1.0', '2.0'].map((version) => ({ name: 'gone', version })),
   ];
-  under = await PreparedHost.make('back', archive, ['tool=1.0', 'lib=1.0', 'pre=1.0', 'pre-lib=1.0', 'mark=2.0']);
+  under = await PreparedHost.make('back', archive, ['tool=1.0', 'lib=1.0', 'pre=1.0', 'pre-lib=1.0', 'mark=2.0', 'gone=1.0']);
 }, 180_000);
 
 afterAll(() => under?.close());
@@ -90,5 +91,68 @@ describe('the way back', () => {
     });
     await under.withdraw('lib_2.5_all.deb');
     await reset('tool=1.0', 'lib=1.0');
+  });
+
+  const checked = (name: string, version: string) => aptSource.check(under.open(), itemOf(name, version), DEADLINE_MS);
+  const proven = async (name: string, version: string): Promise<boolean> => {
+    const { checks, wayBack } = await checked(name, version);
+    expect(checks.filter(({ passed }) => passed !== true)).toEqual([]);
+    return wayBack.proven;
+  };
+
+  it('is there on the next patch day too, though the archive has forgotten what was installed on this one', async () => {
+    await reset('tool=1.0', 'lib=1.0');
+    expect(await apply('tool', '2.0')).toBe(0);
+    await under.publish([
+      { name: 'lib', version: '3.0' },
+      { name: 'tool', version: '3.0', depends: 'lib (>= 3)' },
+    ]);
+    await under.withdraw('lib_1.0_all.deb', 'tool_1.0_all.deb', 'lib_2.0_all.deb', 'tool_2.0_all.deb');
+    await inside('apt-get -q update');
+    expect(await proven('tool', '3.0')).toBe(true);
+    expect(await apply('tool', '3.0')).toBe(0);
+    expect(await back('tool', '3.0', '2.0')).toBe(0);
+    expect(await back('tool', '2.0', '1.0')).toBe(0);
+    expect(await installed('lib', 'tool')).toBe('lib 1.0 install ok installed\ntool 1.0 install ok installed');
+  });
+
+  it('may be missing, which is told before; the patch is then applied without it', async () => {
+    await under.withdraw('gone_1.0_all.deb');
+    await inside('apt-get -q update');
+    expect(await proven('gone', '2.0')).toBe(false);
+    expect(await apply('gone', '2.0')).toBe(0);
+    expect(await installed('gone')).toBe('gone 2.0 install ok installed');
+    expect(await back('gone', '2.0', '1.0')).not.toBe(0);
+    expect(await installed('gone')).toBe('gone 2.0 install ok installed');
+  });
+
+  it('does not rest on a file that is not whole', async () => {
+    expect(await apply('mark', '3.0')).toBe(0);
+    expect(await back('mark', '3.0', '2.0')).toBe(0);
+    for (const cut of [': >', 'truncate -s -200']) {
+      await inside(`${cut} ${KEPT}/mark_2.0_all.deb`);
+      expect(await apply('mark', '3.0')).toBe(0);
+      await inside(`dpkg-deb --contents ${KEPT}/mark_2.0_all.deb`);
+      expect(await back('mark', '3.0', '2.0')).toBe(0);
+    }
+    await inside(
+      `: > ${KEPT}/mark_2.0_all.deb; rm -rf /root/aside; mkdir /root/aside; cp /srv/archive/mark_2.0_all.deb /root/aside`,
+    );
+    await under.withdraw('mark_2.0_all.deb');
+    await inside('apt-get -q update');
+    expect(await proven('mark', '3.0')).toBe(false);
+    await inside(`cp /root/aside/mark_2.0_all.deb /srv/archive`);
+    await under.publish([]);
+    await inside('apt-get -q update');
+  });
+
+  it('keeps what is installed and the two others that were kept last', async () => {
+    const versions = ['3.0', '4.0', '5.0', '6.0'];
+    await under.publish(versions.map((version) => ({ name: 'mark', version })));
+    await inside('apt-get -q update');
+    for (const version of versions) expect(await apply('mark', version)).toBe(0);
+    expect((await inside(`ls -A ${KEPT} | grep -E '^mark|fetch'`)).trim()).toBe(
+      'mark_4.0_all.deb\nmark_5.0_all.deb\nmark_6.0_all.deb',
+    );
   });
 });
