@@ -24,7 +24,7 @@ export interface PatchSource {
 export interface PatchCheck {
   readonly installedVersion: string | null;
   readonly checks: readonly CheckResult[];
-  /** The way back was proven beforehand: the old version is at hand and its return was simulated. */
+  /** The way back is proven: what would be brought back is at hand, and nothing stands in its way that could be known beforehand. */
   readonly wayBack: { readonly proven: boolean; readonly detail: string };
 }
 

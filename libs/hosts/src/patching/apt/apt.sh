@@ -59,7 +59,7 @@ look() {
     say "transaction yes $name $target is installed already"
     say 'held yes nothing is held'
     say 'disk yes nothing is fetched'
-    say 'way-back no the old version is not known any more'
+    if [ -f "$REPLACED/$name=$target" ]; then way_back "$(cat "$REPLACED/$name=$target")" kept; else say 'way-back no the old version is not known any more'; fi
     return
   fi
   if ! simulated=$(simulate "$name" "$target"); then
@@ -99,17 +99,25 @@ disk() {
   say "disk yes there is room for $((need_kib / 1024)) MiB"
 }
 
+# The way back is from kept files, and takes nothing away: a package that is new would stay, and a kernel that stays is booted.
 way_back() {
+  new=$(say "$1" | awk 'NF && ($3 == "" || $3 == "-") { printf "%s ", $1 }')
+  [ -z "$new" ] || { say "way-back no ${new}would stay: new with this patch, and the way back takes nothing away"; return; }
   missing=$(say "$1" | while read -r name new old; do
-    [ -n "${old:-}" ] || continue
-    kept "$name" "$old" || apt-cache madison "${name%%:*}" 2>/dev/null | awk -F' *[|] *' -v old="$old" '$2 == old { found = 1 } END { exit !found }' ||
-      printf '%s=%s ' "$name" "$old"
+    [ -n "$name" ] || continue
+    kept "$name" "$old" || { [ "${2:-}" != kept ] && in_archive "$name" "$old"; } || printf '%s=%s ' "$name" "$old"
   done)
   if [ -n "$missing" ]; then
     say "way-back no neither kept here nor in the archive any more: $missing"
   else
     say 'way-back yes every package that is replaced is kept here, or in the archive and kept before it is replaced'
   fi
+}
+
+# Only what is installed can be kept: where the architecture changes with the version, the old package has another name.
+in_archive() {
+  [ "$(dpkg-query -W -f '${Version}' -- "$1" 2>/dev/null)" = "$2" ] &&
+    apt-cache madison "${1%%:*}" 2>/dev/null | awk -F' *[|] *' -v old="$2" '$2 == old { found = 1 } END { exit !found }'
 }
 
 # What is replaced is kept first: where that was said to be possible and is not, nothing is changed. Where it was known that there is no

@@ -18,8 +18,19 @@ beforeAll(async () => {
     { name: 'pre', version: '2.0', depends: 'pre-lib (>= 2)', preinst: '[ "$1" != upgrade ]' },
     ...['1.0', '2.0', '3.0'].map((version) => ({ name: 'mark', version })),
     ...['1.0', '2.0'].map((version) => ({ name: 'gone', version })),
+    { name: 'split', version: '1.0' },
+    { name: 'split', version: '2.0', depends: 'split-data' },
+    { name: 'split-data', version: '2.0', fields: ['Breaks: split (<< 2)', 'Replaces: split (<< 2)'] },
   ];
-  under = await PreparedHost.make('back', archive, ['tool=1.0', 'lib=1.0', 'pre=1.0', 'pre-lib=1.0', 'mark=2.0', 'gone=1.0']);
+  under = await PreparedHost.make('back', archive, [
+    'tool=1.0',
+    'lib=1.0',
+    'pre=1.0',
+    'pre-lib=1.0',
+    'mark=2.0',
+    'gone=1.0',
+    'split=1.0',
+  ]);
 }, 180_000);
 
 afterAll(() => under?.close());
@@ -154,5 +165,26 @@ describe('the way back', () => {
     expect((await inside(`ls -A ${KEPT} | grep -E '^mark|fetch'`)).trim()).toBe(
       'mark_4.0_all.deb\nmark_5.0_all.deb\nmark_6.0_all.deb',
     );
+  });
+
+  it('is not proven where a package comes that was not there: it would stay, or stand in the way', async () => {
+    expect((await checked('split', '2.0')).wayBack).toEqual({
+      proven: false,
+      detail: expect.stringContaining('split-data:all would stay') as string,
+    });
+    expect(await apply('split', '2.0')).toBe(0);
+    expect(await back('split', '2.0', '1.0')).toBe(64);
+    expect(await installed('split', 'split-data')).toBe('split 2.0 install ok installed\nsplit-data 2.0 install ok installed');
+  });
+
+  it('is told of what was patched already, as long as its files are kept', async () => {
+    await reset('tool=1.0', 'lib=1.0');
+    await inside('apt-get -q update');
+    expect(await apply('tool', '3.0')).toBe(0);
+    expect(await proven('tool', '3.0')).toBe(true);
+    await inside(`mv ${KEPT}/lib_1.0_all.deb /root`);
+    expect(await proven('tool', '3.0')).toBe(false);
+    await inside(`mv /root/lib_1.0_all.deb ${KEPT}`);
+    expect(await back('tool', '3.0', '1.0')).toBe(0);
   });
 });
