@@ -8,8 +8,9 @@ import { HELPER_VERSION, privileged } from './privileged/command.js';
 
 /**
  * Boot identity and reboot. A reboot is proven by a changed boot id and by nothing else: not by an exit code, not by
- * uptime. A reboot is a detached job that runs until the host goes down; afterwards it is `lost`, or a signal ended it, and
- * neither says whether the host came back.
+ * uptime. A reboot is a detached job; it runs until it dies with the host, also where
+ * something delays the shutdown. Afterwards it is `lost` or has exited, and neither says whether the host came back; exited under
+ * the same boot id it says that the host will not reboot any more.
  *
  * A `local` host is the orchestrator's own machine, which is never rebooted. The exception is a practice host: a folder
  * whose own script plays the reboot, named in `patching.reboot = { command, bootIdFile }`, both paths below its root. A host

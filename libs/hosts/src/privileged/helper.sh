@@ -26,7 +26,7 @@ KEPT=/var/cache/understudy/packages
 # Written by apt-install; apt-return brings back nothing else.
 REPLACED=/var/lib/understudy-helper/replaced
 LOCK_WAIT_S=120
-REBOOT_WAIT_S=300
+REBOOT_LIMIT_S=300
 
 refuse() {
   printf 'understudy-helper refuses: %s\n' "$1" >&2
@@ -385,10 +385,10 @@ case $verb in
   patroni-tag) patroni_tag "$@" ;;
   reboot)
     only "$#" 0 'reboot has no arguments'
+    # It runs until it dies with the host: to have ended means that the host will not reboot any more.
     systemctl reboot || exit
-    # It ends with the host, so that whoever looks meanwhile sees a reboot under way: inhibitors may delay it.
-    sleep "$REBOOT_WAIT_S"
-    printf 'the host has not gone down within %s s\n' "$REBOOT_WAIT_S" >&2
+    sleep "$REBOOT_LIMIT_S"
+    printf 'the host was told to reboot, and is still up after %s s\n' "$REBOOT_LIMIT_S" >&2
     exit 1
     ;;
   *) refuse "\"$verb\" is none of its verbs" ;;

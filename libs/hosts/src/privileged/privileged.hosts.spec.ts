@@ -1,9 +1,10 @@
 /** The helper on a real Debian over SSH: how it is installed and taken away, what it refuses, holds and reboots. */
+import { eventually } from '@understudy/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rebootRefusal } from '../power.js';
+import { bootId, rebootRefusal, requestReboot } from '../power.js';
 import { HELPER } from './command.js';
 import { ESCAPES } from './fixtures/contract.js';
-import { DEADLINE_MS, PreparedHost } from './fixtures/on-hosts/contract.js';
+import { DEADLINE_MS, fence, PreparedHost } from './fixtures/on-hosts/contract.js';
 import { removeScript } from './prepare.js';
 
 let under: PreparedHost;
@@ -79,6 +80,28 @@ describe('the helper', () => {
     expect(await under.helper('unit-start', 'widget.service')).toMatchObject({ code: 0 });
     expect(await state()).toBe('active');
     expect((await inside('ls -d /etc/systemd/system/widget.service.d 2>/dev/null || true')).trim()).toBe('');
+  });
+
+  it('is seen to run until the host goes down, however long something delays that', async () => {
+    const host = under.open();
+    const before = await bootId(host, DEADLINE_MS);
+    await inside('systemd-inhibit --what=shutdown --mode=delay sleep 100 >/dev/null 2>&1 &');
+    expect(await requestReboot(host, 'reboot-delayed', fence)).toEqual({ status: 'started' });
+    const seen = new Set<string>();
+    await eventually(
+      'it has another boot id',
+      async () => {
+        const job = await host.jobs.state('reboot-delayed', DEADLINE_MS);
+        const now = await bootId(host, DEADLINE_MS);
+        if (before.status !== 'read' || now.status !== 'read') return false;
+        if (now.bootId === before.bootId) seen.add(job.status);
+        return now.bootId !== before.bootId;
+      },
+      60_000,
+    );
+    expect(seen).toContain('running');
+    expect(seen).not.toContain('exited');
+    await under.machine.untilUp(60_000);
   });
 
   it('gives way to nothing that was changed beside it: a configuration that others may write', async () => {
