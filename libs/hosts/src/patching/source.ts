@@ -14,7 +14,8 @@ export interface PatchSource {
   };
   /** May this item be applied here, and is the way back at hand? Changes nothing. */
   check(host: Host, item: PatchItem, deadlineMs: number): Promise<PatchCheck>;
-  apply(host: Host, item: PatchItem): JobDescription;
+  /** @param transaction as a check told it: that is done, what of it is done already left out, or nothing. Absent: what is found now. */
+  apply(host: Host, item: PatchItem, transaction?: readonly string[]): JobDescription;
   /** Brings the item back to `previousVersion`. */
   rollback(host: Host, item: PatchItem, previousVersion: string): JobDescription;
   /** What is installed now and whether a reboot is pending. Running versions are the platform driver's to observe. */
@@ -24,6 +25,8 @@ export interface PatchSource {
 export interface PatchCheck {
   readonly installedVersion: string | null;
   readonly checks: readonly CheckResult[];
+  /** What the item changes with all that it brings along, in the words of the source; absent where there is no more than the item. */
+  readonly transaction?: readonly string[];
   /** The way back is proven: what would be brought back is at hand, and nothing stands in its way that could be known beforehand. */
   readonly wayBack: { readonly proven: boolean; readonly detail: string };
 }

@@ -25,6 +25,9 @@ KEPT=/var/cache/understudy/packages
 # What each item replaced, a file per NAME=VERSION: lines NAME:ARCHITECTURE NEW OLD, with - for the old version of what was new.
 # Written by apt-install; apt-return brings back nothing else.
 REPLACED=/var/lib/understudy-helper/replaced
+# When the package lists were refreshed last, and how long that is fresh.
+REFRESHED=/var/lib/understudy-helper/refreshed
+FRESH_MIN=10
 LOCK_WAIT_S=120
 REBOOT_LIMIT_S=300
 
@@ -128,6 +131,15 @@ arrived() {
     printf 'packages are half installed: %s\n' "$audit" >&2
     exit 100
   }
+}
+
+# At most once in a while, whoever asks how often; 75: somebody is at it.
+apt_refresh() {
+  only "$#" 0 'apt-refresh has no arguments'
+  mkdir -p "${REFRESHED%/*}" && safe "${REFRESHED%/*}" && exec 9>"${REFRESHED%/*}/refreshing" || exit
+  flock -n 9 || exit 75
+  [ -z "$(find "$REFRESHED" -mmin "-$FRESH_MIN" 2>/dev/null)" ] || return 0
+  apt --error-on=any update 9>&- && touch "$REFRESHED"
 }
 
 # The item is the first package.
@@ -370,10 +382,7 @@ case $verb in
     only "$#" 0 'version has no arguments'
     sha256sum -- "$0" | cut -d' ' -f1
     ;;
-  apt-refresh)
-    only "$#" 0 'apt-refresh has no arguments'
-    apt --error-on=any update
-    ;;
+  apt-refresh) apt_refresh "$@" ;;
   apt-keep) apt_keep "$@" ;;
   apt-install) apt_install "$@" ;;
   apt-return) apt_return "$@" ;;

@@ -48,6 +48,8 @@ export interface GateInputs {
     readonly proven: boolean;
     readonly applicable: boolean;
     readonly detail: string;
+    /** What the item would change there with all that it brings along, as its patch source told it. */
+    readonly transaction?: { readonly item: string; readonly changes: readonly string[] };
   }[];
   readonly probe: { readonly available: boolean; readonly detail: string };
   readonly topologyFingerprint: string | null;

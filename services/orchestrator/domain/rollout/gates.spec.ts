@@ -12,7 +12,7 @@ import {
   seen,
   stateOf,
 } from './fixtures/contract.js';
-import { evaluateGate, evaluateGates, provenNodes } from './gates.js';
+import { admittedTransaction, evaluateGate, evaluateGates, provenNodes } from './gates.js';
 import { maxAgeMs, notOpen } from './gate-table.js';
 import type { GateName } from './plan.js';
 import type { DriftSeen, GateInputs, RolloutEvent, RolloutPlanned, TicketSeen } from './rollout.js';
@@ -234,6 +234,19 @@ describe('gates probe, window and way-back', () => {
     });
     expect(provenNodes(known({}, { type: 'GateEvaluated', data: gate }))).toEqual(['a']);
     expect(provenNodes(known())).toEqual([]);
+  });
+
+  it('what was said to change on a node is what is admitted there, item by item', () => {
+    const seen = { proven: true, applicable: true, detail: 'kept' };
+    const nodes = [
+      { ...seen, node: 'b', transaction: { item: 'postgresql', changes: ['postgresql:all=2', 'lib:all=2'] } },
+      { ...seen, node: 'a' },
+    ];
+    const admitted = known({}, { type: 'GateEvaluated', data: judge('way-back', known(), { wayBack: nodes }) });
+    expect(admittedTransaction(admitted, 'b', 'postgresql')).toEqual(['postgresql:all=2', 'lib:all=2']);
+    expect(admittedTransaction(admitted, 'b', 'patroni')).toBeUndefined();
+    expect(admittedTransaction(admitted, 'a', 'postgresql')).toBeUndefined();
+    expect(admittedTransaction(known(), 'b', 'postgresql')).toBeUndefined();
   });
 });
 

@@ -6,7 +6,7 @@ import { driftGaps, passedOverIn } from './gate-drift.js';
 import { maxAgeMs, requirementOf } from './gate-table.js';
 import { evaluateTopology } from './gate-topology.js';
 import { GATES, type GateName } from './plan.js';
-import type { DriftSeen, GateEvaluated, GateInputs, TicketSeen } from './rollout.js';
+import type { DriftSeen, GateEvaluated, GateInputs, RolloutState, TicketSeen } from './rollout.js';
 import type { Known } from './state.js';
 import { isoOf, later, msOf } from './time.js';
 
@@ -220,4 +220,10 @@ function wayBack(state: Known, inputs: GateInputs): Judgement {
 export function provenNodes(state: Known): readonly string[] {
   const proven = state.gates['way-back']?.evidence['proven'];
   return Array.isArray(proven) ? proven.map(String) : [];
+}
+
+/** What an item was said to change on a node when the gates were last evaluated: that is what was admitted. Absent: nothing was said. */
+export function admittedTransaction(state: RolloutState, node: string, item: string): readonly string[] | undefined {
+  const nodes = (state.gates['way-back']?.evidence['nodes'] ?? []) as GateInputs['wayBack'];
+  return nodes.find((entry) => entry.node === node && entry.transaction?.item === item)?.transaction?.changes;
 }

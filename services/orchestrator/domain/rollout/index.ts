@@ -7,7 +7,7 @@ export * from './deviation.js';
 export * from './downtime-plan.js';
 export { evolve } from './evolve.js';
 export * from './gate-table.js';
-export { evaluateGate, evaluateGates, provenNodes } from './gates.js';
+export { admittedTransaction, evaluateGate, evaluateGates, provenNodes } from './gates.js';
 export * from './invariants.js';
 export * from './jobs.js';
 export * from './learnt.js';

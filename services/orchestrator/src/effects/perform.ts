@@ -1,6 +1,7 @@
 import { hostOf } from '@understudy/cluster';
 import type { Fence, Host, PatchSource, RebootStart } from '@understudy/hosts';
 import {
+  admittedTransaction,
   jobIdOf,
   probeJobId,
   type Ask,
@@ -89,7 +90,7 @@ export class Performer {
     const source = this.tools.patchSource(ask.item.source);
     const description =
       ask.job === 'patch'
-        ? source.apply(host, ask.item)
+        ? source.apply(host, ask.item, admittedTransaction(request.state, ask.node, ask.item.name))
         : source.rollback(host, ask.item, requirePrevious(ask.previousVersion, ask.item.name));
     const start = await host.jobs.start({ jobId, fence: request.fence, limitMs: ask.limitMs, ...description });
     return started(start, ask.job, host.definition.slug);

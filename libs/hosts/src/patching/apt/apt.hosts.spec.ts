@@ -92,6 +92,44 @@ describe('apt', () => {
     await locked;
   });
 
+  it('finds what is new in the archive though nobody else refreshes the lists, and says so where that cannot be done', async () => {
+    await reset();
+    const host = under.open();
+    const fresh = itemOf('fresh', '1.0');
+    const passed = async (name: string) => (await checkOf(host, fresh, name))?.passed;
+    expect(await passed('apt-transaction')).toBe(false);
+    await under.publish([{ name: 'fresh', version: '1.0' }]);
+    await under.forgetLists();
+    await eventually(
+      'it is found',
+      async () => (await passed('apt-lists')) === true && (await passed('apt-transaction')) === true,
+    );
+    await under.machine.inside('mv /srv/archive /srv/away');
+    await under.forgetLists();
+    await eventually('it is told', async () => (await passed('apt-lists')) === false);
+    expect((await checkOf(host, fresh, 'apt-lists'))?.detail).toMatch(/could not be refreshed: .*E: /);
+    await under.machine.inside('mv /srv/away /srv/archive');
+    await eventually('it is found again', async () => (await passed('apt-lists')) === true);
+  });
+
+  it('installs exactly what was told before, though the archive has moved on, or nothing', async () => {
+    await reset();
+    const host = under.open();
+    const { transaction } = await aptSource.check(host, item, DEADLINE_MS);
+    expect([...(transaction ?? [])].sort()).toEqual(['widget-lib:all=2.0', 'widget:all=1:2.0-1']);
+    await under.publish([{ name: 'widget-lib', version: '3.0', files: { '/etc/widget.conf': 'newest\n' } }]);
+    await under.machine.inside('apt-get -q update');
+    expect(await under.jobEnds(aptSource.apply(host, item, transaction))).toBe(0);
+    expect(await under.packages('widget-lib')).toBe('widget-lib 2.0 install ok installed');
+    expect(await under.jobEnds(aptSource.apply(host, item, transaction))).toBe(0);
+    await reset();
+    expect(await under.jobEnds(aptSource.apply(host, item, ['widget:all=1:2.0-1']))).not.toBe(0);
+    expect(await under.packages('widget')).toBe('widget 1:1.0-1 install ok installed');
+    await under.withdraw('widget-lib_3.0_all.deb');
+    await under.machine.inside('apt-get -q update');
+    expect(() => aptSource.apply(host, item, ['widget:all=1; reboot'])).toThrow('no Debian package');
+  });
+
   it('takes back a package that cannot be configured, and says so before', async () => {
     await reset();
     const host = under.open();

@@ -1,11 +1,15 @@
 # Patches one package with apt. Runs as Understudy's account in the host's root folder; what needs root is asked of the helper.
-# sh -s -- look HELPER HELPER_VERSION NAME TARGET | verify NAME TARGET | apply HELPER NAME TARGET | back HELPER NAME TARGET PREVIOUS
+# sh -s -- look HELPER HELPER_VERSION NAME TARGET | verify NAME TARGET | apply HELPER NAME TARGET [NAME:ARCHITECTURE=VERSION...] | back HELPER NAME TARGET PREVIOUS
 set -u
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 unset APT_CONFIG
 KEPT=/var/cache/understudy/packages
 # What each item replaced, as the helper noted it, for its way back.
 REPLACED=/var/lib/understudy-helper/replaced
+# Of the last refresh that the helper did well, and what the last one said to us.
+REFRESHED=/var/lib/understudy-helper/refreshed
+SAID=.understudy/apt-refresh
+FRESH_MIN=10
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -42,6 +46,32 @@ kept() {
   return 1
 }
 
+fresh() { [ -n "$(find "$REFRESHED" -mmin "-$FRESH_MIN" 2>/dev/null)" ]; }
+
+# A version that is new in the archive is found, and what is told now is what will be had. The refresh goes on when this look is over; the
+# next one then finds it done.
+lists() {
+  if ! fresh; then
+    mkdir -p "${SAID%/*}" && rm -f "$SAID"
+    # shellcheck disable=SC2016
+    setsid sh -c 'sudo -n "$1" apt-refresh >"$2.$$" 2>&1; code=$?
+      [ "$code" -eq 75 ] || { tail -n 3 "$2.$$" >"$2.$$.end"; mv "$2.$$.end" "$2"; }
+      rm -f "$2.$$"' sh "$1" "$SAID" </dev/null >/dev/null 2>&1 &
+    left_ms=2000
+    until fresh || [ -e "$SAID" ] || [ "$left_ms" -le 0 ]; do
+      sleep 0.1
+      left_ms=$((left_ms - 100))
+    done
+  fi
+  if fresh; then
+    say "lists yes refreshed at $(date -ur "$REFRESHED" +%Y-%m-%dT%H:%M:%SZ)"
+  elif [ -e "$SAID" ]; then
+    say "lists no the package lists could not be refreshed: $(tr '\n' ' ' <"$SAID" | cut -c1-500)"
+  else
+    say 'lists unclear the package lists are being refreshed'
+  fi
+}
+
 look() {
   helper=$1 helper_version=$2 name=$3 target=$4
   say "installed $(installed "$name")"
@@ -51,6 +81,7 @@ look() {
     ????????????????????????????????????????????????????????????????) say 'helper no the helper on this host is of another release. Prepare it again with the script that npm run host:prepare prints' ;;
     *) say "helper no the helper cannot be run ($(say "$found" | head -1)). Prepare it with the script that npm run host:prepare prints" ;;
   esac
+  lists "$helper"
   audit=$(dpkg --audit 2>&1 | head -3 | tr '\n' ' ')
   if [ -n "$audit" ]; then say "dpkg no packages are half installed: $audit"; else say 'dpkg yes no package is half installed'; fi
   holder=$(lock_holder)
@@ -69,6 +100,7 @@ look() {
   fi
   changes=$(say "$simulated" | closure)
   say "transaction yes $(say "$changes" | grep -c .) packages change: $(say "$changes" | awk '{ printf "%s %s -> %s; ", $1, ($3 == "" ? "none" : $3), $2 }' | cut -c1-1500)"
+  say "closure $(say "$changes" | awk '{ printf "%s%s=%s", (NR > 1 ? " " : ""), $1, $2 }')"
   holds=$(apt-mark showhold 2>/dev/null | while read -r held; do
     say "$changes" | awk -v held="$held" '{ split($1, name, ":"); if (name[1] == held || $1 == held) printf "%s ", held }'
   done)
@@ -138,16 +170,28 @@ keep_replaced() {
   esac
 }
 
+# What is not done yet of a transaction that was told before, as NAME:ARCHITECTURE NEW [OLD].
+undone() {
+  for package in "$@"; do
+    old=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' -- "${package%%=*}" 2>/dev/null | sed -n '/^not-installed /d; /^config-files /d; s/^[^ ]* //p')
+    [ "$old" = "${package#*=}" ] || say "${package%%=*} ${package#*=}${old:+ $old}"
+  done
+}
+
 apply() {
   helper=$1 name=$2 target=$3
+  shift 3
   [ "$(installed "$name")" != "$target" ] || { say "$name $target is installed already"; return 0; }
   # What a run that was cut off left half done stands in the way of every other.
   [ -z "$(dpkg --audit 2>&1)" ] || sudo -n "$helper" apt-repair || fail 'packages are half installed and could not be repaired; nothing was changed'
   [ "$(installed "$name")" != "$target" ] || { say "$name $target was half installed, and is repaired"; return 0; }
-  sudo -n "$helper" apt-refresh || say 'the lists could not be refreshed; going on with those that are here'
-  simulated=$(simulate "$name" "$target") || fail "$simulated"
-  changes=$(say "$simulated" | closure)
-  [ -n "$changes" ] || fail "apt says that $name=$target changes nothing, and it is not installed"
+  if [ "$#" -gt 0 ]; then
+    changes=$(undone "$@")
+  else
+    simulated=$(simulate "$name" "$target") || fail "$simulated"
+    changes=$(say "$simulated" | closure)
+  fi
+  [ -n "$changes" ] || fail "nothing is to be changed for $name=$target, and it is not installed"
   keep_replaced "$helper" "$changes"
   # The item first: what is replaced is noted under its name.
   # shellcheck disable=SC2046

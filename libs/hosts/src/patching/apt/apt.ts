@@ -11,11 +11,14 @@ const PROGRAM = readFileSync(new URL('../../../src/patching/apt/apt.sh', import.
 const NAME = /^[a-z0-9][a-z0-9+.-]{1,127}$/;
 const VERSION = /^[0-9A-Za-z](?:[0-9A-Za-z.+:~-]{0,126}[0-9A-Za-z])?$/;
 
-const CHECKS = ['helper', 'dpkg', 'lock', 'transaction', 'held', 'disk'] as const;
+/** As the look tells it and the helper takes it: NAME:ARCHITECTURE=VERSION. */
+const PACKAGE = /^[a-z0-9][a-z0-9+.-]{1,127}:[a-z0-9-]{2,30}=[0-9A-Za-z.+:~-]{1,128}$/;
+
+const CHECKS = ['helper', 'lists', 'dpkg', 'lock', 'transaction', 'held', 'disk'] as const;
 
 /**
- * Debian's packages. An item is one package with its version; what it brings along is told by apt's own simulation, noted as
- * evidence, and installed exactly so or not at all. What is replaced is kept on the host first, and that is the way back;
+ * Debian's packages. An item is one package with its version; what it brings along is told by apt's own simulation on fresh
+ * lists, noted as evidence, and where the caller hands that over again, installed exactly so or not at all. What is replaced is kept on the host first, and that is the way back;
  * what is installed is kept too, for the next time. Where it was known that there is no way back, it is applied without one.
  * Whatever needs root is asked of the privileged helper.
  */
@@ -28,16 +31,20 @@ export const aptSource: PatchSource = {
     const seen = await look(host, ['look', HELPER, HELPER_VERSION, name, targetVersion], deadlineMs);
     if (seen.status === 'unknown') return unclear(seen.reason);
     const wayBack = seen.facts.get('way-back');
+    const transaction = seen.facts.get('closure')?.split(' ') ?? [];
     return {
+      ...(transaction.length === 0 ? {} : { transaction }),
       installedVersion: seen.facts.get('installed') || null,
       checks: CHECKS.map((check) => verdict(`apt-${check}`, seen.facts.get(check))),
       wayBack: { proven: wayBack?.startsWith('yes ') ?? false, detail: detailOf(wayBack) },
     };
   },
 
-  apply(_host, item): JobDescription {
+  apply(_host, item, transaction = []): JobDescription {
     const { name, targetVersion } = checked(item);
-    return job('apply', HELPER, name, targetVersion);
+    const wrong = transaction.find((each) => !PACKAGE.test(each));
+    if (wrong !== undefined) throw new HostError('patch-item-invalid', `"${wrong}" is no Debian package with its version.`);
+    return job('apply', HELPER, name, targetVersion, ...transaction);
   },
 
   rollback(_host, item, previousVersion): JobDescription {

@@ -101,6 +101,7 @@ describe('the way back', () => {
       said: expect.stringContaining('lib:all is 2.5 by now') as string,
     });
     await under.withdraw('lib_2.5_all.deb');
+    await inside('apt-get -q update');
     await reset('tool=1.0', 'lib=1.0');
   });
 
