@@ -7,6 +7,8 @@ import { shell } from './shell.js';
 export interface MadePackage {
   readonly name: string;
   readonly version: string;
+  /** `all` where it is not said. */
+  readonly architecture?: string;
   readonly depends?: string;
   /** Fields of its control file beside the usual ones, such as `Breaks: other (<< 2)`. */
   readonly fields?: readonly string[];
@@ -28,13 +30,13 @@ export async function makeArchive(folder: string, packages: readonly MadePackage
 
 async function build(
   folder: string,
-  { name, version, depends, fields = [], preinst, postinst, files = {}, conffiles = [] }: MadePackage,
+  { name, version, architecture = 'all', depends, fields = [], preinst, postinst, files = {}, conffiles = [] }: MadePackage,
 ): Promise<void> {
-  const root = join(folder, `.build-${name}-${version}`);
+  const root = join(folder, `.build-${name}-${version}-${architecture}`);
   const control = [
     `Package: ${name}`,
     `Version: ${version}`,
-    'Architecture: all',
+    `Architecture: ${architecture}`,
     'Maintainer: Understudy <nobody@example.invalid>',
     ...(depends === undefined ? [] : [`Depends: ${depends}`]),
     ...fields,

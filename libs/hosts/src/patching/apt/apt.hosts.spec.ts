@@ -130,6 +130,41 @@ describe('apt', () => {
     expect(() => aptSource.apply(host, item, ['widget:all=1; reboot'])).toThrow('no Debian package');
   });
 
+  it('knows a package that somebody holds as installed', async () => {
+    await reset();
+    const host = under.open();
+    const held = itemOf('slow', '1.0');
+    await under.machine.inside('apt-mark hold slow');
+    expect(await aptSource.verify(host, held, DEADLINE_MS)).toMatchObject({
+      version: { installed: '1.0' },
+      checks: [{ check: 'apt-state', passed: true }, {}],
+    });
+    expect((await aptSource.check(host, held, DEADLINE_MS)).installedVersion).toBe('1.0');
+    expect(await under.jobEnds(aptSource.apply(host, held))).toBe(0);
+    await under.machine.inside('apt-mark unhold slow');
+  });
+
+  it('patches what is installed for another architecture too, and takes it back', async () => {
+    const inside = (script: string): Promise<string> => under.machine.inside(script);
+    const native = (await inside('dpkg --print-architecture')).trim();
+    const foreign = native === 'i386' ? 'amd64' : 'i386';
+    const fields = ['Multi-Arch: same'];
+    const pair = (version: string) => [native, foreign].map((architecture) => ({ name: 'multi', version, architecture, fields }));
+    await under.publish([...pair('1.0'), ...pair('2.0')]);
+    await inside(`dpkg --add-architecture ${foreign}; apt-get -q update; apt-get -q -y install multi=1.0 multi:${foreign}=1.0`);
+    const host = under.open();
+    const multi = itemOf('multi', '2.0');
+    const check = await aptSource.check(host, multi, DEADLINE_MS);
+    expect(check).toMatchObject({ installedVersion: '1.0', wayBack: { proven: true } });
+    expect([...(check.transaction ?? [])].sort()).toEqual([`multi:${native}=2.0`, `multi:${foreign}=2.0`].sort());
+    expect(await under.jobEnds(aptSource.apply(host, multi, check.transaction))).toBe(0);
+    expect((await aptSource.verify(host, multi, DEADLINE_MS)).version.installed).toBe('2.0');
+    expect(await under.jobEnds(aptSource.apply(host, multi))).toBe(0);
+    expect(await under.jobEnds(aptSource.rollback(host, multi, '1.0'))).toBe(0);
+    expect(await under.packages('multi')).toBe('multi 1.0 install ok installed\nmulti 1.0 install ok installed');
+    await inside(`apt-get -q -y purge multi multi:${foreign}; dpkg --remove-architecture ${foreign}; apt-get -q update`);
+  });
+
   it('takes back a package that cannot be configured, and says so before', async () => {
     await reset();
     const host = under.open();

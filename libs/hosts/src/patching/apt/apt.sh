@@ -17,11 +17,17 @@ fail() {
   exit 1
 }
 
-installed() { dpkg-query -W -f '${db:Status-Abbrev} ${Version}' -- "$1" 2>/dev/null | sed -n 's/^ii  *//p'; }
+# dpkg's word on a package of this host's own architecture, such as "installed ok 1.0", whatever is wanted of it: held or not.
+status_of() {
+  dpkg-query -W -f '${Architecture} ${db:Status-Status} ${db:Status-Eflag} ${Version}\n' -- "$1" 2>/dev/null |
+    awk -v native="$(dpkg --print-architecture)" '$1 == native || $1 == "all" { print $2, $3, $4; exit }'
+}
 
-# NAME:ARCH NEW [OLD] for each package that the item changes.
+installed() { status_of "$1" | sed -n 's/^installed ok //p'; }
+
+# NAME:ARCHITECTURE NEW [OLD] for each package that the item changes. apt names an architecture that is not this host's own twice.
 closure() {
-  sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\4 \3 \2/p; s/^Inst \([^ ]*\) (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\3 \2/p'
+  sed -n 's/^Inst \([^ :]*\)[^ ]* \[\([^]]*\)\] (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\4 \3 \2/p; s/^Inst \([^ :]*\)[^ ]* (\([^ ]*\) .*\[\([^]]*\)\]).*$/\1:\3 \2/p'
 }
 
 simulate() { apt-get -s -q --no-remove --no-install-recommends install "$1=$2" 2>&1; }
@@ -224,16 +230,17 @@ state() {
   # While somebody changes packages, nothing is known for sure.
   holder=$(lock_holder)
   [ -z "$holder" ] || { say "unclear dpkg is in use by $holder"; return; }
-  status=$(dpkg-query -W -f '${db:Status-Abbrev}|${Version}' -- "$1" 2>/dev/null)
+  status=$(status_of "$1")
+  version=${status##* }
   case $status in
-    'ii '*) ;;
-    '') say "no $1 is not installed"; return ;;
-    *) say "no $1 ${status#*|} is half installed (dpkg says ${status%%|*})"; return ;;
+    'installed ok '*) ;;
+    '' | not-installed* | config-files*) say "no $1 is not installed"; return ;;
+    *) say "no $1 $version is half installed (dpkg says ${status% *})"; return ;;
   esac
   audit=$(dpkg --audit 2>&1 | head -3 | tr '\n' ' ')
   [ -z "$audit" ] || { say "no packages are half installed: $audit"; return; }
-  other=$([ "${status#*|}" = "$2" ] || not_back "$REPLACED/$1=$2")
-  if [ -n "$other" ]; then say "no what came with $1 $2 is not back: $other"; else say "yes $1 ${status#*|} is installed and configured"; fi
+  other=$([ "$version" = "$2" ] || not_back "$REPLACED/$1=$2")
+  if [ -n "$other" ]; then say "no what came with $1 $2 is not back: $other"; else say "yes $1 $version is installed and configured"; fi
 }
 
 # What an item replaced, by its note, and is not what it was before.
