@@ -11,7 +11,7 @@
 # sudo clears most of the environment, however it is set up; this clears the rest of it. Whoever runs this cannot know its process id
 # beforehand.
 [ "${UNDERSTUDY_CLEAN-}" = "$$" ] ||
-  exec /usr/bin/env -i UNDERSTUDY_CLEAN="$$" PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$0" "$@"
+  exec /usr/bin/env -i UNDERSTUDY_CLEAN="$$" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C "$0" "$@"
 set -u
 umask 022
 cd / || exit 64
@@ -281,7 +281,19 @@ apt_keep() {
 # Ends what a killed run left half done. Nothing is removed and nothing new is installed for it.
 apt_repair() {
   only "$#" 0 'apt-repair has no arguments'
-  DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a || exit
+  said=$(mktemp) || exit
+  left_s=$LOCK_WAIT_S
+  # dpkg does not wait for its lock itself. What it says goes to a file: a service that a package starts may keep a pipe open.
+  until DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a >"$said" 2>&1; do
+    code=$?
+    grep -q 'locked by another process' "$said" && [ "$left_s" -gt 0 ] || break
+    code=
+    sleep 1
+    left_s=$((left_s - 1))
+  done
+  cat "$said"
+  rm -f "$said"
+  [ -z "${code-}" ] || exit "$code"
   apt_check=$(apt-get -q check 2>&1) || {
     printf '%s\n' "$apt_check" >&2
     exit 100

@@ -81,7 +81,8 @@ lists() {
 look() {
   helper=$1 helper_version=$2 name=$3 target=$4
   say "installed $(installed "$name")"
-  found=$(sudo -n "$helper" version 2>&1)
+  # What sudo warns of, such as a host name that it cannot resolve, is no answer.
+  found=$(sudo -n "$helper" version 2>/dev/null) || found=$(sudo -n "$helper" version 2>&1)
   case $found in
     "$helper_version") say 'helper yes the helper is this release’s' ;;
     ????????????????????????????????????????????????????????????????) say 'helper no the helper on this host is of another release. Prepare it again with the script that npm run host:prepare prints' ;;
@@ -250,15 +251,21 @@ not_back() {
   done
 }
 
+# A kernel keeps its name over small updates, so that its file says nothing; when its package was unpacked does.
 reboot_pending() {
   running=$(uname -r)
-  newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,.*/vmlinuz-,,' | sort -V | tail -1)
+  # Other flavours (-rt, -cloud) are not what this host boots, and *.old is what it booted before.
+  newest=$(ls /boot 2>/dev/null | sed -n "s/^vmlinuz-\(.*[0-9]-${running##*[0-9]-}\)\$/\1/p" | sort -V | tail -1)
+  booted=$(awk '$1 == "btime" { print $2 }' /proc/stat)
+  unpacked=$(stat -c %Y /var/lib/dpkg/info/linux-image-"$running".list /var/lib/dpkg/info/linux-image-unsigned-"$running".list 2>/dev/null | sort -n | tail -1)
   if [ -e /run/reboot-required ]; then
     say "reboot needed a package asked for it: $(sort -u /run/reboot-required.pkgs 2>/dev/null | head -5 | tr '\n' ' ')"
   elif [ -n "$newest" ] && [ "$newest" != "$running" ]; then
     say "reboot needed kernel $newest is installed, $running runs"
+  elif [ "${unpacked:-0}" -gt "${booted:-0}" ]; then
+    say "reboot needed the package of the running kernel $running was installed again after the boot"
   else
-    say 'reboot none nothing asks for it'
+    say "reboot none no package asked for it, and kernel $running is the newest of its flavour and as it was booted"
   fi
 }
 
