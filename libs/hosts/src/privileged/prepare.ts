@@ -37,10 +37,15 @@ done
 # The account, and the key that it logs in with.
 id -u ${user} >/dev/null 2>&1 || useradd --system --create-home --home-dir /var/lib/${user} --shell /bin/sh ${user}
 home=$(getent passwd ${user} | cut -d: -f6)
+# A key that this script let in before and that is another one now is let out again.
+install -d -m 0755 -o root -g root /etc/understudy
+before=$(cat /etc/understudy/key-${user} 2>/dev/null || true)
+[ -z "$before" ] || [ "$before" = '${publicKey}' ] || ${inHomeOf(user, LET_OUT)} "$before"
 ${inHomeOf(user, LET_IN)} '${publicKey}'
+echo '${publicKey}' >/etc/understudy/key-${user}
 
 # The one program that it may run as root.
-install -d -m 0755 -o root -g root /etc/understudy /var/cache/understudy /var/cache/understudy/packages
+install -d -m 0755 -o root -g root /var/cache/understudy /var/cache/understudy/packages
 cat >${HELPER}.new <<'UNDERSTUDY-HELPER'
 ${HELPER_PROGRAM}UNDERSTUDY-HELPER
 chown root:root ${HELPER}.new
@@ -66,9 +71,12 @@ echo 'This host is prepared. Understudy logs in as ${user} with its root folder 
 `;
 }
 
-/** Takes away what `prepareScript` has made, but for the account's home folder, where the journal of what was done lies. */
+/**
+ * Takes away what `prepareScript` has made, but for the account and its home folder, where the journal of what was done lies. Other keys
+ * that let somebody in there stay.
+ */
 export function removeScript(user: string): string {
-  if (!USER.test(user)) throw invalid(`"${user}" cannot be the name of an account.`);
+  checkedUser(user);
   return `#!/bin/sh
 # Takes Understudy's permissions from this host. Read it, then run it as root. The account and its home folder stay, with the journal.
 set -eu
@@ -76,9 +84,10 @@ set -eu
 held=$(ls /etc/systemd/system/*.service.d/understudy-*.conf 2>/dev/null || true)
 [ -z "$held" ] || { echo "Something is still held here: $held. End the rollout, or free it with ${HELPER} unit-free UNIT." >&2; exit 1; }
 rm -f /etc/sudoers.d/${user} ${HELPER}
-rm -rf /etc/understudy /var/cache/understudy /var/lib/understudy-helper
 home=$(getent passwd ${user} | cut -d: -f6 || true)
-[ -z "$home" ] || ${inHomeOf(user, 'rm -f .ssh/authorized_keys')}
+key=$(cat /etc/understudy/key-${user} 2>/dev/null || true)
+[ -z "$home" ] || [ -z "$key" ] || ${inHomeOf(user, LET_OUT)} "$key"
+rm -rf /etc/understudy /var/cache/understudy /var/lib/understudy-helper
 echo 'Understudy has no permissions here any more.'
 `;
 }
@@ -107,9 +116,21 @@ grep -Fxq "$2" .ssh/authorized_keys || {
   printf "%s\\n" "$2" >>.ssh/authorized_keys
 }`;
 
+/** That line alone: other keys were let in by somebody else. */
+const LET_OUT = `[ ! -f .ssh/authorized_keys ] || {
+  grep -Fxv -- "$2" .ssh/authorized_keys >.ssh/authorized_keys.new || [ "$?" -eq 1 ]
+  mv .ssh/authorized_keys.new .ssh/authorized_keys
+}`;
+
+/** root needs no helper, and what lets root in is nobody's to take away. */
+function checkedUser(user: string): void {
+  if (!USER.test(user)) throw invalid(`"${user}" cannot be the name of an account.`);
+  if (user === 'root') throw invalid('Understudy does not log in as root: name an account of its own.');
+}
+
 function checked(preparation: Preparation): Preparation {
   const { user, publicKey, units, patroni } = preparation;
-  if (!USER.test(user)) throw invalid(`"${user}" cannot be the name of an account.`);
+  checkedUser(user);
   if (!PUBLIC_KEY.test(publicKey))
     throw invalid('The public key is no line such as "ssh-ed25519 AAAA… name". Give the whole line.');
   const bad = units.find((unit) => !UNIT.test(unit));

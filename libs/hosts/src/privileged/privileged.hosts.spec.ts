@@ -54,6 +54,19 @@ describe('the script that prepares a host', () => {
   });
 });
 
+describe('a key', () => {
+  const keys = '/var/lib/understudy/.ssh/authorized_keys';
+
+  it('is let out again where another one takes its place, and no other with it', async () => {
+    const other = under.account.publicKey.replace(/AAAA.{8}/, 'AAAABBBBCCCC');
+    await inside(`echo 'ssh-ed25519 AAAA admin' >> ${keys}`);
+    await inside(under.script(other));
+    expect(await inside(`cat ${keys}`)).toBe(`ssh-ed25519 AAAA admin\n${other}\n`);
+    await under.prepare();
+    expect(await inside(`cat ${keys}`)).toBe(`ssh-ed25519 AAAA admin\n${under.account.publicKey}\n`);
+  });
+});
+
 describe('the helper', () => {
   const state = async (): Promise<string> => (await under.run(['systemctl', 'is-active', 'widget.service'])).said.trim();
 
@@ -119,5 +132,6 @@ describe('the helper', () => {
     await inside(removeScript('understudy'));
     expect((await inside(`ls ${HELPER} /etc/sudoers.d/understudy /etc/understudy 2>/dev/null || true`)).trim()).toBe('');
     expect(await rebootRefusal(host, DEADLINE_MS)).not.toEqual({ status: 'allowed' });
+    expect(await inside('cat /var/lib/understudy/.ssh/authorized_keys')).toBe('ssh-ed25519 AAAA admin\n');
   });
 });

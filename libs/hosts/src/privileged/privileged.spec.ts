@@ -52,6 +52,7 @@ describe('the script that prepares a host', () => {
 
   it.each<[string, Partial<Preparation>]>([
     ['account', { user: 'a; rm -rf /' }],
+    ['does not log in as root', { user: 'root' }],
     ['public key', { publicKey: "ssh-ed25519 AAAA' ; touch /tmp/x" }],
     ['systemd service', { units: ['x.service; y'] }],
     ['among the services', { patroni: { unit: 'other.service', file: '/etc/patroni.yml' } }],
@@ -62,6 +63,7 @@ describe('the script that prepares a host', () => {
 
   it('is not made for an account that is none', () => {
     expect(() => removeScript('$(id)')).toThrow('account');
+    expect(() => removeScript('root')).toThrow('does not log in as root');
   });
 
   it('is printed by its command, which says what it needs and changes nothing', () => {
