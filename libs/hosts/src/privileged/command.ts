@@ -4,8 +4,11 @@ import { readFileSync } from 'node:fs';
 /** The one program that our user on a host may run as root. */
 export const HELPER = '/usr/local/sbin/understudy-helper';
 
-/** The helper's text, as a prepared host has it. */
-export const HELPER_PROGRAM = readFileSync(new URL('../../src/privileged/helper.sh', import.meta.url), 'utf8');
+/** The helper's text, as a prepared host has it: one file, whose parts lie beside the sources, also for `dist`. */
+const PARTS = ['helper.sh', 'helper-packages.sh', 'helper-verbs.sh'];
+export const HELPER_PROGRAM = PARTS.map((part) =>
+  readFileSync(new URL(`../../src/privileged/${part}`, import.meta.url), 'utf8'),
+).join('');
 
 /** What the installed helper answers to `version` where it is this one: SHA-256 of its text, in lower-case hex. */
 export const HELPER_VERSION = createHash('sha256').update(HELPER_PROGRAM).digest('hex');

@@ -3,13 +3,16 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { HELPER, HELPER_PROGRAM, HELPER_VERSION, privileged } from './command.js';
 import { REFUSED_ARGUMENTS } from './fixtures/contract.js';
 import { prepareHost } from './prepare-host.js';
 import { prepareScript, removeScript, type Preparation } from './prepare.js';
 
-const helper = new URL('./helper.sh', import.meta.url).pathname;
+const folder = mkdtempSync(join(tmpdir(), 'understudy-helper-'));
+const helper = join(folder, 'helper');
+writeFileSync(helper, HELPER_PROGRAM, { mode: 0o755 });
+afterAll(() => rmSync(folder, { recursive: true }));
 const preparation: Preparation = {
   user: 'understudy',
   publicKey: `ssh-ed25519 ${'A'.repeat(68)} understudy@example`,
