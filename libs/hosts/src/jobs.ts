@@ -11,7 +11,7 @@ export interface JobRequest {
   readonly argv: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
-  /** The job ends itself (TERM, then KILL of its process group) after this. */
+  /** The job ends itself (TERM, then KILL of its process group) after this, also what its first process has left behind. */
   readonly limitMs: number;
 }
 

@@ -88,7 +88,7 @@ apt_install() {
   # Kept before it comes, for it is what the next item replaces, when the archive may have forgotten it. apt then takes it from there.
   # shellcheck disable=SC2086
   keep $coming || exit
-  note "$(note_of "$1")" || exit
+  [ -z "$coming" ] || note "$(note_of "$1")" || exit
   apt -o Dir::Cache::archives="$KEPT" install "$@" || exit
   # shellcheck disable=SC2086
   arrived $coming

@@ -30,6 +30,7 @@ exec "$folder/$1" "$2"
  * `{ verb, host, item: { name, targetVersion, artifact? }, previousVersion? }`.
  * `check` prints `{ installedVersion, checks: [{ check, passed, detail }], wayBack: { proven, detail } }`, `verify`
  * `{ installedVersion, rebootNeeded, checks }`; `apply` and `rollback` say by their exit code and are logged.
+ * They have ended when nothing of them runs any more: what is to go on, such as a service, is started in a session of its own.
  * @throws HostError when the folder is not safe to take commands from.
  */
 export function scriptSource(commandsFolder: string): PatchSource {
