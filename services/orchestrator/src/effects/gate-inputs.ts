@@ -88,7 +88,12 @@ export class GateInputCollector {
           const check = await this.tools.patchSource(item.source).check(host, item, LOOK_DEADLINE_MS);
           const failed = check.checks.filter((result) => result.passed !== true);
           const detail = failed.length > 0 ? failed.map((result) => result.detail).join(' ') : check.wayBack.detail;
-          const seen = { node: node.slug, proven: check.wayBack.proven, applicable: failed.length === 0, detail };
+          const seen = {
+            node: node.slug,
+            proven: check.wayBack.proven,
+            applicable: failed.length === 0,
+            detail: redactText(detail),
+          };
           const changes = check.transaction;
           return changes === undefined ? seen : { ...seen, transaction: { item: item.name, changes } };
         } catch (error) {
