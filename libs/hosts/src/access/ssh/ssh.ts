@@ -12,6 +12,10 @@ const CONCURRENCY_LIMIT = 8;
 /** 128 + SIGKILL: the command was killed, by its limit on the host or by somebody else. */
 const KILLED = '137';
 const LINK_LOST = 'the link was lost while the command ran';
+/** sshd counts a session for a moment longer than we do: one too many is asked for again, up to the command's deadline. */
+const ASK_AGAIN_MS = 50;
+/** `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, section 5.1): asking again would not help. */
+const PROHIBITED = 1;
 
 type Finish = (result: CommandResult) => void;
 
@@ -82,10 +86,11 @@ export class SshAccess implements HostAccess {
         Math.max(1, leftMs),
       );
       this.underWay.add(end);
-      execute(lease, remote.line, end, (opened) => {
+      const isWanted = (): boolean => this.underWay.has(end);
+      execute(lease, remote.line, isWanted, end, (opened) => {
         channel = opened;
         // Given up in the meantime; its input has not ended.
-        if (!this.underWay.has(end)) channel.close();
+        if (!isWanted()) channel.close();
         else this.follow(lease, opened, command, remote, finish);
       });
     });
@@ -109,19 +114,34 @@ export class SshAccess implements HostAccess {
 }
 
 /** Calls back once, when the host has taken the command or when it has not. */
-function execute(lease: Lease, line: string, failed: (reason: string) => void, taken: (channel: ClientChannel) => void): void {
+function execute(
+  lease: Lease,
+  line: string,
+  isWanted: () => boolean,
+  failed: (reason: string) => void,
+  taken: (channel: ClientChannel) => void,
+): void {
   const notStarted = (error: unknown): void =>
     failed(`the command was not started: ${error instanceof Error ? error.message : String(error)}`);
-  try {
-    lease.client.exec(line, (error, channel) => {
-      if (error === undefined) taken(channel);
-      // The host may have taken the command, and its answer was lost.
-      else if (lease.isLost()) failed(LINK_LOST);
-      else notStarted(error);
-    });
-  } catch (error) {
-    notStarted(error);
-  }
+  const ask = (): void => {
+    try {
+      lease.client.exec(line, (error, channel) => {
+        if (error === undefined) taken(channel);
+        // The host may have taken the command, and its answer was lost.
+        else if (lease.isLost()) failed(LINK_LOST);
+        else if (isWanted() && isOneTooMany(error)) setTimeout(() => isWanted() && ask(), ASK_AGAIN_MS);
+        else notStarted(error);
+      });
+    } catch (error) {
+      notStarted(error);
+    }
+  };
+  ask();
+}
+
+/** No session was opened, so that nothing of the command ran. ssh2 gives the host's `reason`. */
+function isOneTooMany(error: Error & { reason?: unknown }): boolean {
+  return typeof error.reason === 'number' && error.reason !== PROHIBITED;
 }
 
 function resultOf(stdout: FramedOutput, stderr: FramedOutput): CommandResult {
