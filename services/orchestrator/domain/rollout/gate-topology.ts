@@ -8,6 +8,9 @@ import { isGoing, type Going, type Known } from './state.js';
 import { later } from './time.js';
 import { atTarget, NOTHING_TO_DO, versionsOf } from './versions.js';
 
+/** Differences that one reason lists; the evidence has them all. */
+const MOST_GAPS = 5;
+
 /**
  * Is this the cluster that was planned for, whole and able to spare one node? Our own store is refused by its identity;
  * so are hosts that another rollout has claimed, and hosts where another cluster would suffer.
@@ -94,13 +97,46 @@ function standbyComplaint(state: Known, snapshot: ClusterSnapshot): Complaint | 
   return { reason: 'With one node out there would be no quorum.', who: 'whoever mends the cluster' };
 }
 
-/** A patch that cannot be applied is known before a node is taken out for it. */
+/** A patch that cannot be applied, or that would not be the same everywhere, is known before a node is taken out for it. */
 function patchComplaint(state: Going, inputs: GateInputs): Complaint | null {
-  const nodes = state.planned.kind === 'switchover-test' ? [] : state.plan.order.map((place) => place.node);
-  const stuck = inputs.wayBack.find((entry) => !entry.applicable && nodes.includes(entry.node));
-  return stuck === undefined
-    ? null
-    : { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who: 'an admin: the patch source' };
+  const order = state.planned.kind === 'switchover-test' ? [] : state.plan.order.map((place) => place.node);
+  const who = 'an admin: the patch source';
+  const stuck = inputs.wayBack.find((entry) => !entry.applicable && order.includes(entry.node));
+  if (stuck !== undefined) return { reason: `The patch cannot be applied on ${stuck.node}: ${stuck.detail}`, who };
+  const other = otherTransaction(order, inputs);
+  return other === null ? null : { reason: other, who };
+}
+
+/**
+ * What the first node's patch brings along is what was looked at; elsewhere it brings the same, or nothing is begun. A node where a part of
+ * the patch set is there already brings less along, and is passed over.
+ */
+function otherTransaction(order: readonly string[], inputs: GateInputs): string | null {
+  const told = order.map((node) => {
+    const items = inputs.wayBack.flatMap((entry) => (entry.node === node && entry.transaction ? [entry.transaction] : []));
+    return { node, count: items.length, changes: items.flatMap((item) => item.changes) };
+  });
+  const most = Math.max(1, ...told.map(({ count }) => count));
+  const whole = told.filter(({ count }) => count === most);
+  const gapsOf = ({ node, changes }: (typeof told)[number]): readonly string[] =>
+    whole
+      .slice(0, 1)
+      .flatMap((first) => [
+        ...without(changes, first.changes).map((change) => `${change} on ${node} and not on ${first.node}`),
+        ...without(first.changes, changes).map((change) => `${change} on ${first.node} and not on ${node}`),
+      ]);
+  const gaps = whole.map(gapsOf).find((found) => found.length > 0);
+  return gaps === undefined ? null : `The patch would not change the same everywhere: ${listed(gaps)}.`;
+}
+
+function without(changes: readonly string[], others: readonly string[]): readonly string[] {
+  return changes.filter((change) => !others.includes(change));
+}
+
+function listed(gaps: readonly string[]): string {
+  return gaps.length <= MOST_GAPS
+    ? gaps.join(', ')
+    : `${gaps.slice(0, MOST_GAPS).join(', ')} and ${gaps.length - MOST_GAPS} more`;
 }
 
 /** A switchover test begins no host step: what else lives on its hosts is not touched. */

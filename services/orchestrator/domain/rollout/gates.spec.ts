@@ -99,6 +99,25 @@ describe('gate topology', () => {
     expect(topology({ wayBack: stuck }, undefined, test)).toContain('open');
   });
 
+  it('is closed where the patch would not bring along the same on each node', () => {
+    const told = (node: string, ...transactions: (readonly string[])[]): GateInputs['wayBack'] =>
+      transactions.map((changes, index) => ({
+        ...{ node, proven: true, applicable: true, detail: 'kept' },
+        transaction: { item: `item-${index}`, changes },
+      }));
+    const judged = (...nodes: GateInputs['wayBack'][]): string => topology({ wayBack: nodes.flat() });
+    expect(judged(told('a', ['pg=2', 'lib=2']), told('b', ['lib=2', 'pg=2']))).toContain('open');
+    expect(judged(told('b', ['pg=2']))).toContain('open');
+    expect(judged(told('a', ['pg=2', 'lib=2'], ['ssl=3']), told('b', ['ssl=3', 'z=1']))).toContain('open');
+    expect(judged(told('a', ['pg=2', 'lib=2']), told('b', ['pg=2', 'ssl=3']))).toBe(
+      'closed: The patch would not change the same everywhere: lib=2 on a and not on b, ssl=3 on b and not on a.',
+    );
+    const many = told('a', ['pg=2', 'b=1', 'c=1', 'd=1', 'e=1', 'f=1', 'g=1']);
+    expect(judged(many, told('b', ['pg=2']))).toMatch(/f=1 on a and not on b and 1 more\.$/);
+    const test = known({ kind: 'switchover-test', plan: planOf({ kind: 'switchover-test' }) });
+    expect(topology({ wayBack: [...many, ...told('b', ['pg=2'])] }, undefined, test)).toContain('open');
+  });
+
   it('is closed where a host is claimed, or another cluster on it would suffer', () => {
     expect(topology({ claimed: { 'host-b': 'r-9' } })).toBe('closed: host-b is claimed by rollout r-9.');
     const other = { host: 'host-b', cluster: 'shop', node: 's2', serving: false, lastFitStandby: false };
