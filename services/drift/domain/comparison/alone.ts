@@ -3,8 +3,8 @@ import { isDeadArchiving, isUnreadableRule } from './rules.js';
 
 /**
  * Faults that one node shows by itself: an expired certificate, archiving that is dead, authentication rules that
- * cannot be read, an edit that waits for a
- * reload. On a standby the first three block; on the active node clients live with them already, so they warn.
+ * cannot be read, an edit that waits for a reload, what is wrong with its host. On a standby the first three block; on the active node
+ * clients live with them already, so they warn.
  */
 export interface Fault {
   readonly fact: Fact;
@@ -35,8 +35,35 @@ function faultOf(fact: Fact, node: NodeFacts, isStandby: boolean): Fault | undef
     case 'setting':
       return pending(fact);
     default:
-      return undefined;
+      return ofHost(fact);
   }
+}
+
+/** A host's own faults, which its collector tells by these values. They stop nothing: the node serves, or would. */
+const HOST_FAULTS: Readonly<Record<string, { readonly value: string; readonly expected: string; readonly detail: string }>> = {
+  disk: {
+    value: 'low',
+    expected: 'a tenth of it free',
+    detail: 'This disk is nearly full: a patch may not fit, and a database stops when it is. Make room on it.',
+  },
+  failed: {
+    value: 'yes',
+    expected: 'running, or stopped on purpose',
+    detail: 'This service has failed. See why with systemctl status, then start it, or forget it with systemctl reset-failed.',
+  },
+  automation: {
+    value: 'on',
+    expected: 'off on hosts of a cluster',
+    detail:
+      'It changes this host by itself, whoever serves, also in the middle of a window and on every node at once. ' +
+      'Leave patches to rollouts: switch it off here, or keep it from packages, services and reboots.',
+  },
+};
+
+function ofHost(fact: Fact): Fault | undefined {
+  const fault = HOST_FAULTS[fact.area];
+  if (fault === undefined || fault.value !== fact.value) return undefined;
+  return { fact, expected: fault.expected, severity: 'warning', detail: fault.detail };
 }
 
 /** A certificate fact's value is the moment (RFC 3339) when it ends, or holds one after `notAfter=`. */

@@ -182,6 +182,10 @@ describe('other differences', () => {
     expect(differ('kernel', 'release', '6.1', '6.12')[0]).toMatch(/^warning/);
     expect(differ('library', 'libssl', '3', '4')[0]).toMatch(/^warning/);
     expect(differ('library', 'libssl', undefined, '4')[0]).toMatch(/^info/);
+    for (const area of ['sysctl', 'config']) expect(differ(area, 'x', '1', '2')[0]).toMatch(/^warning/);
+    expect(differ('config', 'locales', '1', '2')[0]).toMatch(/^warning/);
+    expect(differ('service', 'app.service', 'enabled', undefined)[0]).toMatch(/^warning/);
+    expect(differ('service', 'app.service', undefined, 'enabled')[0]).toMatch(/^info/);
     expect(differ('weather', 'sun', 'yes', 'no')).toEqual(['warning weather/sun no (yes)']);
   });
   it('of secrets are told as different, nothing else', () => {
@@ -203,6 +207,18 @@ describe('other differences', () => {
     expect(second?.finding.findingId).toBe(first?.finding.findingId);
     expect(second?.mark).not.toBe(first?.mark);
     expect(fnv64('foobar')).toBe('85944171f73967e8');
+  });
+});
+
+describe('faults of a host', () => {
+  it.each([
+    { area: 'disk', name: '/var', value: 'low', fine: 'enough' },
+    { area: 'failed', name: 'app.service', value: 'yes', fine: 'no' },
+    { area: 'automation', name: 'unattended-upgrades', value: 'on', fine: 'off' },
+  ])('$area is told by each node for itself, and stops nothing', ({ area, name, value, fine }) => {
+    expect(told(pair([], [fact(area, name, value)]))).toEqual([expect.stringMatching(`^warning ${area}/${name} ${value}`)]);
+    expect(told(pair([fact(area, name, value)], [fact(area, name, value)]))).toHaveLength(2);
+    expect(told(pair([fact(area, name, fine)], []))).toEqual([]);
   });
 });
 

@@ -308,6 +308,46 @@ export const rules: readonly Rule[] = [
     why: 'The nodes run different kernels.',
     todo: 'Patch and reboot the older one.',
   },
+  {
+    area: 'sysctl',
+    when: always,
+    severity: 'warning',
+    why: 'The kernels are set differently: after a switchover the same load meets other limits.',
+    todo: 'Bring both hosts to one value, now and in /etc/sysctl.d.',
+  },
+  {
+    area: 'config',
+    names: ['locales'],
+    when: always,
+    severity: 'warning',
+    why: 'The hosts know different locales: a database whose locale is missing takes no connections.',
+    todo: 'Compare "locale -a" on both hosts and generate what is missing.',
+  },
+  {
+    area: 'config',
+    when: always,
+    severity: 'warning',
+    why: 'These files of the two hosts say different things, comments left aside.',
+    todo: 'Compare them and bring both to what is meant; what one host has for itself can be waived.',
+  },
+  {
+    area: 'service',
+    when: activeLacks,
+    severity: 'info',
+    why: 'It starts at boot here and not on the active host.',
+    todo: 'Enable it on both hosts, or on none.',
+  },
+  {
+    area: 'service',
+    when: always,
+    severity: 'warning',
+    why: 'It starts at boot on the active host, or must not, and here it is otherwise: after a switchover and a reboot it would be missed.',
+    todo: 'Enable, disable or mask it alike on both hosts.',
+  },
+  // Told by each host for itself.
+  { area: 'disk', when: always, severity: 'expected', why: '', todo: '' },
+  { area: 'failed', when: always, severity: 'expected', why: '', todo: '' },
+  { area: 'automation', when: always, severity: 'expected', why: '', todo: '' },
 ];
 
 /** A collector's sign that WAL is not archived: its value begins with `dead`, `failing` or `broken`. */
