@@ -28,6 +28,8 @@ const PROGRAMS = {
 };
 
 const SHORT = '--short';
+/** Measures in place of tests, see `npm run bench:hosts -- --help`. */
+const BENCH = '--bench';
 
 if (process.argv.includes(INSIDE)) await inside(process.argv.slice(process.argv.indexOf(INSIDE) + 1));
 else process.exit(await outside(process.argv.slice(2)));
@@ -71,6 +73,10 @@ async function outside(words) {
 /** @param words parts of paths; `-t PATTERN` runs the tests with such names alone. */
 async function inside(words) {
   await layGround();
+  if (words[0] === BENCH) {
+    const { benchHosts } = await import('../dist/support/hosts/bench/main.js');
+    process.exit(await benchHosts(words.slice(1)));
+  }
   const at = words.indexOf('-t');
   const [, testNamePattern] = at === -1 ? [] : words.splice(at, 2);
   const { startVitest } = await import('vitest/node');

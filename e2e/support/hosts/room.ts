@@ -1,7 +1,7 @@
 /** The product beside hosts of their own: three with PostgreSQL under Patroni, packages to come, and a client that writes all the time. */
 import { once } from 'node:events';
 import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { LedgerEntry, LoadWorker } from '@understudy/testing/outside';
 import { startLoad } from '@understudy/testing/outside';
 import {
@@ -23,7 +23,7 @@ import { type RunningProduct, startProduct } from '../product.js';
 
 const MINUTE_MS = 60_000;
 const WINDOW_MINUTES = 60;
-const LOAD_INTERVAL_MS = 20;
+export const LOAD_INTERVAL_MS = 20;
 const LOAD_TIMEOUT_MS = 2_000;
 export const LOAD_TABLE = 'load.writes';
 /** An account that may log in, and nothing else. */
@@ -141,7 +141,11 @@ export class Room {
   }
 
   /** Schedules a window that opens now; answers its rollout. */
-  async window(items: readonly Item[], playbook: Readonly<Record<string, unknown>> = {}): Promise<WatchedRollout> {
+  async window(
+    items: readonly Item[],
+    playbook: Readonly<Record<string, unknown>> = {},
+    kind: 'patch' | 'switchover-test' = 'patch',
+  ): Promise<WatchedRollout> {
     const { rest } = this;
     const patchSet = await rest.post<{ id: string }>('/v1/patch-sets', {
       items: items.map((item) => ({ ...item, source: 'apt' })),
@@ -151,7 +155,7 @@ export class Room {
     await rest.put('/v1/playbooks/rolling', { ...PLAYBOOK, ...playbook });
     const opensAt = Date.now();
     const window = await rest.post<{ id: string }>('/v1/windows', {
-      kind: 'patch',
+      kind,
       clusters: [CLUSTER],
       patchSetId: patchSet.id,
       playbook: { name: 'rolling' },
@@ -165,6 +169,26 @@ export class Room {
   /** Ends the client; answers its whole ledger. */
   async endLoad(): Promise<readonly LedgerEntry[]> {
     return (await this.load?.stop()) ?? [];
+  }
+
+  /** How many acknowledged writes of the ledger the cluster has not got. */
+  async lostWrites(ledger: readonly LedgerEntry[]): Promise<number> {
+    const query = `curl -fsS http://127.0.0.1:8008/primary >/dev/null 2>&1 || exit 0
+su postgres -c "psql -AtqX ${PATRONI_DATABASE} -c 'select n from ${LOAD_TABLE}'"`;
+    const answers = await Promise.all(this.hosts.map((host) => host.inside(query)));
+    const found = new Set(answers.join('\n').split('\n').filter(Boolean).map(Number));
+    if (found.size === 0) throw new Error('No node leads that could be asked for the writes.');
+    return ledger.filter((entry) => entry.kind === 'ack' && !found.has(entry.n)).length;
+  }
+
+  /** Lets root log in on every host with a key of its own, as on hosts that are patched by hand. @returns the key's file. */
+  async letRootIn(): Promise<string> {
+    const { publicKey, privateKey } = standAccount(`root-of-${basename(this.folder)}`);
+    const key = join(this.folder, 'root-key');
+    writeFileSync(key, privateKey, { mode: 0o600 });
+    const script = `install -d -m 0700 /root/.ssh; echo '${publicKey}' >> /root/.ssh/authorized_keys; chmod 0600 /root/.ssh/authorized_keys`;
+    await Promise.all(this.hosts.map((host) => host.inside(script)));
+    return key;
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ export {
   type Stage as DistributedStage,
   type StageOptions as DistributedStageOptions,
 } from '@understudy/practice/distributed';
-export { startLoad, type LedgerEntry, type LoadOptions, type LoadWorker } from '@understudy/practice/load';
+export { measure, startLoad, type LedgerEntry, type LoadOptions, type LoadWorker } from '@understudy/practice/load';
 export { postgresBinaries, RpcClient, TokenStore } from '@understudy/runtime';
 
 /** An event as the API exports it. */

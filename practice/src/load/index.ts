@@ -1,3 +1,3 @@
 export type { LoadNode, LoadOptions, LoadProgress } from './client.js';
-export { parseLedger, type LedgerEntry } from './gaps.js';
+export { measure, parseLedger, type LedgerEntry } from './gaps.js';
 export { startLoad, type LoadWorker } from './worker.js';
