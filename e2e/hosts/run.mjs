@@ -8,8 +8,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { HostFiles, layGround, shell } from '../../libs/testing/dist/stand/index.js';
 
 const INSIDE = '--inside';
@@ -28,8 +28,8 @@ const PROGRAMS = {
 };
 
 const SHORT = '--short';
-/** Measures in place of tests, see `npm run bench:hosts -- --help`. */
-const BENCH = '--bench';
+/** `--program FILE WORDS...`: runs that module's `main(words)` on the ground in place of tests; it answers the exit code. */
+const PROGRAM = '--program';
 
 if (process.argv.includes(INSIDE)) await inside(process.argv.slice(process.argv.indexOf(INSIDE) + 1));
 else process.exit(await outside(process.argv.slice(2)));
@@ -73,9 +73,9 @@ async function outside(words) {
 /** @param words parts of paths; `-t PATTERN` runs the tests with such names alone. */
 async function inside(words) {
   await layGround();
-  if (words[0] === BENCH) {
-    const { benchHosts } = await import('../dist/support/hosts/bench/main.js');
-    process.exit(await benchHosts(words.slice(1)));
+  if (words[0] === PROGRAM) {
+    const { main } = await import(pathToFileURL(resolve(words[1] ?? '')).href);
+    process.exit(await main(words.slice(2)));
   }
   const at = words.indexOf('-t');
   const [, testNamePattern] = at === -1 ? [] : words.splice(at, 2);

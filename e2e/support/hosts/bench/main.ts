@@ -21,7 +21,7 @@ const MOST = 100;
 const PAGE = join(REPOSITORY, 'docs/performance-hosts.md');
 
 /** @returns the exit code: 0 all targets met, 1 one missed, 2 not understood. */
-export async function benchHosts(words: readonly string[]): Promise<number> {
+export async function main(words: readonly string[]): Promise<number> {
   const say = (line: string): void => console.log(line);
   const wanted = understood(words);
   if (typeof wanted === 'string') {
