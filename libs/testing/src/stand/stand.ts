@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Role } from './files.js';
 import { shell } from './shell.js';
@@ -68,12 +68,17 @@ export async function layGround(): Promise<void> {
 }
 
 const NETWORK = '10.77.0';
-let made = 0;
+/** The bridge has the first address; a network has this many. */
+const MOST_HOSTS = 240;
 
 /** Starts hosts of these names, side by side, and waits until they are up. */
 export async function standHosts(names: readonly string[], role: Role = 'base'): Promise<readonly StandHost[]> {
   const { folder, roles, run } = standGround();
-  const places = names.map((name) => ({ name, address: `${NETWORK}.${10 + (made += 1)}` }));
+  mkdirSync(join(folder, 'hosts'), { recursive: true });
+  // Of the whole run: a host that is gone leaves its address behind, whose kernel goes on refusing connections.
+  const made = readdirSync(join(folder, 'hosts')).length;
+  if (made + names.length > MOST_HOSTS) throw new Error(`This run has made ${made} hosts, and its network holds ${MOST_HOSTS}.`);
+  const places = names.map((name, index) => ({ name, address: `${NETWORK}.${11 + made + index}` }));
   const hosts: StandHost[] = [];
   for (const { name, address } of places) {
     const own = join(folder, 'hosts', `${name}-${address}`);
