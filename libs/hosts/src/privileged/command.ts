@@ -26,6 +26,7 @@ export type PrivilegedVerb =
   | 'unit-start'
   | 'unit-stop'
   | 'patroni-tag'
+  | 'redis-look'
   | 'reboot';
 
 /** The command that asks for it, without a password and without a terminal. */

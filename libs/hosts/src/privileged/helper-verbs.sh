@@ -20,6 +20,7 @@ case $verb in
   unit-start) unit_do start "$@" ;;
   unit-stop) unit_do stop "$@" ;;
   patroni-tag) patroni_tag "$@" ;;
+  redis-look) redis_look "$@" ;;
   reboot)
     only "$#" 0 'reboot has no arguments'
     # It runs until it dies with the host: to have ended means that the host will not reboot any more.

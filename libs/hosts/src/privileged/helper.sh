@@ -5,6 +5,7 @@
 #
 #   unit NAME.service       a systemd unit that the unit verbs may be used for
 #   patroni UNIT FILE       Patroni's unit and its configuration file, for patroni-tag
+#   redis FILE              Redis's configuration file, for redis-look
 #
 # The parts beside this one, for packages and with the list of verbs, follow it; on a host it is one file.
 # Ends with 0; 64: refused, nothing was done; else with what the program that it ran ended with.
@@ -147,5 +148,17 @@ untag() {
   rmdir -- "$SYSTEMD/$1.d" 2>/dev/null
   systemctl daemon-reload || exit
   [ "$(systemctl is-active -- "$1")" != active ] || systemctl kill --kill-who=main --signal=HUP -- "$1"
+}
+
+# ---------------------------------------------------------------- Redis
+
+# The lines of Redis's configuration file that decide about its next start. Everything else in it, its passwords too, stays here. The file is
+# Redis's own, so whatever it is or links to, no more than such lines are shown.
+redis_look() {
+  only "$#" 0 'redis-look has no arguments'
+  file=$(configured redis)
+  case $file in '' | *[!A-Za-z0-9_./-]* | *..* | [!/]*) refuse "$CONFIG names no configuration file of Redis: it needs one line \"redis FILE\"" ;; esac
+  [ -f "$file" ] || refuse "there is no $file"
+  awk 'length < 300 && NF <= 3 && tolower($1) ~ /^(replica-priority|slave-priority|replicaof|slaveof)$/' "$file"
 }
 

@@ -11,6 +11,8 @@ export interface Preparation {
   readonly units: readonly string[];
   /** Where Patroni runs: its service, one of `units`, and its configuration file. */
   readonly patroni?: { readonly unit: string; readonly file: string };
+  /** Where Redis runs: its configuration file, of which the lines on priority and master are read. */
+  readonly redis?: { readonly file: string };
 }
 
 const USER = /^[a-z_][a-z0-9_-]{0,30}$/;
@@ -24,8 +26,12 @@ const FILE = /^(?:\/[\w-][\w.-]*)+$/;
  * @throws HostError when something of it could be read as anything else than what it is.
  */
 export function prepareScript(preparation: Preparation): string {
-  const { user, publicKey, units, patroni } = checked(preparation);
-  const configuration = [...units.map((unit) => `unit ${unit}`), ...(patroni ? [`patroni ${patroni.unit} ${patroni.file}`] : [])];
+  const { user, publicKey, units, patroni, redis } = checked(preparation);
+  const configuration = [
+    ...units.map((unit) => `unit ${unit}`),
+    ...(patroni ? [`patroni ${patroni.unit} ${patroni.file}`] : []),
+    ...(redis ? [`redis ${redis.file}`] : []),
+  ];
   return `#!/bin/sh
 # Prepares this host for Understudy. Read it, then run it as root. It may be run again.
 set -eu
@@ -129,12 +135,14 @@ function checkedUser(user: string): void {
 }
 
 function checked(preparation: Preparation): Preparation {
-  const { user, publicKey, units, patroni } = preparation;
+  const { user, publicKey, units, patroni, redis } = preparation;
   checkedUser(user);
   if (!PUBLIC_KEY.test(publicKey))
     throw invalid('The public key is no line such as "ssh-ed25519 AAAA… name". Give the whole line.');
   const bad = units.find((unit) => !UNIT.test(unit));
   if (bad !== undefined) throw invalid(`"${bad}" cannot be the name of a systemd service, such as patroni.service.`);
+  if (redis !== undefined && !FILE.test(redis.file))
+    throw invalid(`"${redis.file}" cannot be the path of Redis's configuration.`);
   if (patroni === undefined) return preparation;
   if (!units.includes(patroni.unit))
     throw invalid(`Patroni's service ${patroni.unit} is not among the services: name it there too.`);

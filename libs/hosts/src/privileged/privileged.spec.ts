@@ -49,6 +49,9 @@ describe('the script that prepares a host', () => {
     expect(isShell(script)).toBe(true);
     expect(script).toContain(HELPER_PROGRAM);
     expect(script).toContain('unit patroni.service\npatroni patroni.service /etc/patroni/config.yml\n');
+    expect(prepareScript({ ...preparation, redis: { file: '/etc/redis/redis.conf' } })).toContain(
+      '\nredis /etc/redis/redis.conf\n',
+    );
     expect(script.split('\n').filter((line) => line.includes('NOPASSWD'))).toEqual([`understudy ALL=(root) NOPASSWD: ${HELPER}`]);
     expect(isShell(removeScript('understudy'))).toBe(true);
   });
@@ -60,6 +63,7 @@ describe('the script that prepares a host', () => {
     ['systemd service', { units: ['x.service; y'] }],
     ['among the services', { patroni: { unit: 'other.service', file: '/etc/patroni.yml' } }],
     ['path of Patroni', { patroni: { unit: 'patroni.service', file: '/etc/../tmp/x.yml' } }],
+    ['path of Redis', { redis: { file: '/etc/redis/redis.conf\nunit ssh.service' } }],
   ])('is not made where the %s could be read as something else', (word, change) => {
     expect(() => prepareScript({ ...preparation, ...change })).toThrow(word);
   });
@@ -75,6 +79,8 @@ describe('the script that prepares a host', () => {
     writeFileSync(key, `${preparation.publicKey}\n`);
     const args = ['--key', key, '--unit', 'patroni.service', '--patroni', 'patroni.service=/etc/patroni/config.yml'];
     expect(prepareHost(args)).toEqual({ code: 0, out: prepareScript(preparation), error: '' });
+    const redis = { file: '/etc/redis/redis.conf' };
+    expect(prepareHost([...args, '--redis', redis.file]).out).toBe(prepareScript({ ...preparation, redis }));
     expect(prepareHost(['--remove'])).toEqual({ code: 0, out: removeScript('understudy'), error: '' });
     expect(prepareHost(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('read the script') as string });
     for (const wrong of [[], ['--keys'], ['--key', join(folder, 'none')], ['--key', key, '--patroni', 'x.service']])
