@@ -26,6 +26,7 @@ const PACKAGES = [
 const ROLES = {
   base: [],
   patroni: ['postgresql-15', 'patroni', 'etcd-server', 'etcd-client'],
+  redis: ['redis-server', 'redis-sentinel', 'redis-tools'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 export type Role = keyof typeof ROLES;
 /** Packages that the release has in two versions: its hosts begin with the older one, and the archive has both. */

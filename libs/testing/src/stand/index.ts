@@ -6,6 +6,8 @@ export {
   patroniHosts,
   preparePatroniHosts,
 } from './patroni.js';
+export { prepareRedisHosts, REDIS_MASTER, REDIS_SECRETS, redisDefinition, redisHosts } from './redis.js';
+export { RedisClient, type RedisClientTold } from './redis-client.js';
 export { PostgresClient, type ClientTold } from './postgres-client.js';
 export { StandArchive } from './archive.js';
 export { makeArchive, type MadePackage } from './packages.js';
