@@ -59,4 +59,15 @@ describe('the places that a secret is shown to', () => {
     expect(places({ address: '10.0.0.1' }, 'probe', targets)).toEqual(['10.0.0.1', 'db.example', 'fd00::2', 'app.example']);
     expect(places({ address: '10.0.0.1' }, 'driver', targets)).toEqual(['10.0.0.1']);
   });
+
+  it('are for the Sentinels also those that run beside the nodes', () => {
+    const definition = {
+      nodes: [{ slug: 'a', host: 'h', settings: { address: '10.0.0.1' } }],
+      settings: { sentinels: 's1:26379, evil.example:1' },
+    };
+    const targets = (purpose: string): readonly string[] =>
+      secretPlaces(definition as unknown as ClusterDefinition, purpose).map(({ target }) => target);
+    expect(targets('sentinel')).toEqual(['10.0.0.1', 's1', 'evil.example']);
+    expect(targets('driver')).toEqual(['10.0.0.1']);
+  });
 });

@@ -26,14 +26,20 @@ export interface SecretPlace {
   readonly target: string;
 }
 
+/** Settings of the whole cluster that name further places, separated by commas or blanks, by the purpose whose secret is shown there. */
+const PLACES: Readonly<Record<string, string>> = { probe: 'probeTargets', sentinel: 'sentinels' };
+
 /**
- * Where the secret of the cluster's credential with this purpose is shown: what the driver connects to on every node, and for `probe` also
- * the targets that the cluster's owner names. A name that the document's author chooses (a node's slug) proves nothing here.
+ * Where the secret of the cluster's credential with this purpose is shown: what the driver connects to on every node, for `probe` also
+ * the targets that the cluster's owner names, and for `sentinel` the Sentinels beside the nodes. A name that the document's author chooses (a node's slug) proves nothing here.
  */
 export function secretPlaces({ nodes, settings }: ClusterDefinition, purpose: string): readonly SecretPlace[] {
   const ofNodes = nodes.flatMap((node) => addressesOf(node).map((target) => ({ what: `node "${node.slug}"`, target })));
-  const named = purpose === 'probe' ? (settings['probeTargets']?.split(',') ?? []) : [];
-  return [...ofNodes, ...named.map((place) => ({ what: `probe target ${place}`, target: hostName(place) }))];
+  const named = (settings[PLACES[purpose] ?? ''] ?? '').split(/[\s,]+/).filter((place) => place !== '');
+  return [
+    ...ofNodes,
+    ...named.map((place) => ({ what: `${purpose === 'probe' ? 'probe target' : purpose} ${place}`, target: hostName(place) })),
+  ];
 }
 
 /** Its address, and the host in the URL of its interface; the host's name where the driver works on the host itself. */

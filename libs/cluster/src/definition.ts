@@ -63,7 +63,7 @@ export interface ClusterDefinition {
   readonly workloads: readonly string[];
   readonly nodes: readonly NodeDefinition[];
   readonly hosts: readonly HostDefinition[];
-  /** Names of credentials that an admin defined, by purpose: `driver` (observes and performs), `probe` (the client's), `replication`, `restApi`. */
+  /** Names of credentials that an admin defined, by purpose: `driver` (observes and performs), `probe` (the client's), `replication`, `restApi`, `sentinel`. */
   readonly credentials: Readonly<Record<string, string>>;
   /** The host that runs the probe, if any: Understudy's own machine. It may not carry a node in lab and production. */
   readonly probeHost?: string;

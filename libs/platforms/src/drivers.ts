@@ -1,6 +1,7 @@
 import { patroni } from './patroni/driver.js';
 import type { PlatformDriver } from './platform.js';
 import { postgresStreaming } from './postgres-streaming/driver.js';
+import { redisSentinel } from './redis-sentinel/driver.js';
 import { simulatedDriver } from './simulated/driver.js';
 import { SimulatedWorlds } from './simulated/worlds.js';
 
@@ -16,6 +17,7 @@ export const simulatedWorlds = new SimulatedWorlds();
 export const drivers: Readonly<Record<string, PlatformDriver>> = {
   patroni,
   'postgres-streaming': postgresStreaming,
+  'redis-sentinel': redisSentinel,
   simulated: simulatedDriver(simulatedWorlds),
 };
 

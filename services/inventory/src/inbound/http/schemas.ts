@@ -135,7 +135,7 @@ export const CLUSTER_DOCUMENT = strict(
     credentials: {
       type: 'object',
       maxProperties: 10,
-      propertyNames: { type: 'string', enum: ['driver', 'probe', 'replication', 'restApi'] },
+      propertyNames: { type: 'string', enum: ['driver', 'probe', 'replication', 'restApi', 'sentinel'] },
       additionalProperties: { type: 'string', pattern: '^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$' },
       description: 'Names of credentials that an admin defined, by purpose. Never a secret, never a place where one lies.',
     },
