@@ -118,6 +118,27 @@ note_process() {
   printf '%s %s %s\n' "$2" "${start:-0}" "$boot" >"$1.new" && mv -f "$1.new" "$1"
 }
 
+# within MS: begins a wait; `in_time` says whether it still lasts. By the clock, because on a busy host a look or a short sleep may
+# take many times its length. The clock is the one that nobody sets.
+within() {
+  clock
+  ends_ms=$((clock_ms + $1))
+}
+
+in_time() {
+  clock
+  [ "$clock_ms" -lt "$ends_ms" ]
+}
+
+clock() {
+  up=
+  { read -r up _ </proc/uptime; } 2>/dev/null
+  case $up in
+    *.??) clock_ms=$((${up%.*} * 1000 + 1${up#*.} * 10 - 1000)) ;;
+    *) clock_ms=$(date +%s)000 ;;
+  esac
+}
+
 seconds() { printf '%d.%03d' "$(($1 / 1000))" "$(($1 % 1000))"; }
 
 number() { case $1 in '' | *[!0-9]* | ??????????????????*) refuse "not a number: $1" ;; esac }

@@ -65,11 +65,8 @@ watch() {
 
 end_group() { # PID GRACE_MS: TERM, then KILL
   kill -s TERM -- "-$1" 2>/dev/null
-  left=$2
-  while [ "$left" -gt 0 ] && group_lives "$1"; do
-    sleep 0.1
-    left=$((left - 100))
-  done
+  within "$2"
+  while in_time && group_lives "$1"; do sleep 0.1; done
   kill -s KILL -- "-$1" 2>/dev/null
 }
 

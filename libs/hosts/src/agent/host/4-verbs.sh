@@ -17,11 +17,10 @@ act() { # KEY LOG EPOCH LIMIT_MS in|- ARGV...
     return 0
   fi
   drop_input
-  left=$act_limit
+  within "$act_limit"
   look
-  while [ "$state" = running ] && [ "$left" -gt 0 ]; do
+  while [ "$state" = running ] && in_time; do
     sleep 0.05
-    left=$((left - 50))
     look
   done
   case $state in
@@ -74,11 +73,8 @@ job_start() { # ID LOG EPOCH LIMIT_MS in|- ENV_COUNT [NAME=VALUE...] ARGV...
     return 0
   fi
   launch job "$job_limit" "$@"
-  left=5000
-  while [ ! -e "$dir/super" ] && [ "$left" -gt 0 ]; do
-    sleep 0.02
-    left=$((left - 20))
-  done
+  within 5000
+  while [ ! -e "$dir/super" ] && in_time; do sleep 0.02; done
   if [ -e "$dir/super" ]; then printf 'started\n'; else refuse 'the supervisor did not start'; fi
 }
 
@@ -86,19 +82,17 @@ job_stop() { # ID GRACE_MS WAIT_MS
   folder_of jobs "$1"
   number "$2"
   number "$3"
-  left=$3
+  within "$3"
   look
-  while [ "$state" = running ] && [ ! -e "$dir/pid" ] && [ "$left" -gt 0 ]; do
+  while [ "$state" = running ] && [ ! -e "$dir/pid" ] && in_time; do
     sleep 0.02
-    left=$((left - 20))
     look
   done
   if [ "$state" = running ] && { lives "$dir/pid" || left_behind; }; then
     apart sh "$me" "$boot_file" end-group "$noted_pid" "$2" </dev/null >/dev/null 2>&1 &
   fi
-  while [ "$state" = running ] && [ "$left" -gt 0 ]; do
+  while [ "$state" = running ] && in_time; do
     sleep 0.05
-    left=$((left - 50))
     look
   done
   look_twice
