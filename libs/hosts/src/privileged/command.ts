@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 export const HELPER = '/usr/local/sbin/understudy-helper';
 
 /** The helper's text, as a prepared host has it: one file, whose parts lie beside the sources, also for `dist`. */
-const PARTS = ['helper.sh', 'helper-packages.sh', 'helper-verbs.sh'];
+const PARTS = ['helper.sh', 'helper-packages.sh', 'helper-pacemaker.sh', 'helper-verbs.sh'];
 export const HELPER_PROGRAM = PARTS.map((part) =>
   readFileSync(new URL(`../../src/privileged/${part}`, import.meta.url), 'utf8'),
 ).join('');
@@ -27,6 +27,13 @@ export type PrivilegedVerb =
   | 'unit-stop'
   | 'patroni-tag'
   | 'redis-look'
+  | 'pacemaker-look'
+  | 'pacemaker-standby'
+  | 'pacemaker-ban'
+  | 'pacemaker-unban'
+  | 'pacemaker-move'
+  | 'pacemaker-clear'
+  | 'pacemaker-trial'
   | 'reboot';
 
 /** The command that asks for it, without a password and without a terminal. */

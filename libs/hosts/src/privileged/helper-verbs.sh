@@ -21,6 +21,13 @@ case $verb in
   unit-stop) unit_do stop "$@" ;;
   patroni-tag) patroni_tag "$@" ;;
   redis-look) redis_look "$@" ;;
+  pacemaker-look) pacemaker_look "$@" ;;
+  pacemaker-standby) pacemaker_standby "$@" ;;
+  pacemaker-ban) pacemaker_ban "$@" ;;
+  pacemaker-unban) pacemaker_unban "$@" ;;
+  pacemaker-move) pacemaker_move "$@" ;;
+  pacemaker-clear) pacemaker_clear "$@" ;;
+  pacemaker-trial) pacemaker_trial "$@" ;;
   reboot)
     only "$#" 0 'reboot has no arguments'
     # It runs until it dies with the host: to have ended means that the host will not reboot any more.

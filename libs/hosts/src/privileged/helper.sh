@@ -6,6 +6,7 @@
 #   unit NAME.service       a systemd unit that the unit verbs may be used for
 #   patroni UNIT FILE       Patroni's unit and its configuration file, for patroni-tag
 #   redis FILE              Redis's configuration file, for redis-look
+#   resource NAME           a resource of Pacemaker that may be moved and banned; the other pacemaker verbs need "unit pacemaker.service"
 #
 # The parts beside this one, for packages and with the list of verbs, follow it; on a host it is one file.
 # Ends with 0; 64: refused, nothing was done; else with what the program that it ran ended with.
@@ -32,6 +33,8 @@ REFRESHED=/var/lib/understudy-helper/refreshed
 FRESH_MIN=10
 LOCK_WAIT_S=120
 REBOOT_LIMIT_S=300
+# What of Pacemaker is ours, and what was there before.
+MARKS=/etc/understudy/pacemaker
 
 refuse() {
   printf 'understudy-helper refuses: %s\n' "$1" >&2

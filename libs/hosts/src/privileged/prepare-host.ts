@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { prepareScript, removeScript } from './prepare.js';
 
-const HELP = `npm run --silent host:prepare -- --key FILE.pub --unit NAME.service [--unit ...] [--patroni UNIT=FILE] [--redis FILE] [--user NAME]
+const HELP = `npm run --silent host:prepare -- --key FILE.pub --unit NAME.service [--unit ...] [--patroni UNIT=FILE] [--redis FILE] [--resource NAME ...] [--user NAME]
 npm run --silent host:prepare -- --remove [--user NAME]
 
 Prints the script that prepares a host for Understudy, or takes that away again. It changes nothing itself: read the script, then run it
@@ -17,6 +17,7 @@ It may be run again at any time, and has to be after an upgrade of Understudy th
   --unit NAME.service   a service that it may hold, start and stop; as often as there are such services
   --patroni UNIT=FILE   the service that runs Patroni, and its configuration file
   --redis FILE          the configuration file of Redis
+  --resource NAME       a resource of Pacemaker that it may move; as often as there are such resources
 `;
 
 /** What to print, and on which channel; the exit code. */
@@ -37,6 +38,7 @@ function scriptFor(argv: readonly string[]): string {
       unit: { type: 'string', multiple: true, default: [] },
       patroni: { type: 'string' },
       redis: { type: 'string' },
+      resource: { type: 'string', multiple: true, default: [] },
       remove: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -50,6 +52,7 @@ function scriptFor(argv: readonly string[]): string {
     user: values.user,
     publicKey: readFileSync(values.key, 'utf8').trim(),
     units: values.unit,
+    ...(values.resource.length === 0 ? {} : { resources: values.resource }),
     ...(file === undefined ? {} : { patroni: { unit, file } }),
     ...(values.redis === undefined ? {} : { redis: { file: values.redis } }),
   });

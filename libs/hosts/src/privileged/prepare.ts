@@ -13,11 +13,14 @@ export interface Preparation {
   readonly patroni?: { readonly unit: string; readonly file: string };
   /** Where Redis runs: its configuration file, of which the lines on priority and master are read. */
   readonly redis?: { readonly file: string };
+  /** Where Pacemaker runs: the resources that may be moved. Its services are among `units`. */
+  readonly resources?: readonly string[];
 }
 
 const USER = /^[a-z_][a-z0-9_-]{0,30}$/;
 const PUBLIC_KEY = /^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,2000}={0,2}(?: [\w.@:+-]{1,100})?$/;
 const UNIT = /^[A-Za-z0-9][\w.@-]{0,200}\.service$/;
+const RESOURCE = /^\w[\w.-]{0,200}$/;
 const FILE = /^(?:\/[\w-][\w.-]*)+$/;
 
 /**
@@ -26,11 +29,12 @@ const FILE = /^(?:\/[\w-][\w.-]*)+$/;
  * @throws HostError when something of it could be read as anything else than what it is.
  */
 export function prepareScript(preparation: Preparation): string {
-  const { user, publicKey, units, patroni, redis } = checked(preparation);
+  const { user, publicKey, units, patroni, redis, resources = [] } = checked(preparation);
   const configuration = [
     ...units.map((unit) => `unit ${unit}`),
     ...(patroni ? [`patroni ${patroni.unit} ${patroni.file}`] : []),
     ...(redis ? [`redis ${redis.file}`] : []),
+    ...resources.map((resource) => `resource ${resource}`),
   ];
   return `#!/bin/sh
 # Prepares this host for Understudy. Read it, then run it as root. It may be run again.
@@ -87,8 +91,8 @@ export function removeScript(user: string): string {
 # Takes Understudy's permissions from this host. Read it, then run it as root. The account and its home folder stay, with the journal.
 set -eu
 [ "$(id -u)" = 0 ] || { echo 'Run this as root.' >&2; exit 1; }
-held=$(ls /etc/systemd/system/*.service.d/understudy-*.conf 2>/dev/null || true)
-[ -z "$held" ] || { echo "Something is still held here: $held. End the rollout, or free it with ${HELPER} unit-free UNIT." >&2; exit 1; }
+held=$(ls /etc/systemd/system/*.service.d/understudy-*.conf /etc/understudy/pacemaker/* 2>/dev/null || true)
+[ -z "$held" ] || { echo "Something is still held here: $held. End the rollout, or free it with ${HELPER} unit-free UNIT or pacemaker-standby none." >&2; exit 1; }
 rm -f /etc/sudoers.d/${user} ${HELPER}
 home=$(getent passwd ${user} | cut -d: -f6 || true)
 key=$(cat /etc/understudy/key-${user} 2>/dev/null || true)
@@ -135,7 +139,7 @@ function checkedUser(user: string): void {
 }
 
 function checked(preparation: Preparation): Preparation {
-  const { user, publicKey, units, patroni, redis } = preparation;
+  const { user, publicKey, units, patroni, redis, resources = [] } = preparation;
   checkedUser(user);
   if (!PUBLIC_KEY.test(publicKey))
     throw invalid('The public key is no line such as "ssh-ed25519 AAAA… name". Give the whole line.');
@@ -143,6 +147,8 @@ function checked(preparation: Preparation): Preparation {
   if (bad !== undefined) throw invalid(`"${bad}" cannot be the name of a systemd service, such as patroni.service.`);
   if (redis !== undefined && !FILE.test(redis.file))
     throw invalid(`"${redis.file}" cannot be the path of Redis's configuration.`);
+  const strange = resources.find((resource) => !RESOURCE.test(resource));
+  if (strange !== undefined) throw invalid(`"${strange}" cannot be the name of a resource of Pacemaker.`);
   if (patroni === undefined) return preparation;
   if (!units.includes(patroni.unit))
     throw invalid(`Patroni's service ${patroni.unit} is not among the services: name it there too.`);

@@ -54,6 +54,8 @@ describe('the script that prepares a host', () => {
     );
     expect(script.split('\n').filter((line) => line.includes('NOPASSWD'))).toEqual([`understudy ALL=(root) NOPASSWD: ${HELPER}`]);
     expect(isShell(removeScript('understudy'))).toBe(true);
+    const withResources = prepareScript({ ...preparation, resources: ['web', 'db-clone'] });
+    expect(withResources).toContain('resource web\nresource db-clone\n');
   });
 
   it.each<[string, Partial<Preparation>]>([
@@ -62,6 +64,7 @@ describe('the script that prepares a host', () => {
     ['public key', { publicKey: "ssh-ed25519 AAAA' ; touch /tmp/x" }],
     ['systemd service', { units: ['x.service; y'] }],
     ['among the services', { patroni: { unit: 'other.service', file: '/etc/patroni.yml' } }],
+    ['resource of Pacemaker', { resources: ['web', 'x y'] }],
     ['path of Patroni', { patroni: { unit: 'patroni.service', file: '/etc/../tmp/x.yml' } }],
     ['path of Redis', { redis: { file: '/etc/redis/redis.conf\nunit ssh.service' } }],
   ])('is not made where the %s could be read as something else', (word, change) => {
