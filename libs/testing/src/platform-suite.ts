@@ -27,6 +27,8 @@ export interface ClusterUnderTest {
   readonly stopAct: string;
   /** Let ten seconds pass as it likes: an act that was begun and never ended is given its time. */
   readonly slow: boolean;
+  /** What a verb may take there. Left out: 40 s. */
+  readonly verbLimitMs?: number;
   remove(): Promise<void>;
 }
 
@@ -86,7 +88,7 @@ export class PlatformSuite<C extends ClusterUnderTest = ClusterUnderTest> {
       node,
       key: options.key ?? this.key(),
       fence: options.fence ?? { logId: 'log-1', epoch: this.epoch },
-      deadlineAt: target.now() + (options.limitMs ?? LIMIT_MS),
+      deadlineAt: target.now() + (options.limitMs ?? this.cluster.verbLimitMs ?? LIMIT_MS),
       parameters: { stopDeadlineMs: '2000' },
       mayGoOn: options.mayGoOn ?? (() => true),
       onAct: () => undefined,

@@ -27,6 +27,7 @@ const ROLES = {
   base: [],
   patroni: ['postgresql-15', 'patroni', 'etcd-server', 'etcd-client'],
   redis: ['redis-server', 'redis-sentinel', 'redis-tools'],
+  pacemaker: ['pacemaker', 'pacemaker-cli-utils', 'corosync', 'resource-agents', 'resource-agents-paf', 'postgresql-15'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 export type Role = keyof typeof ROLES;
 /** Packages that the release has in two versions: its hosts begin with the older one, and the archive has both. */

@@ -71,18 +71,31 @@ const NETWORK = '10.77.0';
 /** The bridge has the first address; a network has this many. */
 const MOST_HOSTS = 240;
 
+/**
+ * An address that nobody of this run has, for a host or a service of that name. Of the whole run: a host that is gone leaves its
+ * address behind, whose kernel goes on refusing connections.
+ */
+export function standAddress(name: string): string {
+  const hosts = join(standGround().folder, 'hosts');
+  mkdirSync(hosts, { recursive: true });
+  const made = readdirSync(hosts).length;
+  if (made >= MOST_HOSTS) throw new Error(`This run has given ${made} addresses, and its network holds ${MOST_HOSTS}.`);
+  const address = `${NETWORK}.${11 + made}`;
+  mkdirSync(ownFolder(name, address));
+  return address;
+}
+
+function ownFolder(name: string, address: string): string {
+  return join(standGround().folder, 'hosts', `${name}-${address}`);
+}
+
 /** Starts hosts of these names, side by side, and waits until they are up. */
 export async function standHosts(names: readonly string[], role: Role = 'base'): Promise<readonly StandHost[]> {
-  const { folder, roles, run } = standGround();
-  mkdirSync(join(folder, 'hosts'), { recursive: true });
-  // Of the whole run: a host that is gone leaves its address behind, whose kernel goes on refusing connections.
-  const made = readdirSync(join(folder, 'hosts')).length;
-  if (made + names.length > MOST_HOSTS) throw new Error(`This run has made ${made} hosts, and its network holds ${MOST_HOSTS}.`);
-  const places = names.map((name, index) => ({ name, address: `${NETWORK}.${11 + made + index}` }));
+  const { roles, run } = standGround();
+  const places = names.map((name) => ({ name, address: standAddress(name) }));
   const hosts: StandHost[] = [];
   for (const { name, address } of places) {
-    const own = join(folder, 'hosts', `${name}-${address}`);
-    mkdirSync(own, { recursive: true });
+    const own = ownFolder(name, address);
     const host = new StandHost(name, address, own, `understudy-${run}-${name}-${address}`);
     await host.make(roles[role], places);
     host.powerOn();
