@@ -9,7 +9,7 @@ describe('the table of platforms', () => {
   it.each(['oracle', '', 'toString', '__proto__'])('refuses "%s" and lists what it knows', (name) => {
     const open = (): unknown => openDriver(name, { allowSimulated: true });
     expect(open).toThrow(PlatformError);
-    expect(open).toThrow('Known: patroni, postgres-streaming, redis-sentinel, simulated.');
+    expect(open).toThrow('Known: pacemaker, patroni, postgres-streaming, redis-sentinel, simulated.');
   });
 
   it('refuses the simulated platform unless it is allowed', () => {

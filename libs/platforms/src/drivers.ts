@@ -1,3 +1,4 @@
+import { pacemaker } from './pacemaker/driver.js';
 import { patroni } from './patroni/driver.js';
 import type { PlatformDriver } from './platform.js';
 import { postgresStreaming } from './postgres-streaming/driver.js';
@@ -15,6 +16,7 @@ export const simulatedWorlds = new SimulatedWorlds();
 
 /** Every platform that this version speaks to. A new one is a folder and a line here. */
 export const drivers: Readonly<Record<string, PlatformDriver>> = {
+  pacemaker,
   patroni,
   'postgres-streaming': postgresStreaming,
   'redis-sentinel': redisSentinel,
