@@ -173,6 +173,8 @@ export interface RedisGoal {
   readonly gaveUp?: string;
   /** The master in this call's first look that showed one. Left out: none yet. */
   readonly firstMaster?: string;
+  /** Until this call's deadline. Left out: there is none. */
+  readonly leftMs?: number;
 }
 
 /** What became of an act in this call. */
