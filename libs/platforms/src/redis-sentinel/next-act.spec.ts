@@ -326,6 +326,9 @@ describe('switchover', () => {
     expect(move(picture({ nodes: { a: { server: mastering(['b', 'c'], { version: '6.0.16' }) } } }))).toContain(
       'only 6.2 and later can pause writes',
     );
+    expect(move(picture({ nodes: { a: { server: mastering(['b', 'c'], { isReadOnlyReplica: false }) } } }))).toContain(
+      'Redis on a would take writes as a replica too, and lose them (replica-read-only no)',
+    );
     const short = sentinelsWith(() => viewOf('a', { b: 100, c: 100 }, { downAfterMs: 1_000 }));
     expect(move(picture({ sentinels: short }))).toContain('takes a master for down after 1000 ms');
     const other = sentinelsWith(() => viewOf('a', { b: 100, c: 100, '10.0.0.8': 100 }));

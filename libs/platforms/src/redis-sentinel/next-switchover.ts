@@ -56,10 +56,7 @@ export function nextSwitchover(snapshot: RedisSnapshot, goal: RedisGoal, target:
   if (master === target) return settle(snapshot, goal, target, fenced);
   if (master !== undefined && fenced !== undefined) return overtaken(snapshot, goal, master, fenced);
   if (goal.gaveUp !== undefined) return putBack(snapshot, goal, goal.gaveUp, fenced);
-  if (fenced === target) return giveBack(snapshot, goal, fenced, `the workload shall be on ${target.node}`);
-  if (fenced !== undefined) return promote(snapshot, goal, target, fenced);
-  if (master === undefined)
-    return wait('no node is seen to be the master, so it is not known whom to move away from', isBegun(goal));
+  if (master === undefined) return nobodyLeads(snapshot, goal, target, fenced);
   if (isBegun(goal) && goal.firstMaster !== undefined && goal.firstMaster !== master.node)
     return restored(snapshot, goal) ?? stuck(`the Sentinels promoted ${master.node} in place of ${target.node}`);
   return prepare(snapshot, goal, target, master);
@@ -68,6 +65,14 @@ export function nextSwitchover(snapshot: RedisSnapshot, goal: RedisGoal, target:
 /** This call has taken writes away. */
 function isBegun(goal: RedisGoal): boolean {
   return [...(goal.asked?.keys() ?? [])].some((name) => name.startsWith('fence ') || name.startsWith('failover '));
+}
+
+function nobodyLeads(snapshot: RedisSnapshot, goal: RedisGoal, target: RedisNode, fenced: RedisNode | undefined): RedisNext {
+  if (fenced === undefined)
+    return wait('no node is seen to be the master, so it is not known whom to move away from', isBegun(goal));
+  return fenced === target
+    ? giveBack(snapshot, goal, fenced, `the workload shall be on ${target.node}`)
+    : promote(snapshot, goal, target, fenced);
 }
 
 /** Since an earlier move was cut off, somebody else leads: to take the fenced one's mark away would make two masters. */

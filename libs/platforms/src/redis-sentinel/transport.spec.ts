@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ReplyError } from './resp.js';
 import { ask, type Answer } from './transport.js';
 
-const LIMIT_MS = 200;
+const LIMIT_MS = 1_000;
 const login = { user: 'watcher', password: 'of-redis' };
 const servers: Server[] = [];
 const sockets: Socket[] = [];
