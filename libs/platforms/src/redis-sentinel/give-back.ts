@@ -48,6 +48,9 @@ function isHeir(snapshot: RedisSnapshot, node: RedisNode): boolean {
 
 /** A fenced master that was restarted has what its disk had: without its position, or behind another of its history. Pure. */
 export function hasLost(snapshot: RedisSnapshot, fenced: RedisNode): boolean {
-  const offset = serverOf(fenced)?.offset ?? 0;
-  return offset <= NO_POSITION || snapshot.nodes.some((node) => (bytesBehind(node, fenced) ?? 0) > 0);
+  return hasNoPosition(fenced) || snapshot.nodes.some((node) => (bytesBehind(node, fenced) ?? 0) > 0);
+}
+
+export function hasNoPosition(fenced: RedisNode): boolean {
+  return (serverOf(fenced)?.offset ?? 0) <= NO_POSITION;
 }
