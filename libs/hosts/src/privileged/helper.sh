@@ -33,6 +33,8 @@ REFRESHED=/var/lib/understudy-helper/refreshed
 FRESH_MIN=10
 LOCK_WAIT_S=120
 REBOOT_LIMIT_S=300
+LOOK_LIMIT_S=3
+LOOK_BYTES=1048576
 # What of Pacemaker is ours, and what was there before.
 MARKS=/etc/understudy/pacemaker
 
@@ -156,12 +158,15 @@ untag() {
 # ---------------------------------------------------------------- Redis
 
 # The lines of Redis's configuration file that decide about its next start. Everything else in it, its passwords too, stays here. The file is
-# Redis's own, so whatever it is or links to, no more than such lines are shown.
+# Redis's own, so whatever it is or links to, no more than such lines are shown, and what has no end is read for a limited time and length.
 redis_look() {
   only "$#" 0 'redis-look has no arguments'
   file=$(configured redis)
   case $file in '' | *[!A-Za-z0-9_./-]* | *..* | [!/]*) refuse "$CONFIG names no configuration file of Redis: it needs one line \"redis FILE\"" ;; esac
   [ -f "$file" ] || refuse "there is no $file"
-  awk 'length < 300 && NF <= 3 && tolower($1) ~ /^(replica-priority|slave-priority|replicaof|slaveof)$/' "$file"
+  text=$(timeout "$LOOK_LIMIT_S" head -c "$LOOK_BYTES" -- "$file" | tr -d '\000') || refuse "$file cannot be read"
+  [ -n "$text" ] || refuse "$file is empty, or was not read within $LOOK_LIMIT_S s"
+  printf '%s\n' "$text" |
+    awk 'length < 300 && NF <= 3 && tolower($1) ~ /^(replica-priority|slave-priority|replicaof|slaveof)$/'
 }
 

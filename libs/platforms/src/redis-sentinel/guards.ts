@@ -117,6 +117,9 @@ function ableObstacle(node: RedisNode): string | undefined {
   if (server === undefined) return undefined;
   if (compareVersions(server.version, PAUSES_SINCE) < 0)
     return `node ${node.node} runs Redis ${server.version}, and only ${PAUSES_SINCE} and later can pause writes`;
+  // The fence is to follow itself, which keeps nobody from writing there then.
+  if (!server.isReadOnlyReplica)
+    return `Redis on ${node.node} would take writes as a replica too, and lose them (replica-read-only no). Set it to yes`;
   if (!server.hasConfigFile) return `Redis on ${node.node} was started without a configuration file, so it would forget its role`;
   return undefined;
 }

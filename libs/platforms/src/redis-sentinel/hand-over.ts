@@ -50,6 +50,8 @@ export async function fence({ login, master, target }: HandOver, limitMs: number
     if (looks > 0) await delay(LOOK_MS);
     const [above, below] = [await info(master), await info(target)];
     seen = `${above.words} and ${below.words}`;
+    // Sentinels may have promoted somebody since it was seen to be the master.
+    if (above.offset !== null && !above.isMaster) return { status: 'refused', detail: `it is not the master any more: ${seen}` };
     if (!isEqual(above, below) || performance.now() - sentMs >= PAUSE_MS - PAUSE_MARGIN_MS) continue;
     return fenced(
       await command(master, [replicaOf(master), KILL_CLIENTS, ['CLIENT', 'UNPAUSE'], REWRITE], PAUSE_MARGIN_MS),
@@ -87,6 +89,7 @@ function refusal(replies: readonly unknown[]): string | undefined {
 export interface Position {
   readonly offset: number | null;
   readonly history: string;
+  readonly isMaster: boolean;
   readonly words: string;
 }
 
@@ -95,14 +98,21 @@ export function isEqual(above: Position, below: Position): boolean {
   return above.offset !== null && above.offset === below.offset && above.history !== '' && above.history === below.history;
 }
 
+const UNTOLD = { offset: null, history: '', isMaster: false } as const;
+
 /** Pure: out of the answer to `INFO replication`. */
 export function positionIn(answer: Awaited<ReturnType<typeof ask>>): Position {
   const [info] = answer.status === 'answered' ? answer.replies : [];
-  if (typeof info !== 'string') return { offset: null, history: '', words: 'no answer' };
+  if (typeof info !== 'string') return { ...UNTOLD, words: 'no answer' };
   const fields = readInfo(info);
   const isReplica = fields.get('role') === 'slave';
   const offset = Number(fields.get(isReplica ? 'slave_repl_offset' : 'master_repl_offset') ?? Number.NaN);
   const history = fields.get('master_replid') ?? '';
-  if (!Number.isInteger(offset)) return { offset: null, history: '', words: 'no position' };
-  return { offset, history, words: `${isReplica ? 'a replica' : 'a master'} at ${offset} of ${history.slice(0, 8)}` };
+  if (!Number.isInteger(offset)) return { ...UNTOLD, words: 'no position' };
+  return {
+    offset,
+    history,
+    isMaster: !isReplica,
+    words: `${isReplica ? 'a replica' : 'a master'} at ${offset} of ${history.slice(0, 8)}`,
+  };
 }

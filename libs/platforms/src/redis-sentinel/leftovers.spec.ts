@@ -41,6 +41,13 @@ describe('what is left behind is told with commands that mend it', () => {
     ]);
   });
 
+  it('is not given back by a command where it was restarted: that would lose what another has', () => {
+    const restarted = fenced('b', { server: { offset: 1, history: 'h9' } });
+    expect(leftOn(restarted, replica('a', 'b'))).toMatchObject([
+      { kind: 'switchover', what: expect.stringContaining('may lack some'), commands: [] },
+    ]);
+  });
+
   it('is a unit that does not run', () => {
     expect(leftOn(off('b'))).toMatchObject([{ kind: 'stopped', commands: ['systemctl start redis-server.service'] }]);
   });

@@ -1,5 +1,6 @@
 import type { Leftover } from '@understudy/cluster';
 import { HELPER } from '@understudy/hosts';
+import { hasNoPosition } from './give-back.js';
 import type { RedisNode } from './snapshot.js';
 import { isDown, isFenced, unitOf } from './topology.js';
 import { NOTES } from './unit.js';
@@ -28,13 +29,17 @@ export function leftoversOf(node: RedisNode, master: RedisNode | undefined): rea
   return isDown(node) ? left('stopped', `${unit.name} does not run on ${node.node}.`, ...start) : [];
 }
 
-function fencedWords({ node }: RedisNode, master: RedisNode | undefined): string {
-  const what = `Redis on ${node} follows itself, so that it takes no writes.`;
-  return master === undefined ? `${what} Make sure that no Sentinel is in a failover before it takes writes again.` : what;
+function fencedWords(node: RedisNode, master: RedisNode | undefined): string {
+  const what = `Redis on ${node.node} follows itself, so that it takes no writes.`;
+  if (master !== undefined) return what;
+  return hasNoPosition(node)
+    ? `${what} It was restarted since and may lack some: a Sentinel has to promote the replica that has them, and nobody to make it a master again.`
+    : `${what} Make sure that no Sentinel is in a failover, and that all name it as the master, before it takes writes again.`;
 }
 
-/** Follows whoever leads now; where nobody does, it leads again. */
+/** Follows whoever leads now; where nobody does, it leads again, if it lost nothing. */
 function unfence(node: RedisNode, master: RedisNode | undefined): readonly string[] {
+  if (master === undefined && hasNoPosition(node)) return [];
   const follow = master === undefined ? 'no one' : `${master.address} ${master.port}`;
   return [`${cli(node)} replicaof ${follow}`, `${cli(node)} config rewrite`];
 }

@@ -163,7 +163,88 @@ describe('switchover', () => {
 
   it('asks three times at most to take writes from the master', () => {
     const asked = askedFor('fence', 'a', { times: 3, outcome: 'unknown' });
-    expect(move(cleared(), { asked })).toContain('stuck: node a was asked 3 times to take no writes any more');
+    expect(move(cleared(), { asked }), 'first, what it took goes back').toBe('restore c');
+    expect(move(picture(), { asked })).toContain('node a was asked 3 times to take no writes any more');
+  });
+
+  it('puts every priority back where one cannot be taken away, and does not try again', () => {
+    const asked = askedFor('lower', 'c', { times: 3, outcome: 'refused' });
+    const noted = unitSeen({ kept: { purpose: 'switchover', priority: 100 } });
+    expect(move(picture({ nodes: { c: { unit: noted } } }), { asked })).toBe('forget c');
+    expect(move(picture(), { asked })).toContain('stuck: the workload stays on a: node c was asked 3 times to set its priority');
+  });
+
+  it('does not begin what its time is too short for', () => {
+    expect(move(cleared(), { leftMs: 14_000 })).toBe('restore c');
+    expect(move(picture(), { leftMs: 14_000 })).toContain('stuck: the workload stays on a: 14 s are left');
+    expect(move(cleared(), { leftMs: 16_000 })).toBe('fence a');
+  });
+
+  it('goes on, however little time is left, when nobody takes writes', () => {
+    expect(move(between(), { leftMs: 500 })).toBe('failover b (binding)');
+  });
+
+  describe('behind an earlier move that was cut off', () => {
+    const leads = (node: string) => ({ [node]: { server: mastering([], { history: 'history-2' }) } });
+    const naming = (master: string) => sentinelsWith(() => viewOf(master, { a: 100, b: 0, c: 0 }));
+    const silent = (...nodes: string[]) =>
+      sentinelsWith((node) => (nodes.includes(node) ? SILENT : viewOf('a', { b: 100, c: 0 })));
+
+    it('has the fenced one follow whom the Sentinels promoted, and never lets both take writes', () => {
+      const promoted = { ...between(leads('c')), sentinels: naming('c') };
+      expect(nextAct(promoted, goalOf('switchover', 'b'))).toMatchObject({ act: { act: 'follow', node: 'a', master: 'c' } });
+      expect(move(promoted, { gaveUp: 'it took too long' })).toBe('follow a');
+      expect(next(promoted, goalOf('switchover', 'a'))).toBe('follow a');
+      expect(move(between(leads('c')))).toContain('wait: the Sentinel of a names a as the master');
+      expect(move({ ...promoted, sentinels: sentinelsWith(() => SILENT) })).toContain('wait: no Sentinel answers');
+    });
+
+    it('lets the fenced one lead again when the workload shall be there', () => {
+      const back = (snapshot: RedisSnapshot): string => next(snapshot, goalOf('switchover', 'a'));
+      expect(back(between())).toBe('give-back a (binding)');
+      expect(back({ ...between(), sentinels: naming('b') })).toContain('wait (binding): the Sentinel of a names b');
+    });
+
+    it('does not give back where the Sentinels name another, or one that may have been asked is silent', () => {
+      const gone = between({ b: { server: SILENT } });
+      const late = { asked: new Map([...askedFor('failover', 'b', { agoMs: 9_000, outcome: 'unknown' })]) };
+      expect(move({ ...gone, sentinels: naming('b') }, late)).toBe(
+        'wait (binding): the Sentinel of a names b as the master already',
+      );
+      for (const known of [{}, late, { gaveUp: 'it took too long' }])
+        expect(move({ ...gone, sentinels: silent('c') }, known)).toContain('wait (binding): the Sentinel of c does not answer');
+      expect(move({ ...between(), sentinels: silent('c') }, { gaveUp: 'it took too long' })).toContain('wait (binding)');
+    });
+
+    it('gives back where the target is away with the host of its Sentinel, or this call asked nobody yet', () => {
+      const gone = between({ b: { server: SILENT } });
+      expect(move({ ...gone, sentinels: silent('b') })).toBe('give-back a (binding)');
+      const fresh = { asked: askedFor('fence', 'a', { agoMs: 5_000 }) };
+      expect(move({ ...gone, sentinels: silent('b', 'c') }, fresh)).toBe('give-back a (binding)');
+    });
+
+    it('does not give back to a master that was restarted since: it may lack writes that the target has', () => {
+      const restarted = { server: fencedServer('a', { offset: 1, history: 'history-9' }) };
+      expect(move(cleared({ a: restarted }))).toContain('wait (binding): a was restarted since it takes no writes');
+      expect(move(cleared({ a: restarted, b: { server: SILENT } }))).toContain('wait (binding): a was restarted');
+      expect(next(cleared({ a: restarted }), goalOf('switchover', 'a'))).toContain('wait (binding): a was restarted');
+      const shorter = { server: fencedServer('a', { offset: 900 }) };
+      expect(next(cleared({ a: shorter }), goalOf('switchover', 'a'))).toContain('wait (binding): a was restarted');
+      expect(move(cleared({ a: shorter })), 'the target has more').toBe('failover b (binding)');
+      expect(move(cleared({ a: restarted }), { asked: askedFor('fence', 'a') }), 'this call saw that it has all').toBe(
+        'failover b (binding)',
+      );
+    });
+
+    it('does not ask the Sentinel beside the target, nor where a stranger could be chosen', () => {
+      expect(nextAct(between(), goalOf('switchover', 'b'))).toMatchObject({ act: { sentinel: { address: '10.0.0.3' } } });
+      expect(nextAct({ ...between(), sentinels: silent('c') }, goalOf('switchover', 'b'))).toMatchObject({
+        act: { sentinel: { address: '10.0.0.1' } },
+      });
+      expect(move({ ...between(), sentinels: silent('a', 'c') })).toContain('wait (binding): no Sentinel answers');
+      const stranger = sentinelsWith(() => viewOf('a', { b: 100, c: 0, '10.0.0.8': 100 }));
+      expect(move({ ...between(), sentinels: stranger })).toBe('give-back a (binding)');
+    });
   });
 
   it('asks a Sentinel when the old master is fenced and its last byte is on the target, once', () => {
@@ -216,6 +297,10 @@ describe('switchover', () => {
     const restored = { server: answering(follower), unit: unitSeen({ kept: { purpose: 'switchover', priority: 100 } }) };
     expect(move(after({ a, c: restored }, viewOf('b', { a: 100, c: 100 })))).toBe('forget c');
     expect(move(after({ a, c: { server: answering(follower) } }))).toBe('done');
+    const quiet = sentinelsWith((node) => (node === 'b' ? SILENT : viewOf('b', { a: 100, c: 100 })));
+    expect(move({ ...after({ a, c: { server: answering(follower) } }), sentinels: quiet })).toContain(
+      'wait: the Sentinel of b does not answer',
+    );
     expect(
       move(
         after({ a, c: { server: answering({ ...follower, link: { master: placeOf('a'), isUp: false, isCopying: false } }) } }),
@@ -241,6 +326,9 @@ describe('switchover', () => {
     expect(move(picture({ nodes: { a: { server: mastering(['b', 'c'], { version: '6.0.16' }) } } }))).toContain(
       'only 6.2 and later can pause writes',
     );
+    expect(move(picture({ nodes: { a: { server: mastering(['b', 'c'], { isReadOnlyReplica: false }) } } }))).toContain(
+      'Redis on a would take writes as a replica too, and lose them (replica-read-only no)',
+    );
     const short = sentinelsWith(() => viewOf('a', { b: 100, c: 100 }, { downAfterMs: 1_000 }));
     expect(move(picture({ sentinels: short }))).toContain('takes a master for down after 1000 ms');
     const other = sentinelsWith(() => viewOf('a', { b: 100, c: 100, '10.0.0.8': 100 }));
@@ -255,9 +343,10 @@ describe('switchover', () => {
 
   it('sees that a Sentinel promoted another one', () => {
     const elsewhere = picture({ nodes: { a: { server: SILENT, unit: unitSeen(DOWN) }, c: { server: mastering(['b']) } } });
-    expect(move(elsewhere, { firstMaster: 'a', asked: askedFor('fence', 'a') })).toBe(
-      'stuck: the Sentinels promoted c in place of b',
-    );
+    const taken = { server: mastering(['b']), unit: lowered({ kept: { purpose: 'switchover', priority: 100 } }) };
+    const known = { firstMaster: 'a', asked: askedFor('fence', 'a') };
+    expect(move(picture({ nodes: { a: { server: SILENT, unit: unitSeen(DOWN) }, c: taken } }), known)).toBe('restore c');
+    expect(move(elsewhere, known)).toBe('stuck: the Sentinels promoted c in place of b');
   });
 });
 

@@ -25,6 +25,14 @@ export function perform(act: RedisAct, binding = false): RedisNext {
   return { next: 'act', act, binding };
 }
 
+export function isAct({ next }: RedisNext): boolean {
+  return next === 'act';
+}
+
+export function isStuck({ next }: RedisNext): boolean {
+  return next === 'stuck';
+}
+
 export function askedOf(goal: RedisGoal, act: RedisAct['act'], node: string): Asked | undefined {
   return goal.asked?.get(`${act} ${node}`);
 }

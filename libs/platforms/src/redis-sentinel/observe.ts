@@ -8,6 +8,8 @@ import { observeUnit } from './unit.js';
 
 /** An answer takes milliseconds; who is silent that long is told to be, and the rest of the picture is there. */
 const ANSWER_LIMIT_MS = 1_500;
+/** One by one: several at a time are in Redis since 7. */
+const SETTINGS = ['replica-priority', 'min-replicas-to-write', 'replica-read-only'];
 
 /**
  * One look at the whole cluster: each Redis, each Sentinel and each host, all side by side within one deadline. Never throws for what the
@@ -50,7 +52,7 @@ async function observeServer(session: Session, place: Place, deadlineMs: number)
   const answer = await ask({
     place,
     ...(session.login === undefined ? {} : { login: session.login }),
-    commands: [['INFO'], ['CONFIG', 'GET', 'replica-priority'], ['CONFIG', 'GET', 'min-replicas-to-write']],
+    commands: [['INFO'], ...SETTINGS.map((name) => ['CONFIG', 'GET', name])],
     deadlineMs: Math.min(deadlineMs, ANSWER_LIMIT_MS),
   });
   if (answer.status !== 'answered') return { says: 'nothing', reason: answer.reason };

@@ -27,7 +27,10 @@ function engineFor(session: Session, request: VerbRequest): VerbEngine<RedisSnap
       memory.seen(snapshot);
       return snapshot;
     },
-    nextAct: (snapshot) => nextAct(snapshot, { verb: request.verb, node: request.node, ...memory.known }),
+    nextAct: (snapshot) => {
+      const leftMs = request.deadlineAt - session.target.now();
+      return nextAct(snapshot, { verb: request.verb, node: request.node, leftMs, ...memory.known });
+    },
     perform: async (act, key, deadlineMs) => {
       const outcome = await performAct(act, { session, request, key, deadlineMs });
       if (outcome.status !== 'fenced') memory.performed(act, outcome.status, outcome.detail);

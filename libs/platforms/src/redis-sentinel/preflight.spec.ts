@@ -105,6 +105,8 @@ describe('the minimum before a node serves', () => {
     expect(failing(three(fenced('b')), 'b', false)).toContain('streaming');
     expect(failing(three(), 'b', true)).toContain('sole-active');
     expect(failing(three(off('b')), 'b', false)).toEqual(['answers']);
+    const quiet = three(undefined, { a: 'silent', b: 'silent', c: 'silent' });
+    expect(failing(quiet, 'a', true), 'nobody agreed').toEqual(['sentinels-agree']);
   });
 });
 

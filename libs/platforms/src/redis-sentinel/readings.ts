@@ -24,7 +24,7 @@ export function readInfo(text: string): Fields {
 }
 
 /**
- * One Redis out of `INFO` and `CONFIG GET replica-priority min-replicas-to-write`.
+ * One Redis out of `INFO` and `CONFIG GET` of `replica-priority`, `min-replicas-to-write` and `replica-read-only`.
  * @param settings name and value in turn; null: they could not be asked.
  * @returns a sentence instead when it is no Redis that a Sentinel could look after.
  */
@@ -62,10 +62,11 @@ function otherThanRedis(fields: Fields): string | undefined {
   return undefined;
 }
 
-function readSettings(settings: Fields | null): Pick<Answering, 'priority' | 'leastReplicas'> {
+function readSettings(settings: Fields | null): Pick<Answering, 'priority' | 'leastReplicas' | 'isReadOnlyReplica'> {
   return {
     priority: wholeNumber(settings?.get('replica-priority')),
     leastReplicas: wholeNumber(settings?.get('min-replicas-to-write')) ?? 0,
+    isReadOnlyReplica: settings?.get('replica-read-only') === 'yes',
   };
 }
 

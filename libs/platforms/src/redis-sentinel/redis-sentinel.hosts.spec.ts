@@ -129,6 +129,24 @@ describe('redis under sentinel on three hosts, under a client', () => {
     expect(await writing.end()).toMatchObject({ lost: 0, failed: 0 });
   });
 
+  it('never gives back to an old master that came back empty: the target, which has every write, leads', async () => {
+    const [next] = await suite.standbys();
+    const old = suite.cluster.machine(await suite.active());
+    const writing = client();
+    await delay(BEFORE_MS);
+    const key = suite.key();
+    const first = await suite.perform('switchover', next, { key, mayGoOn: ({ act }) => act !== 'failover' });
+    expect(first).toMatchObject({ cause: 'frozen' });
+    await old.inside(
+      'systemctl kill -s KILL redis-server; systemctl stop redis-server; rm -rf /var/lib/redis/*; systemctl start redis-server',
+    );
+    const second = await suite.perform('switchover', next, { key, limitMs: LIMIT_MS });
+    expect(second.acts.map(({ act }) => act)).not.toContain('give-back');
+    expect(second.status, JSON.stringify(second)).toBe('met');
+    expect(await suite.cluster.writers()).toEqual([next]);
+    expect(await writing.end()).toMatchObject({ lost: 0 });
+  });
+
   it('refuses a second standby while the first is out', async () => {
     const [first, second] = await suite.standbys();
     await suite.met('drain', first);

@@ -106,6 +106,8 @@ export interface Answering extends Build {
   readonly isAnnounced: boolean;
   /** It takes no writes while fewer replicas than this keep up; 0: it always does. */
   readonly leastReplicas: number;
+  /** `replica-read-only`: as a replica it refuses writes. False where it could not be asked. */
+  readonly isReadOnlyReplica: boolean;
   /** Redis was started with a configuration file, so that `CONFIG REWRITE` keeps what is set. */
   readonly hasConfigFile: boolean;
   /** Writes are refused or unsafe because of it, e.g. the last snapshot failed; null: nothing. */
@@ -173,6 +175,8 @@ export interface RedisGoal {
   readonly gaveUp?: string;
   /** The master in this call's first look that showed one. Left out: none yet. */
   readonly firstMaster?: string;
+  /** Until this call's deadline. Left out: there is none. */
+  readonly leftMs?: number;
 }
 
 /** What became of an act in this call. */

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ReplyError } from './resp.js';
 import { ask, type Answer } from './transport.js';
 
-const LIMIT_MS = 200;
+const LIMIT_MS = 1_000;
 const login = { user: 'watcher', password: 'of-redis' };
 const servers: Server[] = [];
 const sockets: Socket[] = [];
@@ -28,6 +28,15 @@ async function serving(answer: (socket: Socket, heard: string) => void): Promise
   return { port: (server.address() as { port: number }).port, heard: () => heard };
 }
 
+const greeted = new WeakSet<Socket>();
+
+/** To the login first, then to the commands. */
+function answersTo(socket: Socket): string {
+  if (greeted.has(socket)) return '+PONG\r\n*0\r\n';
+  greeted.add(socket);
+  return '+OK\r\n';
+}
+
 function asking(port: number, secret?: typeof login): Promise<Answer> {
   const place = { address: '127.0.0.1', port };
   return ask({ place, ...(secret === undefined ? {} : { login: secret }), commands: [['PING'], ['ROLE']], deadlineMs: LIMIT_MS });
@@ -43,10 +52,11 @@ describe('a question', () => {
   });
 
   it('logs in first, with a name where there is one, and nothing of that is in the answer', async () => {
-    const named = await serving((socket) => socket.write('+OK\r\n+PONG\r\n*0\r\n'));
+    const named = await serving((socket) => socket.write(answersTo(socket)));
     expect(await asking(named.port, login)).toEqual({ status: 'answered', replies: ['PONG', []] });
     expect(named.heard()).toContain('AUTH\r\n$7\r\nwatcher\r\n$8\r\nof-redis');
-    const plain = await serving((socket) => socket.write('+OK\r\n+PONG\r\n*0\r\n'));
+    expect(named.heard()).toContain('PING');
+    const plain = await serving((socket) => socket.write(answersTo(socket)));
     await asking(plain.port, { ...login, user: 'default' });
     expect(plain.heard()).toContain('*2\r\n$4\r\nAUTH\r\n$8\r\nof-redis');
   });
@@ -58,6 +68,19 @@ describe('a question', () => {
     const answer = await asking(port, login);
     expect(answer).toMatchObject({ status: 'refused', reason: expect.stringContaining('its login was refused') });
     expect(JSON.stringify(answer)).not.toContain('of-redis');
+    const long = 'x'.repeat(200);
+    const cut = await serving((socket) =>
+      socket.write(`-ERR unknown command 'AUTH', with args beginning with: '${long.slice(0, 128)}\r\n`),
+    );
+    expect(JSON.stringify(await asking(cut.port, { ...login, password: long }))).not.toContain('xxx');
+  });
+
+  it('asks nothing where its login is refused: one that wants none would obey', async () => {
+    const { port, heard } = await serving((socket, all) =>
+      socket.write(all.includes('PING') ? '+PONG\r\n*0\r\n' : '-ERR AUTH <password> called without any password configured\r\n'),
+    );
+    expect(await asking(port, login)).toMatchObject({ status: 'refused' });
+    expect(heard()).not.toContain('PING');
   });
 
   it.each<[string, (socket: Socket) => void, string]>([

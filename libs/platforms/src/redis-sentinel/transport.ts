@@ -7,7 +7,7 @@ const MOST_ANSWER_BYTES = 1024 * 1024;
 
 export interface Question {
   readonly place: Place;
-  /** Sent with AUTH before anything else. */
+  /** Sent with AUTH, and the commands only when it was taken: where it is refused for being none of its, they would be obeyed all the same. */
   readonly login?: Secret;
   /** Sent in one piece; answered one by one, in order. */
   readonly commands: readonly (readonly string[])[];
@@ -41,41 +41,47 @@ export function ask(question: Question): Promise<Answer> {
     const silent = (reason: string): void => end({ status: 'silent', reason });
     const late = setTimeout(() => silent(`no answer within ${deadlineMs} ms`), deadlineMs);
     socket.setNoDelay(true);
-    socket.on('connect', () => socket.write([...greeting(login), ...commands].map(encode).join('')));
+    const send = (words: readonly (readonly string[])[]): boolean => socket.write(words.map(encode).join(''));
+    let isIn = login === undefined;
+    socket.on('connect', () => send(login === undefined ? commands : [greeting(login)]));
     socket.on('error', (error) => silent(wordsOf(error)));
     socket.on('close', () => silent('the connection was closed in the middle of its answer'));
     socket.on('data', (part) => {
       parts.push(part);
       if ((bytes += part.length) > MOST_ANSWER_BYTES) return silent(`its answer is longer than ${MOST_ANSWER_BYTES} bytes`);
       const answer = answerIn(Buffer.concat(parts), commands.length, login);
-      if (answer !== undefined) end(answer);
+      if (answer === undefined) return;
+      if (answer !== 'logged in') return end(answer);
+      if (!isIn) send(commands);
+      isIn = true;
     });
   });
 }
 
 /** Before Redis 6, and where no name is given, there is one password and no name. */
-function greeting(login: Secret | undefined): readonly (readonly string[])[] {
-  if (login === undefined) return [];
-  return [['AUTH', ...(login.user === '' || login.user === 'default' ? [] : [login.user]), login.password]];
+function greeting({ user, password }: Secret): readonly string[] {
+  return ['AUTH', ...(user === '' || user === 'default' ? [] : [user]), password];
 }
 
-/** Undefined: not all of it is there. */
-function answerIn(received: Buffer, wanted: number, login: Secret | undefined): Answer | undefined {
+/** Undefined: not all of it is there. `logged in`: nor is it, and the login was taken. */
+function answerIn(received: Buffer, wanted: number, login: Secret | undefined): Answer | 'logged in' | undefined {
   try {
-    const greetings = greeting(login).length;
+    const greetings = login === undefined ? 0 : 1;
     const replies = decode(received, wanted + greetings);
     const [first] = replies;
     if (login !== undefined && first instanceof ReplyError)
       return { status: 'refused', reason: `its login was refused: ${withoutPassword(first.message, login)}` };
-    return replies.length === wanted + greetings ? { status: 'answered', replies: replies.slice(greetings) } : undefined;
+    if (replies.length === wanted + greetings) return { status: 'answered', replies: replies.slice(greetings) };
+    return login !== undefined && first !== undefined ? 'logged in' : undefined;
   } catch (error) {
     return { status: 'silent', reason: wordsOf(error) };
   }
 }
 
-/** A server that does not know AUTH repeats in its answer what it was given. */
+/** A server that does not know AUTH repeats in its answer what it was given, and of a long password the beginning. */
 function withoutPassword(message: string, { password }: Secret): string {
-  return password === '' ? message : message.replaceAll(password, '***');
+  const told = message.replace(/,? with args.*/s, '');
+  return password === '' ? told : told.replaceAll(password, '***');
 }
 
 function wordsOf(error: unknown): string {

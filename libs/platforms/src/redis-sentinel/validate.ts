@@ -5,7 +5,7 @@ import { streamChecks } from './preflight.js';
 import { sentence } from './readings.js';
 import { sessionNode, type Session } from './session.js';
 import type { RedisNode, RedisSnapshot } from './snapshot.js';
-import { isWritable, masterOf, nodeNamed, sentinelsAgainst, serverOf } from './topology.js';
+import { isWritable, masterOf, nodeNamed, sentinelsAgainst, serverOf, viewsOf } from './topology.js';
 import { ask } from './transport.js';
 import { versionsOf } from './versions.js';
 
@@ -64,6 +64,8 @@ function masterChecks(snapshot: RedisSnapshot, node: RedisNode): readonly CheckR
   const writable = snapshot.nodes.filter(isWritable);
   const alone = writable.length === 1 && writable[0] === node;
   const against = sentinelsAgainst(snapshot, node);
+  const isAnswered = viewsOf(snapshot).length > 0;
+  const agreement = against.length === 0 ? 'Every Sentinel that answers names it as the master.' : `${against.join('; ')}.`;
   return [
     {
       check: 'sole-active',
@@ -76,8 +78,8 @@ function masterChecks(snapshot: RedisSnapshot, node: RedisNode): readonly CheckR
     {
       check: 'sentinels-agree',
       node: node.node,
-      passed: against.length === 0,
-      detail: against.length === 0 ? 'Every Sentinel that answers names it as the master.' : `${against.join('; ')}.`,
+      passed: isAnswered ? against.length === 0 : null,
+      detail: isAnswered ? agreement : 'No Sentinel answers.',
     },
   ];
 }
