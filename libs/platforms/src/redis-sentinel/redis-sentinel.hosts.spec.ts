@@ -24,7 +24,12 @@ describe('redis under sentinel on three hosts, under a client', () => {
 
   const client = (): RedisClient =>
     new RedisClient(
-      { addresses: suite.cluster.addresses, master: REDIS_MASTER, password: REDIS_SECRETS.driver.password },
+      {
+        addresses: suite.cluster.addresses,
+        master: REDIS_MASTER,
+        password: REDIS_SECRETS.driver.password,
+        sentinelPassword: REDIS_SECRETS.sentinel.password,
+      },
       `client_${(clients += 1)}`,
     );
 

@@ -16,6 +16,7 @@ export interface RedisPlaces {
   /** The Sentinels' name of the master. */
   readonly master: string;
   readonly password: string;
+  readonly sentinelPassword: string;
 }
 
 export interface RedisClientTold {
@@ -104,6 +105,7 @@ export class RedisClient {
   private async masterBy(sentinel: string): Promise<{ readonly address: string; readonly port: number } | undefined> {
     try {
       const line = await Line.open(sentinel, SENTINEL_PORT);
+      await line.ask(`AUTH ${this.places.sentinelPassword}`, 1, CONNECT_LIMIT_MS);
       const [, , address, , port] = await line.ask(`SENTINEL get-master-addr-by-name ${this.places.master}`, 5, CONNECT_LIMIT_MS);
       line.close();
       return { address: address ?? '', port: Number(port) };

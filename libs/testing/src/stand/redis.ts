@@ -11,8 +11,11 @@ const FILE = '/etc/redis/redis.conf';
 
 /** What the Sentinels call the master. */
 export const REDIS_MASTER = 'orders';
-/** Logins, as the cluster's owner would make them: one password for Redis, and none for its Sentinels. */
-export const REDIS_SECRETS = { driver: { user: 'default', password: 'of-redis' } } as const;
+/** Logins, as the cluster’s owner would make them: one password for Redis, and one for its Sentinels. */
+export const REDIS_SECRETS = {
+  driver: { user: 'default', password: 'of-redis' },
+  sentinel: { user: 'default', password: 'of-sentinels' },
+} as const;
 
 /** Redis with a Sentinel on hosts of their own; formed and healthy, the first one is the master at the beginning. */
 export async function redisHosts(names: readonly string[]): Promise<readonly StandHost[]> {
@@ -55,7 +58,7 @@ export function redisDefinition(slug: string, hosts: readonly StandHost[], { use
       access: { kind: 'ssh', address, user, credential: 'key', root: ACCOUNT_ROOT },
       patching: {},
     })),
-    credentials: { driver: `${slug}-driver` },
+    credentials: { driver: `${slug}-driver`, sentinel: `${slug}-sentinel` },
     settings: { master: REDIS_MASTER },
   };
 }
@@ -83,6 +86,8 @@ function sentinel({ address }: StandHost, master: StandHost): string {
     'daemonize no',
     'pidfile /run/sentinel/redis-sentinel.pid',
     'dir /var/lib/redis',
+    `requirepass ${REDIS_SECRETS.sentinel.password}`,
+    `sentinel sentinel-pass ${REDIS_SECRETS.sentinel.password}`,
     `sentinel monitor ${REDIS_MASTER} ${master.address} 6379 2`,
     `sentinel auth-pass ${REDIS_MASTER} ${REDIS_SECRETS.driver.password}`,
     `sentinel down-after-milliseconds ${REDIS_MASTER} 5000`,
@@ -92,7 +97,7 @@ function sentinel({ address }: StandHost, master: StandHost): string {
 
 /** Every replica and every Sentinel is known to this one's Sentinel. @throws with what it says. */
 async function until(host: StandHost, members: number): Promise<void> {
-  const ask = `redis-cli -p 26379 info sentinel | tr -d '\\r' | grep ^master0`;
+  const ask = `REDISCLI_AUTH=${REDIS_SECRETS.sentinel.password} redis-cli -p 26379 info sentinel | tr -d '\\r' | grep ^master0`;
   const endsAt = performance.now() + FORM_LIMIT_MS;
   for (;;) {
     const said = await host.inside(`${ask} || true`, 10_000);
