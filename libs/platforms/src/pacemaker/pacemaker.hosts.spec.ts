@@ -3,7 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { activeNode, nodeNamed } from '@understudy/cluster';
 import { privileged } from '@understudy/hosts';
 import { eventually, PlatformSuite } from '@understudy/testing';
-import { PACEMAKER_DATABASE, PACEMAKER_RESOURCE, PACEMAKER_SECRETS, PostgresClient } from '@understudy/testing/stand';
+import {
+  PACEMAKER_DATABASE,
+  PACEMAKER_RESOURCE,
+  PACEMAKER_SECRETS,
+  PostgresClient,
+  rebuildPacemakerHost,
+} from '@understudy/testing/stand';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { platformContract } from '../contract.js';
 import { PacemakerOnHosts } from './fixtures/on-hosts/contract.js';
@@ -82,7 +88,7 @@ describe('pacemaker on three hosts, under a client', () => {
     expect(await suite.perform('drain', other)).toMatchObject({ status: 'stuck', acts: [] });
     suite.cluster.machine(old).powerOn();
     await suite.cluster.machine(old).untilUp(LIMIT_MS);
-    await suite.cluster.machine(old).inside('crm_resource --cleanup >/dev/null 2>&1 || true');
+    await rebuildPacemakerHost(suite.cluster.machine(old), suite.cluster.machine(other));
     await suite.cluster.following();
     await suite.met('release', joined);
   });

@@ -13,6 +13,7 @@ export {
   pacemakerDefinition,
   pacemakerHosts,
   preparePacemakerHosts,
+  rebuildPacemakerHost,
 } from './pacemaker.js';
 export { prepareRedisHosts, REDIS_MASTER, REDIS_SECRETS, redisDefinition, redisHosts } from './redis.js';
 export { RedisClient, type RedisClientTold } from './redis-client.js';

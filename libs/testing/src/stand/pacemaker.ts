@@ -70,6 +70,14 @@ export function pacemakerDefinition(slug: string, hosts: readonly StandHost[], {
   };
 }
 
+/** As its administrator does with a primary that has crashed: its agent never lets it follow with the data that it died with. */
+export async function rebuildPacemakerHost(host: StandHost, from: StandHost): Promise<void> {
+  await host.inside(`systemctl stop pacemaker; rm -rf ${DATA}`);
+  await host.inside(copy(from));
+  await host.inside('systemctl start pacemaker');
+  await until(host, `crm_resource --cleanup --node ${host.name} && crm_mon -1 | grep -q 'Online: .*${host.name}'`);
+}
+
 function asPostgres(command: string): string {
   return `su postgres -s /bin/sh -c '${command}'`;
 }
